@@ -1,0 +1,113 @@
+// Change feeds: facts that cross services, in an order that every reader sees alike.
+//
+// A command appends its changes in its own transaction; they get positions after commit. A consumer
+// in another service reads the feed over RPC with its own cursor, and writes the effect and the new
+// cursor in one transaction, so an effect happens exactly once however often a page is delivered.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "common/pg/pg.h"
+#include "edcert/type/change.pb.h"
+
+namespace edcert::feed {
+
+// What a command reports. Attributes are names and short values; never student data.
+struct Event {
+  std::string subject;  // resource name
+  std::string type;     // lower_snake_case
+  std::map<std::string, std::string> attributes;
+};
+
+// Appends a change to the service's feed; it travels with the transaction.
+void Append(pg::Transaction& tx, const std::string& id, const std::string& actor,
+            const Event& event);
+
+// Reads changes after a position, oldest first, numbering first what has committed.
+absl::StatusOr<std::vector<type::Change>> List(pg::Database db, int64_t after, int limit);
+
+// Wakes those who wait for changes of a subject. One per process, fed by its Tail. Thread-safe.
+class Hub {
+ public:
+  using Callback = std::function<void()>;
+
+  // Calls `callback` (quick, from any thread) after each change of `subject`, and about once a
+  // second in any case, until Unsubscribe with the returned id has come back.
+  int64_t Subscribe(const std::string& subject, Callback callback);
+  void Unsubscribe(int64_t id);
+
+  void Notify(const std::string& subject);
+  void NotifyAll();
+
+ private:
+  struct Subscription {
+    std::string subject;
+    Callback callback;
+  };
+  absl::Mutex mutex_;
+  int64_t next_id_ ABSL_GUARDED_BY(mutex_) = 1;
+  std::map<int64_t, Subscription> subscriptions_ ABSL_GUARDED_BY(mutex_);
+};
+
+// Follows the service's own feed and notifies the hub. Poke() after a commit of this process makes
+// it look at once; otherwise it looks every 20 to 250 ms.
+class Tail {
+ public:
+  Tail(pg::Pool& pool, Hub& hub);
+  ~Tail();
+  void Poke();
+
+ private:
+  void Run(const std::stop_token& stop);
+
+  pg::Pool& pool_;
+  Hub& hub_;
+  absl::Mutex mutex_;
+  bool poked_ ABSL_GUARDED_BY(mutex_) = false;
+  std::jthread thread_;
+};
+
+// Applies another service's feed.
+class Consumer {
+ public:
+  struct Options {
+    std::string feed;  // name of the cursor, for example `event_registry`
+    // Asks the other service for changes after a position.
+    std::function<absl::StatusOr<std::vector<type::Change>>(int64_t after, int limit)> fetch;
+    // Facts that need RPCs, gathered before the transaction; may be empty. What it returns is
+    // handed to `apply`.
+    std::function<absl::StatusOr<std::shared_ptr<void>>(const type::Change&)> prepare;
+    // Writes the effect. Runs in one transaction with the cursor; may run again after a failure.
+    std::function<absl::Status(pg::Transaction&, const type::Change&, void* prepared)> apply;
+    // Called after an effect was committed.
+    std::function<void()> committed;
+  };
+  Consumer(pg::Pool& pool, Options options);
+  ~Consumer();
+
+ private:
+  void Run(const std::stop_token& stop);
+  absl::StatusOr<int> ConsumePage();
+  absl::Status ApplyOne(const type::Change& change);
+
+  pg::Pool& pool_;
+  const Options options_;
+  std::map<int64_t, int> failures_;  // attempts per position; only the thread touches it
+  absl::Mutex mutex_;
+  std::jthread thread_;
+};
+
+}  // namespace edcert::feed

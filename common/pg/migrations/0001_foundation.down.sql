@@ -1,0 +1,1 @@
+DROP TABLE parked_change, feed_cursor, change, audit, idempotency;

@@ -1,0 +1,714 @@
+#include "common/render/html_writer.h"
+
+#include <algorithm>
+#include <iterator>
+#include <numeric>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include "absl/time/civil_time.h"
+#include "absl/time/time.h"
+#include "common/render/escape.h"
+#include "common/render/html_style.h"
+#include "fmt/format.h"
+
+// What may be formatted into the page: a number, or a value that says in which context it stands. A bare
+// string does not compile, so nothing reaches the page unescaped by oversight.
+namespace edcert::render {
+namespace {
+
+struct Text {
+  std::string_view value;
+};
+struct Attribute {
+  std::string_view value;
+};
+// A literal of this file, or a page fragment made by `Print`.
+struct Markup {
+  std::string_view value;
+};
+// 12,408
+struct Number {
+  int64_t value;
+};
+// 12,408 findings
+struct Plural {
+  int64_t count;
+  std::string_view one;
+  std::string_view many;
+};
+
+template <typename T>
+inline constexpr bool kPrintable =
+    std::is_same_v<T, Text> || std::is_same_v<T, Attribute> || std::is_same_v<T, Markup> ||
+    std::is_same_v<T, Number> || std::is_same_v<T, Plural> || std::is_same_v<T, size_t>;
+
+}  // namespace
+}  // namespace edcert::render
+
+namespace fmt {
+
+template <typename T>
+struct PlainFormatter {
+  constexpr auto parse(format_parse_context& context) { return context.begin(); }
+};
+
+template <>
+struct formatter<edcert::render::Text> : PlainFormatter<edcert::render::Text> {
+  auto format(const edcert::render::Text& text, format_context& context) const {
+    std::string escaped;
+    edcert::render::AppendHtmlText(text.value, escaped);
+    return std::copy(escaped.begin(), escaped.end(), context.out());
+  }
+};
+
+template <>
+struct formatter<edcert::render::Attribute> : PlainFormatter<edcert::render::Attribute> {
+  auto format(const edcert::render::Attribute& attribute, format_context& context) const {
+    std::string escaped;
+    edcert::render::AppendHtmlAttribute(attribute.value, escaped);
+    return std::copy(escaped.begin(), escaped.end(), context.out());
+  }
+};
+
+template <>
+struct formatter<edcert::render::Markup> : PlainFormatter<edcert::render::Markup> {
+  auto format(const edcert::render::Markup& markup, format_context& context) const {
+    return std::copy(markup.value.begin(), markup.value.end(), context.out());
+  }
+};
+
+template <>
+struct formatter<edcert::render::Number> : PlainFormatter<edcert::render::Number> {
+  auto format(const edcert::render::Number& number, format_context& context) const {
+    std::string digits = fmt::to_string(number.value);
+    const size_t first = digits.front() == '-' ? 1 : 0;
+    for (size_t at = digits.size(); at > first + 3;) digits.insert(at -= 3, 1, ',');
+    return std::copy(digits.begin(), digits.end(), context.out());
+  }
+};
+
+template <>
+struct formatter<edcert::render::Plural> : PlainFormatter<edcert::render::Plural> {
+  auto format(const edcert::render::Plural& plural, format_context& context) const {
+    return fmt::format_to(context.out(), "{} {}", edcert::render::Number{plural.count},
+                          edcert::render::Markup{plural.count == 1 ? plural.one : plural.many});
+  }
+};
+
+}  // namespace fmt
+
+namespace edcert::render {
+namespace {
+
+// Bars of a chart, and how many listed findings a blocking rule may have to start unfolded.
+constexpr size_t kMaxBars = 12;
+constexpr int64_t kUnfoldedFindings = 20;
+
+template <typename... Args>
+void Print(std::string& page, fmt::format_string<Args...> format, Args&&... args) {
+  static_assert((kPrintable<std::remove_cvref_t<Args>> && ...), "say how the value is escaped");
+  fmt::format_to(std::back_inserter(page), format, std::forward<Args>(args)...);
+}
+
+template <typename... Args>
+std::string Sentence(fmt::format_string<Args...> format, Args&&... args) {
+  std::string sentence;
+  Print(sentence, format, std::forward<Args>(args)...);
+  return sentence;
+}
+
+// The suffix of the style classes.
+Markup Key(Severity severity) {
+  switch (severity) {
+    case Severity::kFatal:
+      return {"fatal"};
+    case Severity::kSpecialWarning:
+      return {"special"};
+    case Severity::kWarning:
+      return {"warning"};
+    case Severity::kInfo:
+      return {"info"};
+  }
+  return {""};
+}
+
+Markup WhatToDo(Severity severity) {
+  switch (severity) {
+    case Severity::kFatal:
+      return {"Must be corrected before you can continue."};
+    case Severity::kSpecialWarning:
+      return {"Need a written explanation before you can submit."};
+    case Severity::kWarning:
+      return {"Review them. They do not stop you."};
+    case Severity::kInfo:
+      return {"For your information only."};
+  }
+  return {""};
+}
+
+Plural Findings(int64_t count) { return {count, "finding", "findings"}; }
+Plural Rules(int64_t count) { return {count, "rule", "rules"}; }
+
+size_t Index(Severity severity) { return static_cast<size_t>(severity); }
+
+bool HasFindings(const RuleResult& rule) {
+  return rule.findings > 0 || rule.outcome == Outcome::kFail;
+}
+
+std::string Share(int64_t part, int64_t whole) {
+  if (whole <= 0) return "–";
+  if (part == 0) return "0%";
+  const double percent = 100.0 * static_cast<double>(part) / static_cast<double>(whole);
+  if (percent < 0.1) return "under 0.1%";
+  return percent < 10 ? fmt::format("{:.1f}%", percent) : fmt::format("{:.0f}%", percent);
+}
+
+std::string LongTime(absl::Time time, const absl::TimeZone& zone) {
+  constexpr std::array<std::string_view, 12> kMonths = {
+      "January", "February", "March",     "April",   "May",      "June",
+      "July",    "August",   "September", "October", "November", "December"};
+  const absl::CivilSecond civil = absl::ToCivilSecond(time, zone);
+  const int hour = civil.hour() % 12 == 0 ? 12 : civil.hour() % 12;
+  return fmt::format("{} {}, {}, {}:{:02} {}", kMonths[static_cast<size_t>(civil.month() - 1)],
+                     civil.day(), civil.year(), hour, civil.minute(),
+                     civil.hour() < 12 ? "a.m." : "p.m.");
+}
+
+int64_t RowsTested(const ReportHeader& header) {
+  return std::accumulate(header.data_versions.begin(), header.data_versions.end(), int64_t{0},
+                         [](int64_t sum, const DataVersion& data) { return sum + data.rows; });
+}
+
+int64_t TotalOf(const SchoolCount& school) {
+  return std::accumulate(school.findings.begin(), school.findings.end(), int64_t{0});
+}
+
+// One horizontal bar; `parts` are (severity, count), `most` fills the width.
+void Bar(std::string& page, const std::vector<std::pair<Severity, int64_t>>& parts, int64_t most) {
+  constexpr int64_t kWidth = 1000;
+  constexpr size_t kGap = 4;
+  constexpr size_t kLeast = 6;
+  page.append(
+      "<svg class=\"bar\" viewBox=\"0 0 1000 10\" preserveAspectRatio=\"none\" aria-hidden=\"true\">");
+  size_t x = 0;
+  for (const auto& [severity, count] : parts) {
+    if (count <= 0) continue;
+    const auto exact = static_cast<size_t>(static_cast<double>(kWidth) *
+                                           static_cast<double>(count) / static_cast<double>(most));
+    const size_t width = std::max(exact, kLeast + kGap) - kGap;
+    Print(page, "<rect class=\"f-{}\" x=\"{}\" width=\"{}\" height=\"10\"/>", Key(severity), x, width);
+    x += width + kGap;
+  }
+  page.append("</svg>");
+}
+
+struct VerdictWords {
+  Markup style;
+  Markup icon;  // Inside a 24 x 24 view box.
+  std::string sentence;
+  std::string advice;
+};
+
+constexpr std::string_view kStop =
+    R"(<path d="M8 2.5h8L21.5 8v8L16 21.5H8L2.5 16V8z"/><path d="M12 7v6M12 16.5v.01"/>)";
+constexpr std::string_view kPen =
+    R"(<path d="M4 20l1-4.5L16.5 4a2 2 0 0 1 3 0l.5.5a2 2 0 0 1 0 3L8.500 19z"/><path d="M14.500 6.500l3 3"/>)";
+constexpr std::string_view kEye =
+    R"(<path d="M2 12q4-7 10-7t10 7q-4 7-10 7T2 12z"/><circle cx="12" cy="12" r="3"/>)";
+constexpr std::string_view kTick = R"(<circle cx="12" cy="12" r="9.5"/><path d="M7.500 12.500l3 3 6-6.500"/>)";
+constexpr std::string_view kQuestion =
+    R"(<circle cx="12" cy="12" r="9.5"/><path d="M12 11v6M12 7.500v.01"/>)";
+
+VerdictWords WordsFor(const ReportHeader& header, const SeverityTotals& totals) {
+  const SeverityTotal& fatal = totals[Index(Severity::kFatal)];
+  const SeverityTotal& special = totals[Index(Severity::kSpecialWarning)];
+  const SeverityTotal& warning = totals[Index(Severity::kWarning)];
+  const SeverityTotal& info = totals[Index(Severity::kInfo)];
+  const auto tested = static_cast<int64_t>(header.rules.size());
+  int64_t errored = 0;
+  for (const SeverityTotal& total : totals) errored += total.rules_errored;
+  const Plural fatal_findings{fatal.findings, "FATAL finding", "FATAL findings"};
+  const Plural fatal_errors{fatal.rules_errored, "FATAL rule", "FATAL rules"};
+  const std::string_view again =
+      "A rule that could not run never counts as passed. Run the validation again; if it happens "
+      "again, contact your state education agency.";
+
+  switch (VerdictOf(totals)) {
+    case Verdict::kNothingTested:
+      return {{"nothing"},
+              {kQuestion},
+              "No rules were tested.",
+              "The rule group holds no rules, so this report says nothing about the quality of the "
+              "data."};
+    case Verdict::kBlocked: {
+      const std::string where = Sentence(
+          "The findings come from {} of the {} tested. Correct the records in your student "
+          "information system, wait until the data has arrived, then run the validation again.",
+          Number{fatal.rules_failed}, Rules(tested));
+      if (fatal.rules_errored == 0) {
+        return {{"blocked"},
+                {kStop},
+                Sentence("{} must be corrected before you can continue.", fatal_findings),
+                where};
+      }
+      if (fatal.rules_failed == 0) {
+        return {{"blocked"},
+                {kStop},
+                Sentence("{} could not be run, so you cannot continue yet.", fatal_errors),
+                std::string(again)};
+      }
+      return {{"blocked"},
+              {kStop},
+              Sentence("{} must be corrected and {} must run before you can continue.", fatal_findings,
+                       fatal_errors),
+              where + " " + std::string(again)};
+    }
+    case Verdict::kExplain:
+      return {{"explain"},
+              {kPen},
+              Sentence("{} a written explanation before you can submit.",
+                       Plural{special.findings, "SPECIAL WARNING needs", "SPECIAL WARNINGS need"}),
+              Sentence("There are no FATAL findings. The findings to explain come from {} of the {} "
+                       "tested; one explanation per rule is enough.",
+                       Number{special.rules_failed}, Rules(tested))};
+    case Verdict::kReview: {
+      VerdictWords words = {{"review"}, {kEye}, "", "Nothing in this report stops you."};
+      if (warning.rules_failed > 0) {
+        words.sentence = Sentence("You can continue. Please review {} first.",
+                                  Plural{warning.findings, "WARNING", "WARNINGS"});
+      } else if (info.rules_failed > 0) {
+        words.sentence =
+            Sentence("You can continue. {} for your information.",
+                     Plural{info.findings, "finding is listed", "findings are listed"});
+      } else {
+        words.sentence = Sentence("You can continue, but {} could not be run.", Rules(errored));
+      }
+      if (errored > 0) {
+        words.advice = Sentence("{} could not be run. {}", Rules(errored), Markup{again});
+      }
+      return words;
+    }
+    case Verdict::kClear:
+      if (RowsTested(header) == 0) {
+        return {{"nothing"},
+                {kQuestion},
+                "Nothing was found, because there were no records to test.",
+                "The data versions below hold no records. If that is not what you expect, check that "
+                "your data has arrived."};
+      }
+      return {{"clear"},
+              {kTick},
+              tested == 1 ? "The one rule passed. You can continue."
+                          : Sentence("All {} passed. You can continue.", Rules(tested)),
+              Sentence("{} tested against {} and nothing was found.",
+                       Plural{tested, "rule was", "rules were"},
+                       Plural{RowsTested(header), "record", "records"})};
+  }
+  return {};
+}
+
+}  // namespace
+
+HtmlWriter::HtmlWriter(Sink& sink) : ReportWriter(sink) {}
+
+void HtmlWriter::Send() {
+  output().Append(page_);
+  page_.clear();
+}
+
+void HtmlWriter::WriteHeader() {
+  Head();
+  Masthead();
+  page_.append("<main id=\"main\" tabindex=\"-1\"><div class=\"wrap\">\n");
+  VerdictPanel();
+  SeverityCards();
+  Charts();
+  RuleTable();
+  DataTable();
+  page_.append(
+      "<section id=\"records\" aria-labelledby=\"records-title\">\n"
+      "<h2 id=\"records-title\">Records to look at</h2>\n");
+  const bool any = std::any_of(header().rules.begin(), header().rules.end(), [](const RuleResult& rule) {
+    return HasFindings(rule) || rule.outcome == Outcome::kError;
+  });
+  page_.append(any ? "<p class=\"note\">Open a rule to see its records.</p>\n"
+                   : "<p class=\"note\">There are none.</p>\n");
+  Send();
+}
+
+void HtmlWriter::Head() {
+  Print(page_,
+        "<!DOCTYPE html>\n<html lang=\"{}\">\n<head>\n<meta charset=\"utf-8\">\n"
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
+        "style-src '{}'; base-uri 'none'; form-action 'none'\">\n"
+        "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+        "<meta name=\"color-scheme\" content=\"light dark\">\n"
+        "<meta name=\"referrer\" content=\"no-referrer\">\n"
+        "<meta name=\"robots\" content=\"noindex, nofollow, noarchive\">\n"
+        "<title>{} – {} – {} validation report</title>\n<style>{}</style>\n</head>\n",
+        Attribute{header().language}, Markup{kStyleHash}, Text{header().organization_display_name},
+        Text{header().event_title}, Text{header().kind}, Markup{kStyle});
+}
+
+void HtmlWriter::Masthead() {
+  const std::string moment = LongTime(header().generated_at, header().time_zone);
+  const std::string machine =
+      absl::FormatTime(absl::RFC3339_sec, header().generated_at, header().time_zone);
+  Print(page_,
+        "<body>\n<a class=\"skip\" href=\"#main\">Skip to the report</a>\n"
+        "<header class=\"top\"><div class=\"wrap\">\n<p class=\"org\">{}</p>\n<h1>{}</h1>\n"
+        "<dl class=\"facts\">\n<div><dt>Validation of</dt><dd>{}</dd></div>\n"
+        "<div><dt>Rules</dt><dd>{}, version {}</dd></div>\n"
+        "<div><dt>Generated</dt><dd><time datetime=\"{}\">{}</time> <span class=\"sub\">{}</span></dd></div>\n"
+        "<div><dt>Requested by</dt><dd>{} <span class=\"sub\">for {}</span></dd></div>\n</dl>\n"
+        "</div></header>\n",
+        Text{header().organization_display_name}, Text{header().event_title}, Text{header().kind},
+        Text{header().rule_group_title}, Number{header().rule_group_version}, Attribute{machine},
+        Text{moment}, Text{header().time_zone_text}, Text{header().requested_by},
+        Text{header().organization});
+}
+
+void HtmlWriter::VerdictPanel() {
+  const VerdictWords words = WordsFor(header(), TotalsOf(header()));
+  Print(page_,
+        "<section class=\"verdict {}\" aria-labelledby=\"verdict\">\n"
+        "<svg viewBox=\"0 0 24 24\" fill=\"none\" stroke=\"currentColor\" stroke-width=\"2\" "
+        "stroke-linecap=\"round\" stroke-linejoin=\"round\" aria-hidden=\"true\">{}</svg>\n"
+        "<div><h2 id=\"verdict\">{}</h2>\n<p>{}</p></div>\n</section>\n"
+        "<nav class=\"toc\" aria-label=\"In this report\"><ul>\n"
+        "<li><a href=\"#summary\">Summary</a></li>\n<li><a href=\"#rules\">Rules</a></li>\n"
+        "<li><a href=\"#data\">What was tested</a></li>\n"
+        "<li><a href=\"#records\">Records to look at</a></li>\n</ul></nav>\n",
+        words.style, words.icon, Text{words.sentence}, Text{words.advice});
+}
+
+void HtmlWriter::SeverityCards() {
+  page_.append(
+      "<section id=\"summary\" aria-labelledby=\"summary-title\">\n"
+      "<h2 id=\"summary-title\">Summary by severity</h2>\n<ul class=\"cards\">\n");
+  const SeverityTotals totals = TotalsOf(header());
+  for (const Severity severity : kSeverities) {
+    const SeverityTotal& total = totals[Index(severity)];
+    const bool zero = total.rules_failed == 0 && total.rules_errored == 0;
+    Print(page_,
+          "<li class=\"card k-{}{}\"><p class=\"sev\">{}</p>\n<p><span class=\"num\">{}</span> "
+          "<span class=\"what\">{}</span></p>\n<p class=\"what\">",
+          Key(severity), Markup{zero ? " zero" : ""}, Text{SeverityWords(severity)},
+          Number{total.findings}, Markup{total.findings == 1 ? "finding" : "findings"});
+    if (total.rules_tested == 0) {
+      page_.append("no rules of this severity");
+    } else {
+      Print(page_, "in {} of {}", Number{total.rules_failed}, Rules(total.rules_tested));
+    }
+    if (const auto& records = header().records[Index(severity)]; records && !zero) {
+      Print(page_, ", {}", Plural{*records, "record", "records"});
+    }
+    page_.append("</p>\n");
+    if (total.rules_errored > 0) {
+      Print(page_, "<p class=\"what\"><strong>{} could not be run</strong></p>\n",
+            Rules(total.rules_errored));
+    }
+    Print(page_, "<p class=\"act\">{}</p></li>\n", WhatToDo(severity));
+  }
+  page_.append("</ul>\n");
+}
+
+void HtmlWriter::Charts() {
+  const bool any = std::any_of(header().rules.begin(), header().rules.end(),
+                               [](const RuleResult& rule) { return rule.findings > 0; });
+  if (any) {
+    page_.append("<div class=\"charts\">\n");
+    RuleChart();
+    SchoolChart();
+    page_.append("</div>\n");
+    SchoolTable();
+  }
+  page_.append("</section>\n");
+}
+
+void HtmlWriter::ChartHead(std::string_view what, std::string_view caption) {
+  Print(page_,
+        "<div class=\"panel\"><table class=\"chart\"><caption>{}</caption>\n"
+        "<colgroup><col class=\"w1\"><col><col class=\"w3\"></colgroup>\n<thead><tr>"
+        "<th scope=\"col\"><span class=\"vh\">{}</span></th><td></td>"
+        "<th scope=\"col\"><span class=\"vh\">Findings</span></th></tr></thead>\n<tbody>\n",
+        Markup{caption}, Markup{what});
+}
+
+void HtmlWriter::RuleChart() {
+  std::vector<const RuleResult*> rules;
+  for (const RuleResult& rule : header().rules) {
+    if (rule.findings > 0) rules.push_back(&rule);
+  }
+  std::stable_sort(rules.begin(), rules.end(),
+                   [](const auto* a, const auto* b) { return ReadsBefore(*a, *b); });
+  int64_t most = 0;
+  for (const RuleResult* rule : rules) most = std::max(most, rule->findings);
+  ChartHead("Rule", "Findings by rule");
+  const size_t shown = std::min(rules.size(), kMaxBars);
+  for (size_t i = 0; i < shown; ++i) {
+    const RuleResult& rule = *rules[i];
+    Print(page_,
+          "<tr><th scope=\"row\"><b class=\"code k-{}\">{}</b> <span>{}</span></th><td>", Key(rule.severity),
+          Text{rule.code}, Text{rule.title});
+    Bar(page_, {{rule.severity, rule.findings}}, most);
+    Print(page_, "</td><td class=\"n\">{}</td></tr>\n", Number{rule.findings});
+  }
+  page_.append("</tbody></table>\n");
+  if (rules.size() > shown) {
+    Print(page_, "<p class=\"note\">and {}, in the table below</p>\n",
+          Plural{static_cast<int64_t>(rules.size() - shown), "more rule", "more rules"});
+  }
+  page_.append("</div>\n");
+}
+
+void HtmlWriter::SchoolChart() {
+  std::vector<const SchoolCount*> schools;
+  std::array<bool, kSeverities.size()> used = {};
+  for (const SchoolCount& school : header().schools) {
+    if (TotalOf(school) > 0) schools.push_back(&school);
+    for (const Severity severity : kSeverities) {
+      used[Index(severity)] = used[Index(severity)] || school.findings[Index(severity)] > 0;
+    }
+  }
+  if (schools.empty()) return;
+  std::stable_sort(schools.begin(), schools.end(),
+                   [](const auto* a, const auto* b) { return TotalOf(*a) > TotalOf(*b); });
+  ChartHead("School", "Findings by school");
+  const size_t shown = std::min(schools.size(), kMaxBars);
+  for (size_t i = 0; i < shown; ++i) {
+    const SchoolCount& school = *schools[i];
+    Print(page_, "<tr><th scope=\"row\">{} <span>{}</span></th><td>", Text{school.school_name},
+          Text{school.school_id});
+    std::vector<std::pair<Severity, int64_t>> parts;
+    for (const Severity severity : kSeverities) {
+      parts.emplace_back(severity, school.findings[Index(severity)]);
+    }
+    Bar(page_, parts, TotalOf(*schools.front()));
+    Print(page_, "</td><td class=\"n\">{}</td></tr>\n", Number{TotalOf(school)});
+  }
+  page_.append("</tbody></table>\n<ul class=\"key\">\n");
+  for (const Severity severity : kSeverities) {
+    if (!used[Index(severity)]) continue;
+    Print(page_,
+          "<li><svg viewBox=\"0 0 10 10\" aria-hidden=\"true\"><rect class=\"f-{}\" width=\"10\" "
+          "height=\"10\" rx=\"2\"/></svg>{}</li>\n",
+          Key(severity), Text{SeverityWords(severity)});
+  }
+  page_.append("</ul>\n");
+  if (schools.size() > shown) {
+    Print(page_, "<p class=\"note\">and {} with fewer findings, listed below</p>\n",
+          Plural{static_cast<int64_t>(schools.size() - shown), "more school", "more schools"});
+  }
+  page_.append("</div>\n");
+}
+
+void HtmlWriter::SchoolTable() {
+  if (header().schools.empty()) return;
+  Print(page_,
+        "<details class=\"more\"><summary>{} in numbers</summary>\n"
+        "<div class=\"scroll panel\" role=\"region\" tabindex=\"0\" aria-labelledby=\"schools-caption\">"
+        "<table class=\"grid\"><caption id=\"schools-caption\">Findings by school and severity</caption>\n"
+        "<thead><tr><th scope=\"col\">School</th>",
+        Plural{static_cast<int64_t>(header().schools.size()), "school", "schools"});
+  for (const Severity severity : kSeverities) {
+    Print(page_, "<th scope=\"col\" class=\"n\">{}</th>", Text{SeverityWords(severity)});
+  }
+  page_.append("<th scope=\"col\" class=\"n\">All</th></tr></thead>\n<tbody>\n");
+  for (const SchoolCount& school : header().schools) {
+    Print(page_, "<tr><th scope=\"row\">{} <span class=\"sub\">{}</span></th>",
+          Text{school.school_name}, Text{school.school_id});
+    for (const Severity severity : kSeverities) {
+      Print(page_, "<td class=\"n\">{}</td>", Number{school.findings[Index(severity)]});
+    }
+    Print(page_, "<td class=\"n\">{}</td></tr>\n", Number{TotalOf(school)});
+  }
+  page_.append("</tbody></table></div></details>\n");
+}
+
+void HtmlWriter::RuleTable() {
+  Print(page_,
+        "<section id=\"rules\" aria-labelledby=\"rules-title\">\n<h2 id=\"rules-title\">Rules</h2>\n"
+        "<p class=\"note\">{}, version {}.</p>\n",
+        Text{header().rule_group_title}, Number{header().rule_group_version});
+  if (header().rules.empty()) {
+    page_.append("<p>No rules were tested.</p>\n</section>\n");
+    return;
+  }
+  std::vector<size_t> order(header().rules.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    return ReadsBefore(header().rules[a], header().rules[b]);
+  });
+  const auto passed = std::find_if(order.begin(), order.end(), [&](size_t i) {
+    return !HasFindings(header().rules[i]) && header().rules[i].outcome != Outcome::kError;
+  });
+  page_.append(
+      "<div class=\"scroll panel\" role=\"region\" tabindex=\"0\" aria-labelledby=\"rules-caption\">"
+      "<table class=\"grid\"><caption id=\"rules-caption\">Every rule that was tested, what blocks "
+      "first.</caption>\n<thead><tr><th scope=\"col\">Result</th><th scope=\"col\" class=\"wide\">Rule</th>"
+      "<th scope=\"col\">Severity</th><th scope=\"col\" class=\"n\">Records tested</th>"
+      "<th scope=\"col\" class=\"n\">Findings</th><th scope=\"col\" class=\"n\">Share</th>"
+      "<th scope=\"col\" class=\"n\">New since last run</th></tr></thead>\n");
+  const auto group = [&](auto first, auto last, std::string_view title) {
+    if (first == last) return;
+    Print(page_, "<tbody>\n<tr><th scope=\"rowgroup\" colspan=\"7\">{} ({})</th></tr>\n",
+          Markup{title}, Number{static_cast<int64_t>(last - first)});
+    for (auto it = first; it != last; ++it) RuleRow(header().rules[*it], *it);
+    page_.append("</tbody>\n");
+  };
+  group(order.begin(), passed, "Need attention");
+  group(passed, order.end(), "Passed");
+  page_.append("</table></div>\n</section>\n");
+}
+
+void HtmlWriter::RuleRow(const RuleResult& rule, size_t index) {
+  const bool error = rule.outcome == Outcome::kError;
+  const bool open = HasFindings(rule) || error;
+  const Markup word = {error ? "Not run" : open ? "Failed" : "Passed"};
+  Print(page_, "<tr><td><span class=\"out k-{}\">{}</span></td><th scope=\"row\">",
+        open ? Key(rule.severity) : Markup{"pass"}, word);
+  if (open) {
+    Print(page_, "<a class=\"code\" href=\"#rule-{}\">{}</a>", index + 1, Text{rule.code});
+  } else {
+    Print(page_, "<span class=\"code\">{}</span>", Text{rule.code});
+  }
+  Print(page_, " <span class=\"rt\">{}</span> <span class=\"sub\">{}</span>", Text{rule.title},
+        Text{rule.meaning});
+  Print(page_, "</th><td><span class=\"sev k-{}\">{}</span></td>", Key(rule.severity),
+        Text{SeverityWords(rule.severity)});
+  if (error && rule.findings == 0) {
+    page_.append(
+        "<td class=\"n\">–</td><td class=\"n\">unknown</td><td class=\"n\">–</td>"
+        "<td class=\"n\">–</td></tr>\n");
+    return;
+  }
+  Print(page_, "<td class=\"n\">{}</td><td class=\"n\">{}{}</td><td class=\"n\">{}</td>",
+        Number{rule.tested}, Number{rule.findings},
+        Markup{rule.truncated ? "<span class=\"sub\">not all listed</span>" : ""},
+        Text{Share(rule.findings, rule.tested)});
+  if (rule.new_findings) {
+    Print(page_, "<td class=\"n\">{}</td></tr>\n", Number{*rule.new_findings});
+  } else {
+    page_.append("<td class=\"n\">–</td></tr>\n");
+  }
+}
+
+void HtmlWriter::DataTable() {
+  page_.append(
+      "<section id=\"data\" aria-labelledby=\"data-title\">\n"
+      "<h2 id=\"data-title\">What was tested</h2>\n"
+      "<p class=\"note\">A data version is the data as it stood at one moment. It does not change: the "
+      "same rules on the same versions give this report again.</p>\n"
+      "<div class=\"scroll panel\" role=\"region\" tabindex=\"0\" aria-labelledby=\"data-caption\">"
+      "<table class=\"grid\"><caption id=\"data-caption\">Data versions read by this run.</caption>\n"
+      "<thead><tr><th scope=\"col\">Dataset</th><th scope=\"col\">Copy</th>"
+      "<th scope=\"col\" class=\"n\">Version</th><th scope=\"col\" class=\"n\">Records</th></tr></thead>\n"
+      "<tbody>\n");
+  for (const DataVersion& data : header().data_versions) {
+    Print(page_,
+          "<tr><th scope=\"row\">{}</th><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>\n",
+          Text{data.dataset}, Text{data.copy}, Number{data.version}, Number{data.rows});
+  }
+  page_.append("</tbody></table></div>\n</section>\n");
+}
+
+void HtmlWriter::BeginRule(const RuleResult& rule, size_t index) {
+  const bool error = rule.outcome == Outcome::kError;
+  if (!HasFindings(rule) && !error) return;
+  const bool open = rule.severity == Severity::kFatal && rule.stored <= kUnfoldedFindings;
+  Print(page_,
+        "<details class=\"panel rule k-{}\"{}><summary><h3><span class=\"code\">{}</span> {}</h3> "
+        "<span class=\"cnt\"><span class=\"sev k-{}\">{}</span> ",
+        Key(rule.severity), Markup{open ? " open" : ""}, Text{rule.code}, Text{rule.title},
+        Key(rule.severity), Text{SeverityWords(rule.severity)});
+  if (error && rule.findings == 0) {
+    page_.append("could not be run");
+  } else {
+    Print(page_, "{}", Findings(rule.findings));
+  }
+  Print(page_, "</span></summary>\n<div class=\"about\" id=\"rule-{}\">\n<p>{}</p>\n", index + 1,
+        Text{rule.meaning});
+  if (error) {
+    Print(page_, "<p class=\"cut\"><b>This rule could not be run.</b> {}{}{}</p>\n",
+          Markup{rule.severity == Severity::kFatal
+                     ? "It does not count as passed, and because it is FATAL it stops you like a finding."
+                     : "It does not count as passed."},
+          Markup{rule.error_reason.empty() ? "" : " Reason: "}, Text{rule.error_reason});
+  }
+  if (!rule.suggested_fix.empty()) {
+    Print(page_, "<p class=\"fix\"><b>How to fix it:</b> {}</p>\n", Text{rule.suggested_fix});
+  }
+  if (rule.truncated) {
+    Print(page_,
+          "<p class=\"cut\"><b>Not all records are listed.</b> This rule has exactly {}; only {} of "
+          "them kept and listed here. Correct these and run the validation again to see the "
+          "rest.</p>\n",
+          Findings(rule.findings), Plural{rule.stored, "is", "are"});
+  }
+  page_.append("</div>\n");
+  if (rule.stored > 0) {
+    Print(page_,
+          "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-labelledby=\"records-{}\">"
+          "<table class=\"grid rec\"><caption id=\"records-{}\"><span class=\"vh\">{}: </span>{}"
+          "</caption>\n<thead><tr><th scope=\"col\" class=\"c1\">Record</th>"
+          "<th scope=\"col\" class=\"c2\">Severity</th><th scope=\"col\" class=\"c3\">School</th>"
+          "<th scope=\"col\" class=\"c4\">What is wrong</th><th scope=\"col\">Values</th></tr></thead>\n"
+          "<tbody>\n",
+          index + 1, index + 1, Text{rule.code},
+          Plural{rule.stored, "record listed", "records listed"});
+  }
+  Send();
+}
+
+void HtmlWriter::WriteFinding(const Finding& finding, const RuleResult& /*rule*/) {
+  ++listed_;
+  page_.append("<tr><th scope=\"row\">");
+  if (IsSafeLink(finding.link)) {
+    Print(page_, "<a class=\"key1\" href=\"{}\" rel=\"noopener noreferrer\"><bdi>{}</bdi></a>",
+          Attribute{finding.link}, Text{finding.record_key});
+  } else {
+    Print(page_, "<bdi class=\"key1\">{}</bdi>", Text{finding.record_key});
+  }
+  if (finding.is_new) page_.append("<span class=\"new\">New</span>");
+  Print(page_,
+        "<span class=\"sub\">{}</span></th><td><span class=\"sev k-{}\">{}</span></td>"
+        "<td>{} <span class=\"sub\">{}</span></td><td class=\"msg\">{}</td><td>",
+        Text{finding.dataset}, Key(finding.severity), Text{SeverityWords(finding.severity)},
+        Text{finding.school_name}, Text{finding.school_id}, Text{finding.message});
+  if (!finding.fields.empty()) {
+    page_.append("<dl class=\"fv\">");
+    for (const Field& field : finding.fields) {
+      Print(page_, "<div><dt>{}</dt> ", Text{field.name});
+      if (field.value.empty()) {
+        page_.append("<dd class=\"none\">empty</dd></div>");
+      } else {
+        Print(page_, "<dd><bdi>{}</bdi></dd></div>", Text{field.value});
+      }
+    }
+    page_.append("</dl>");
+  }
+  page_.append("</td></tr>\n");
+  Send();
+}
+
+void HtmlWriter::EndRule(const RuleResult& rule) {
+  if (!HasFindings(rule) && rule.outcome != Outcome::kError) return;
+  if (rule.stored > 0) page_.append("</tbody></table></div>\n");
+  page_.append("</details>\n");
+  Send();
+}
+
+void HtmlWriter::WriteFooter() {
+  Print(page_,
+        "</section>\n</div></main>\n<footer><div class=\"wrap\">\n"
+        "<p>End of the report: {}. If this line is missing, the file is incomplete.</p>\n"
+        "<p>This report may hold personal information from education records. Keep it and share it only "
+        "as your privacy rules allow.</p>\n</div></footer>\n</body>\n</html>\n",
+        Plural{listed_, "record listed", "records listed"});
+  Send();
+}
+
+}  // namespace edcert::render

@@ -1,0 +1,125 @@
+// The model of a validation report: what a run tested, with which outcome, and which records failed.
+// Plain values, filled by the caller; the writers (writer.h) turn them into a file.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/time/time.h"
+
+namespace edcert::render {
+
+// Ordered from the gravest to the mildest; the values index `SeverityTotals`.
+enum class Severity { kFatal, kSpecialWarning, kWarning, kInfo };
+inline constexpr std::array<Severity, 4> kSeverities = {
+    Severity::kFatal, Severity::kSpecialWarning, Severity::kWarning, Severity::kInfo};
+
+enum class Outcome {
+  kPass,
+  kFail,
+  kError,  // The rule could not run. It never counts as passed; for a FATAL rule it blocks.
+};
+
+// What was read: one dataset at one version.
+struct DataVersion {
+  std::string dataset;
+  std::string copy;  // In words: "District copy", "State copy", "Snapshot 2".
+  int64_t version = 0;
+  int64_t rows = 0;
+};
+
+struct RuleResult {
+  std::string code;
+  std::string title;
+  std::string meaning;  // In plain language.
+  Severity severity = Severity::kWarning;
+  Outcome outcome = Outcome::kPass;
+  int64_t tested = 0;      // Records that the rule looked at.
+  int64_t findings = 0;    // Exact, also when not all of them are stored.
+  int64_t stored = 0;      // How many of them will be passed to `ReportWriter::Add`.
+  bool truncated = false;  // stored < findings.
+  std::string suggested_fix;
+  std::string error_reason;             // Only for kError; holds no data.
+  std::optional<int64_t> new_findings;  // Against the previous run, when there is one.
+};
+
+// Findings of one school, by severity.
+struct SchoolCount {
+  std::string school_id;
+  std::string school_name;
+  std::array<int64_t, kSeverities.size()> findings = {};
+};
+
+struct ReportHeader {
+  std::string organization_display_name;
+  std::string organization;  // Resource name.
+  std::string event_title;
+  std::string kind;  // In words: "District data", "State data", "State snapshot".
+  std::string requested_by;
+  absl::Time generated_at;
+  absl::TimeZone time_zone;    // How `generated_at` is shown; UTC unless set.
+  std::string time_zone_text;  // Printed after it: "America/Chicago".
+  std::vector<DataVersion> data_versions;
+  std::string rule_group_title;
+  int64_t rule_group_version = 0;
+  std::vector<RuleResult> rules;  // Findings are added in this order; see `SortRules`.
+  std::vector<SchoolCount> schools;
+  // Distinct records with at least one finding, by severity, when the caller knows it: a record that
+  // fails two rules is one record and two findings.
+  std::array<std::optional<int64_t>, kSeverities.size()> records = {};
+  std::string language = "en";  // BCP 47.
+};
+
+struct Field {
+  std::string name;
+  std::string value;
+};
+
+struct Finding {
+  std::string rule_code;
+  Severity severity = Severity::kWarning;
+  std::string dataset;
+  std::string record_key;
+  std::string school_id;
+  std::string school_name;
+  std::string message;
+  std::vector<Field> fields;
+  std::string link;     // Optional: https address of the record in the source system.
+  bool is_new = false;  // Not in the previous run.
+};
+
+struct SeverityTotal {
+  int64_t rules_tested = 0;
+  int64_t rules_failed = 0;  // With findings.
+  int64_t rules_errored = 0;
+  int64_t findings = 0;
+};
+using SeverityTotals = std::array<SeverityTotal, kSeverities.size()>;
+
+// What the whole report says to the person who must act on it.
+enum class Verdict {
+  kNothingTested,  // No rule in the group.
+  kBlocked,        // FATAL findings, or a FATAL rule that could not run.
+  kExplain,        // SPECIAL_WARNING findings: submitting needs an explanation.
+  kReview,         // Milder findings, or a milder rule that could not run.
+  kClear,
+};
+
+// "FATAL", "SPECIAL_WARNING", ...: the word of the API, used in CSV.
+std::string_view SeverityCode(Severity severity);
+// "FATAL", "SPECIAL WARNING", ...: for people.
+std::string_view SeverityWords(Severity severity);
+
+SeverityTotals TotalsOf(const ReportHeader& header);
+Verdict VerdictOf(const SeverityTotals& totals);
+
+// The order in which a person should read rules: what blocks first, then by severity, findings before
+// errors before passes, more findings first, then by code.
+bool ReadsBefore(const RuleResult& a, const RuleResult& b);
+void SortRules(std::vector<RuleResult>& rules);
+
+}  // namespace edcert::render
