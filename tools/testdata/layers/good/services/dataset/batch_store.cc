@@ -1,0 +1,2 @@
+#include "common/pg/pg.h"
+#include "services/dataset/batch_store.h"

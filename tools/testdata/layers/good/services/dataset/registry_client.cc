@@ -1,0 +1,1 @@
+#include "edcert/registry/v1/event_registry.grpc.pb.h"

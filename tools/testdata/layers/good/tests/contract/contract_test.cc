@@ -1,0 +1,2 @@
+#include <grpcpp/grpcpp.h>
+#include "services/dataset/batch.h"

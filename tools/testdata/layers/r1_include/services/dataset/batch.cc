@@ -1,0 +1,2 @@
+#include "services/dataset/batch.h"
+#include "services/workflow/errors.h"

@@ -1,0 +1,1 @@
+#include "services/dataset/batch.h"

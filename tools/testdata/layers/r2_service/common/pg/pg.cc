@@ -1,0 +1,2 @@
+// A comment.
+#include "services/dataset/batch.h"

@@ -1,0 +1,2 @@
+#pragma once
+#include "edcert/dataset/v1/dataset.pb.h"

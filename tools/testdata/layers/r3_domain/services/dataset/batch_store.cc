@@ -1,0 +1,1 @@
+#include "edcert/type/change.pb.h"

@@ -1,0 +1,3 @@
+std::random_device device;
+int a = rand();
+int b = operand(1);

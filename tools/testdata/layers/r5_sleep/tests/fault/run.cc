@@ -1,0 +1,1 @@
+void F() { absl::SleepFor(absl::Seconds(1)); }

@@ -1,0 +1,2 @@
+-- name: list
+SELECT c.id FROM registry.change c

@@ -1,0 +1,2 @@
+#include "common/status/error.h"
+#include "common/feed/feed.h"

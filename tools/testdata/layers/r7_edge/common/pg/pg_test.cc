@@ -1,0 +1,1 @@
+#include "common/testing/matchers.h"
