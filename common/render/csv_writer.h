@@ -1,5 +1,5 @@
-// A report as CSV: a header row, then one row per finding; CRLF line ends. Rules without findings do
-// not appear.
+// A report as CSV: a header row, then one row per finding; CRLF line ends. Rules without findings
+// do not appear.
 #pragma once
 
 #include <string>
@@ -10,9 +10,9 @@ namespace edcert::render {
 
 enum class CsvCells { kExact, kSpreadsheetSafe };
 
-// Columns: rule_code,severity,dataset,school_id,record_key,message,fields,suggested_fix. `fields` is
-// "name=value; name=value"; a backslash or semicolon in either, or an equals sign in a name, has a
-// backslash before it.
+// Columns: rule_code,severity,dataset,school_id,record_key,message,fields,suggested_fix. `fields`
+// is "name=value; name=value"; a backslash or semicolon in either, or an equals sign in a name, has
+// a backslash before it.
 class CsvWriter final : public ReportWriter {
  public:
   CsvWriter(Sink& sink, CsvCells cells);

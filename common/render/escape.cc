@@ -44,10 +44,12 @@ CodePoint Decode(std::string_view text) {
   return {.value = value, .length = length};
 }
 
-// Characters that change the order of others or take no room: they would let one value pass for another.
+// Characters that change the order of others or take no room: they would let one value pass for
+// another.
 bool ReordersOrHides(uint32_t c) {
-  return c == 0x061C || c == 0x00AD || (c >= 0x200B && c <= 0x200F) || (c >= 0x2028 && c <= 0x202E) ||
-         (c >= 0x2060 && c <= 0x206F) || c == 0xFEFF || (c >= 0xE0000 && c <= 0xE007F);
+  return c == 0x061C || c == 0x00AD || (c >= 0x200B && c <= 0x200F) ||
+         (c >= 0x2028 && c <= 0x202E) || (c >= 0x2060 && c <= 0x206F) || c == 0xFEFF ||
+         (c >= 0xE0000 && c <= 0xE007F);
 }
 
 enum class Context { kText, kAttribute };

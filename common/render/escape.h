@@ -11,7 +11,8 @@ namespace edcert::render {
 // their code ("[U+202E]").
 void AppendHtmlText(std::string_view value, std::string& out);
 
-// A double-quoted HTML attribute value; as above, and quotes and line ends are character references.
+// A double-quoted HTML attribute value; as above, and quotes and line ends are character
+// references.
 void AppendHtmlAttribute(std::string_view value, std::string& out);
 
 // Whether the value may stand in an href: an https address without spaces, quotes, control or
@@ -21,10 +22,10 @@ bool IsSafeLink(std::string_view value);
 // One CSV cell after RFC 4180, every byte kept.
 void AppendCsvCell(std::string_view value, std::string& out);
 
-// One CSV cell that no spreadsheet takes for a formula. A value whose first visible character is one of
-// = + - @ | % TAB CR LF, or a full-width form of one, gets a leading apostrophe. The same holds after
-// each ; TAB CR LF inside the value, because there a program that was told another delimiter begins a
-// new cell.
+// One CSV cell that no spreadsheet takes for a formula. A value whose first visible character is
+// one of = + - @ | % TAB CR LF, or a full-width form of one, gets a leading apostrophe. The same
+// holds after each ; TAB CR LF inside the value, because there a program that was told another
+// delimiter begins a new cell.
 void AppendSpreadsheetCell(std::string_view value, std::string& out);
 
 }  // namespace edcert::render

@@ -1,5 +1,5 @@
-// The style sheet of the HTML report, and the hash by which the page's security policy admits exactly
-// these bytes. html_writer_test.cc fails with the right hash when the two differ.
+// The style sheet of the HTML report, and the hash by which the page's security policy admits
+// exactly these bytes. html_writer_test.cc fails with the right hash when the two differ.
 #pragma once
 
 #include <string_view>
@@ -7,7 +7,7 @@
 namespace edcert::render {
 
 inline constexpr std::string_view kStyleHash =
-    "sha256-VI9a0eVeIzj5/5d77aH+xaBoTuk2LLxcE9joFsfgKXE=";
+    "sha256-0LJfm4QiyWfYbWtNPuSMadijs63MPp8VA7vLmxNjAKA=";
 
 inline constexpr std::string_view kStyle = R"css(
 :root{color-scheme:light dark;
@@ -97,7 +97,7 @@ caption{text-align:left}
 .key{display:flex;flex-wrap:wrap;gap:.2rem 1rem;margin:.8rem 0 0;padding:0;list-style:none;font-size:.82rem;color:var(--soft)}
 .key svg{width:.7rem;height:.7rem;margin-right:.4rem}
 .scroll{margin-top:1rem;overflow-x:auto}
-.grid{min-width:46rem}
+.grid{min-width:50rem}
 .grid caption{padding:.75rem 1rem 0;color:var(--soft);font-size:.875rem}
 .grid thead th{font-size:.82rem;font-weight:600;color:var(--soft);border-bottom:1px solid var(--line);vertical-align:bottom}
 .grid thead .n{white-space:normal}.wide{width:46%}

@@ -13,8 +13,8 @@
 #include "common/render/html_style.h"
 #include "fmt/format.h"
 
-// What may be formatted into the page: a number, or a value that says in which context it stands. A bare
-// string does not compile, so nothing reaches the page unescaped by oversight.
+// What may be formatted into the page: a number, or a value that says in which context it stands. A
+// bare string does not compile, so nothing reaches the page unescaped by oversight.
 namespace edcert::render {
 namespace {
 
@@ -158,7 +158,7 @@ bool HasFindings(const RuleResult& rule) {
 }
 
 std::string Share(int64_t part, int64_t whole) {
-  if (whole <= 0) return "–";
+  if (whole <= 0 || part > whole) return "–";
   if (part == 0) return "0%";
   const double percent = 100.0 * static_cast<double>(part) / static_cast<double>(whole);
   if (percent < 0.1) return "under 0.1%";
@@ -187,18 +187,20 @@ int64_t TotalOf(const SchoolCount& school) {
 
 // One horizontal bar; `parts` are (severity, count), `most` fills the width.
 void Bar(std::string& page, const std::vector<std::pair<Severity, int64_t>>& parts, int64_t most) {
-  constexpr int64_t kWidth = 1000;
+  constexpr size_t kWidth = 1000;
   constexpr size_t kGap = 4;
   constexpr size_t kLeast = 6;
   page.append(
-      "<svg class=\"bar\" viewBox=\"0 0 1000 10\" preserveAspectRatio=\"none\" aria-hidden=\"true\">");
+      "<svg class=\"bar\" viewBox=\"0 0 1000 10\" preserveAspectRatio=\"none\" "
+      "aria-hidden=\"true\">");
   size_t x = 0;
   for (const auto& [severity, count] : parts) {
-    if (count <= 0) continue;
+    if (count <= 0 || x >= kWidth) continue;
     const auto exact = static_cast<size_t>(static_cast<double>(kWidth) *
                                            static_cast<double>(count) / static_cast<double>(most));
-    const size_t width = std::max(exact, kLeast + kGap) - kGap;
-    Print(page, "<rect class=\"f-{}\" x=\"{}\" width=\"{}\" height=\"10\"/>", Key(severity), x, width);
+    const size_t width = std::min(std::max(exact, kLeast + kGap) - kGap, kWidth - x);
+    Print(page, "<rect class=\"f-{}\" x=\"{}\" width=\"{}\" height=\"10\"/>", Key(severity), x,
+          width);
     x += width + kGap;
   }
   page.append("</svg>");
@@ -217,7 +219,8 @@ constexpr std::string_view kPen =
     R"(<path d="M4 20l1-4.5L16.5 4a2 2 0 0 1 3 0l.5.5a2 2 0 0 1 0 3L8.500 19z"/><path d="M14.500 6.500l3 3"/>)";
 constexpr std::string_view kEye =
     R"(<path d="M2 12q4-7 10-7t10 7q-4 7-10 7T2 12z"/><circle cx="12" cy="12" r="3"/>)";
-constexpr std::string_view kTick = R"(<circle cx="12" cy="12" r="9.5"/><path d="M7.500 12.500l3 3 6-6.500"/>)";
+constexpr std::string_view kTick =
+    R"(<circle cx="12" cy="12" r="9.5"/><path d="M7.500 12.500l3 3 6-6.500"/>)";
 constexpr std::string_view kQuestion =
     R"(<circle cx="12" cy="12" r="9.5"/><path d="M12 11v6M12 7.500v.01"/>)";
 
@@ -261,18 +264,19 @@ VerdictWords WordsFor(const ReportHeader& header, const SeverityTotals& totals) 
       }
       return {{"blocked"},
               {kStop},
-              Sentence("{} must be corrected and {} must run before you can continue.", fatal_findings,
-                       fatal_errors),
+              Sentence("{} must be corrected and {} must run before you can continue.",
+                       fatal_findings, fatal_errors),
               where + " " + std::string(again)};
     }
     case Verdict::kExplain:
-      return {{"explain"},
-              {kPen},
-              Sentence("{} a written explanation before you can submit.",
-                       Plural{special.findings, "SPECIAL WARNING needs", "SPECIAL WARNINGS need"}),
-              Sentence("There are no FATAL findings. The findings to explain come from {} of the {} "
-                       "tested; one explanation per rule is enough.",
-                       Number{special.rules_failed}, Rules(tested))};
+      return {
+          {"explain"},
+          {kPen},
+          Sentence("{} a written explanation before you can submit.",
+                   Plural{special.findings, "SPECIAL WARNING needs", "SPECIAL WARNINGS need"}),
+          Sentence("There are no FATAL findings. The findings to explain come from {} of the {} "
+                   "tested; one explanation per rule is enough.",
+                   Number{special.rules_failed}, Rules(tested))};
     case Verdict::kReview: {
       VerdictWords words = {{"review"}, {kEye}, "", "Nothing in this report stops you."};
       if (warning.rules_failed > 0) {
@@ -292,11 +296,12 @@ VerdictWords WordsFor(const ReportHeader& header, const SeverityTotals& totals) 
     }
     case Verdict::kClear:
       if (RowsTested(header) == 0) {
-        return {{"nothing"},
-                {kQuestion},
-                "Nothing was found, because there were no records to test.",
-                "The data versions below hold no records. If that is not what you expect, check that "
-                "your data has arrived."};
+        return {
+            {"nothing"},
+            {kQuestion},
+            "Nothing was found, because there were no records to test.",
+            "The data versions below hold no records. If that is not what you expect, check that "
+            "your data has arrived."};
       }
       return {{"clear"},
               {kTick},
@@ -330,9 +335,9 @@ void HtmlWriter::WriteHeader() {
   page_.append(
       "<section id=\"records\" aria-labelledby=\"records-title\">\n"
       "<h2 id=\"records-title\">Records to look at</h2>\n");
-  const bool any = std::any_of(header().rules.begin(), header().rules.end(), [](const RuleResult& rule) {
-    return HasFindings(rule) || rule.outcome == Outcome::kError;
-  });
+  const bool any = std::any_of(
+      header().rules.begin(), header().rules.end(),
+      [](const RuleResult& rule) { return HasFindings(rule) || rule.outcome == Outcome::kError; });
   page_.append(any ? "<p class=\"note\">Open a rule to see its records.</p>\n"
                    : "<p class=\"note\">There are none.</p>\n");
   Send();
@@ -361,7 +366,8 @@ void HtmlWriter::Masthead() {
         "<header class=\"top\"><div class=\"wrap\">\n<p class=\"org\">{}</p>\n<h1>{}</h1>\n"
         "<dl class=\"facts\">\n<div><dt>Validation of</dt><dd>{}</dd></div>\n"
         "<div><dt>Rules</dt><dd>{}, version {}</dd></div>\n"
-        "<div><dt>Generated</dt><dd><time datetime=\"{}\">{}</time> <span class=\"sub\">{}</span></dd></div>\n"
+        "<div><dt>Generated</dt><dd><time datetime=\"{}\">{}</time> <span "
+        "class=\"sub\">{}</span></dd></div>\n"
         "<div><dt>Requested by</dt><dd>{} <span class=\"sub\">for {}</span></dd></div>\n</dl>\n"
         "</div></header>\n",
         Text{header().organization_display_name}, Text{header().event_title}, Text{header().kind},
@@ -450,9 +456,8 @@ void HtmlWriter::RuleChart() {
   const size_t shown = std::min(rules.size(), kMaxBars);
   for (size_t i = 0; i < shown; ++i) {
     const RuleResult& rule = *rules[i];
-    Print(page_,
-          "<tr><th scope=\"row\"><b class=\"code k-{}\">{}</b> <span>{}</span></th><td>", Key(rule.severity),
-          Text{rule.code}, Text{rule.title});
+    Print(page_, "<tr><th scope=\"row\"><b class=\"code k-{}\">{}</b> <span>{}</span></th><td>",
+          Key(rule.severity), Text{rule.code}, Text{rule.title});
     Bar(page_, {{rule.severity, rule.findings}}, most);
     Print(page_, "</td><td class=\"n\">{}</td></tr>\n", Number{rule.findings});
   }
@@ -509,8 +514,10 @@ void HtmlWriter::SchoolTable() {
   if (header().schools.empty()) return;
   Print(page_,
         "<details class=\"more\"><summary>{} in numbers</summary>\n"
-        "<div class=\"scroll panel\" role=\"region\" tabindex=\"0\" aria-labelledby=\"schools-caption\">"
-        "<table class=\"grid\"><caption id=\"schools-caption\">Findings by school and severity</caption>\n"
+        "<div class=\"scroll panel\" role=\"region\" tabindex=\"0\" "
+        "aria-labelledby=\"schools-caption\">"
+        "<table class=\"grid\"><caption id=\"schools-caption\">Findings by school and "
+        "severity</caption>\n"
         "<thead><tr><th scope=\"col\">School</th>",
         Plural{static_cast<int64_t>(header().schools.size()), "school", "schools"});
   for (const Severity severity : kSeverities) {
@@ -529,10 +536,11 @@ void HtmlWriter::SchoolTable() {
 }
 
 void HtmlWriter::RuleTable() {
-  Print(page_,
-        "<section id=\"rules\" aria-labelledby=\"rules-title\">\n<h2 id=\"rules-title\">Rules</h2>\n"
-        "<p class=\"note\">{}, version {}.</p>\n",
-        Text{header().rule_group_title}, Number{header().rule_group_version});
+  Print(
+      page_,
+      "<section id=\"rules\" aria-labelledby=\"rules-title\">\n<h2 id=\"rules-title\">Rules</h2>\n"
+      "<p class=\"note\">{}, version {}.</p>\n",
+      Text{header().rule_group_title}, Number{header().rule_group_version});
   if (header().rules.empty()) {
     page_.append("<p>No rules were tested.</p>\n</section>\n");
     return;
@@ -546,12 +554,14 @@ void HtmlWriter::RuleTable() {
     return !HasFindings(header().rules[i]) && header().rules[i].outcome != Outcome::kError;
   });
   page_.append(
-      "<div class=\"scroll panel\" role=\"region\" tabindex=\"0\" aria-labelledby=\"rules-caption\">"
+      "<div class=\"scroll panel\" role=\"region\" tabindex=\"0\" "
+      "aria-labelledby=\"rules-caption\">"
       "<table class=\"grid\"><caption id=\"rules-caption\">Every rule that was tested, what blocks "
-      "first.</caption>\n<thead><tr><th scope=\"col\">Result</th><th scope=\"col\" class=\"wide\">Rule</th>"
+      "first.</caption>\n<thead><tr><th scope=\"col\">Result</th><th scope=\"col\" "
+      "class=\"wide\">Rule</th>"
       "<th scope=\"col\">Severity</th><th scope=\"col\" class=\"n\">Records tested</th>"
       "<th scope=\"col\" class=\"n\">Findings</th><th scope=\"col\" class=\"n\">Share</th>"
-      "<th scope=\"col\" class=\"n\">New since last run</th></tr></thead>\n");
+      "<th scope=\"col\" class=\"n\">New&nbsp;since last&nbsp;run</th></tr></thead>\n");
   const auto group = [&](auto first, auto last, std::string_view title) {
     if (first == last) return;
     Print(page_, "<tbody>\n<tr><th scope=\"rowgroup\" colspan=\"7\">{} ({})</th></tr>\n",
@@ -600,16 +610,20 @@ void HtmlWriter::DataTable() {
   page_.append(
       "<section id=\"data\" aria-labelledby=\"data-title\">\n"
       "<h2 id=\"data-title\">What was tested</h2>\n"
-      "<p class=\"note\">A data version is the data as it stood at one moment. It does not change: the "
+      "<p class=\"note\">A data version is the data as it stood at one moment. It does not change: "
+      "the "
       "same rules on the same versions give this report again.</p>\n"
       "<div class=\"scroll panel\" role=\"region\" tabindex=\"0\" aria-labelledby=\"data-caption\">"
-      "<table class=\"grid\"><caption id=\"data-caption\">Data versions read by this run.</caption>\n"
+      "<table class=\"grid\"><caption id=\"data-caption\">Data versions read by this "
+      "run.</caption>\n"
       "<thead><tr><th scope=\"col\">Dataset</th><th scope=\"col\">Copy</th>"
-      "<th scope=\"col\" class=\"n\">Version</th><th scope=\"col\" class=\"n\">Records</th></tr></thead>\n"
+      "<th scope=\"col\" class=\"n\">Version</th><th scope=\"col\" "
+      "class=\"n\">Records</th></tr></thead>\n"
       "<tbody>\n");
   for (const DataVersion& data : header().data_versions) {
     Print(page_,
-          "<tr><th scope=\"row\">{}</th><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>\n",
+          "<tr><th scope=\"row\">{}</th><td>{}</td><td class=\"n\">{}</td><td "
+          "class=\"n\">{}</td></tr>\n",
           Text{data.dataset}, Text{data.copy}, Number{data.version}, Number{data.rows});
   }
   page_.append("</tbody></table></div>\n</section>\n");
@@ -633,9 +647,9 @@ void HtmlWriter::BeginRule(const RuleResult& rule, size_t index) {
         Text{rule.meaning});
   if (error) {
     Print(page_, "<p class=\"cut\"><b>This rule could not be run.</b> {}{}{}</p>\n",
-          Markup{rule.severity == Severity::kFatal
-                     ? "It does not count as passed, and because it is FATAL it stops you like a finding."
-                     : "It does not count as passed."},
+          Markup{rule.severity == Severity::kFatal ? "It does not count as passed, and because it "
+                                                     "is FATAL it stops you like a finding."
+                                                   : "It does not count as passed."},
           Markup{rule.error_reason.empty() ? "" : " Reason: "}, Text{rule.error_reason});
   }
   if (!rule.suggested_fix.empty()) {
@@ -643,10 +657,11 @@ void HtmlWriter::BeginRule(const RuleResult& rule, size_t index) {
   }
   if (rule.truncated) {
     Print(page_,
-          "<p class=\"cut\"><b>Not all records are listed.</b> This rule has exactly {}; only {} of "
-          "them kept and listed here. Correct these and run the validation again to see the "
+          "<p class=\"cut\"><b>Not all records are listed.</b> This rule has exactly {}; only {} "
+          "of them "
+          "{} kept and listed here. Correct these and run the validation again to see the "
           "rest.</p>\n",
-          Findings(rule.findings), Plural{rule.stored, "is", "are"});
+          Findings(rule.findings), Number{rule.stored}, Markup{rule.stored == 1 ? "is" : "are"});
   }
   page_.append("</div>\n");
   if (rule.stored > 0) {
@@ -655,7 +670,8 @@ void HtmlWriter::BeginRule(const RuleResult& rule, size_t index) {
           "<table class=\"grid rec\"><caption id=\"records-{}\"><span class=\"vh\">{}: </span>{}"
           "</caption>\n<thead><tr><th scope=\"col\" class=\"c1\">Record</th>"
           "<th scope=\"col\" class=\"c2\">Severity</th><th scope=\"col\" class=\"c3\">School</th>"
-          "<th scope=\"col\" class=\"c4\">What is wrong</th><th scope=\"col\">Values</th></tr></thead>\n"
+          "<th scope=\"col\" class=\"c4\">What is wrong</th><th "
+          "scope=\"col\">Values</th></tr></thead>\n"
           "<tbody>\n",
           index + 1, index + 1, Text{rule.code},
           Plural{rule.stored, "record listed", "records listed"});
@@ -705,7 +721,8 @@ void HtmlWriter::WriteFooter() {
   Print(page_,
         "</section>\n</div></main>\n<footer><div class=\"wrap\">\n"
         "<p>End of the report: {}. If this line is missing, the file is incomplete.</p>\n"
-        "<p>This report may hold personal information from education records. Keep it and share it only "
+        "<p>This report may hold personal information from education records. Keep it and share it "
+        "only "
         "as your privacy rules allow.</p>\n</div></footer>\n</body>\n</html>\n",
         Plural{listed_, "record listed", "records listed"});
   Send();

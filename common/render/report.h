@@ -1,5 +1,5 @@
-// The model of a validation report: what a run tested, with which outcome, and which records failed.
-// Plain values, filled by the caller; the writers (writer.h) turn them into a file.
+// The model of a validation report: what a run tested, with which outcome, and which records
+// failed. Plain values, filled by the caller; the writers (writer.h) turn them into a file.
 #pragma once
 
 #include <array>
@@ -15,8 +15,8 @@ namespace edcert::render {
 
 // Ordered from the gravest to the mildest; the values index `SeverityTotals`.
 enum class Severity { kFatal, kSpecialWarning, kWarning, kInfo };
-inline constexpr std::array<Severity, 4> kSeverities = {
-    Severity::kFatal, Severity::kSpecialWarning, Severity::kWarning, Severity::kInfo};
+inline constexpr std::array<Severity, 4> kSeverities = {Severity::kFatal, Severity::kSpecialWarning,
+                                                        Severity::kWarning, Severity::kInfo};
 
 enum class Outcome {
   kPass,
@@ -68,8 +68,8 @@ struct ReportHeader {
   int64_t rule_group_version = 0;
   std::vector<RuleResult> rules;  // Findings are added in this order; see `SortRules`.
   std::vector<SchoolCount> schools;
-  // Distinct records with at least one finding, by severity, when the caller knows it: a record that
-  // fails two rules is one record and two findings.
+  // Distinct records with at least one finding, by severity, when the caller knows it: a record
+  // that fails two rules is one record and two findings.
   std::array<std::optional<int64_t>, kSeverities.size()> records = {};
   std::string language = "en";  // BCP 47.
 };
@@ -117,8 +117,8 @@ std::string_view SeverityWords(Severity severity);
 SeverityTotals TotalsOf(const ReportHeader& header);
 Verdict VerdictOf(const SeverityTotals& totals);
 
-// The order in which a person should read rules: what blocks first, then by severity, findings before
-// errors before passes, more findings first, then by code.
+// The order in which a person should read rules: what blocks first, then by severity, findings
+// before errors before passes, more findings first, then by code.
 bool ReadsBefore(const RuleResult& a, const RuleResult& b);
 void SortRules(std::vector<RuleResult>& rules);
 

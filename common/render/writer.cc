@@ -5,6 +5,7 @@
 
 #include "common/render/csv_writer.h"
 #include "common/render/html_writer.h"
+#include "common/status/macros.h"
 
 namespace edcert::render {
 namespace {
@@ -64,7 +65,7 @@ absl::Status ChunkedOutput::Flush() {
 
 absl::Status ReportWriter::Begin(const ReportHeader& header) {
   if (state_ != State::kNew) return absl::FailedPreconditionError("report: begun twice");
-  if (absl::Status status = CheckHeader(header); !status.ok()) return status;
+  RETURN_IF_ERROR(CheckHeader(header));
   header_ = header;
   state_ = State::kOpen;
   WriteHeader();
@@ -74,8 +75,8 @@ absl::Status ReportWriter::Begin(const ReportHeader& header) {
 
 absl::Status ReportWriter::Add(const Finding& finding) {
   if (state_ != State::kOpen) return absl::FailedPreconditionError("report: not open");
-  if (!broken_.ok()) return broken_;
-  if (!output_.status().ok()) return output_.status();
+  RETURN_IF_ERROR(broken_);
+  RETURN_IF_ERROR(output_.status());
   size_t index = rule_;
   while (index < header_.rules.size() && header_.rules[index].code != finding.rule_code) ++index;
   if (index == header_.rules.size()) {
@@ -83,7 +84,7 @@ absl::Status ReportWriter::Add(const Finding& finding) {
     return broken_;
   }
   while (rule_ < index) {
-    if (absl::Status status = FinishRule(); !status.ok()) return status;
+    RETURN_IF_ERROR(FinishRule());
     StartRule(rule_ + 1);
   }
   ++rule_added_;
@@ -94,10 +95,11 @@ absl::Status ReportWriter::Add(const Finding& finding) {
 absl::Status ReportWriter::End() {
   if (state_ != State::kOpen) return absl::FailedPreconditionError("report: not open");
   state_ = State::kEnded;
-  if (!broken_.ok()) return broken_;
+  RETURN_IF_ERROR(broken_);
+  RETURN_IF_ERROR(output_.status());
   if (!header_.rules.empty()) {
     for (;;) {
-      if (absl::Status status = FinishRule(); !status.ok()) return status;
+      RETURN_IF_ERROR(FinishRule());
       if (rule_ + 1 == header_.rules.size()) break;
       StartRule(rule_ + 1);
     }

@@ -1,6 +1,6 @@
-// Streaming report writers. The caller gives the header once and then the findings one by one, grouped
-// by rule in the order of `ReportHeader::rules`; the file goes to a sink in chunks. Memory does not grow
-// with the number of findings.
+// Streaming report writers. The caller gives the header once and then the findings one by one,
+// grouped by rule in the order of `ReportHeader::rules`; the file goes to a sink in chunks. Memory
+// does not grow with the number of findings.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +19,8 @@ namespace edcert::render {
 // No chunk that a sink sees is larger; all but the last are exactly this long.
 inline constexpr size_t kChunkBytes = size_t{64} * 1024;
 
-// Where the bytes of a report go. A failed write ends the report: the writer returns that status from
-// then on and writes nothing more.
+// Where the bytes of a report go. A failed write ends the report: the writer returns that status
+// from then on and writes nothing more.
 class Sink {
  public:
   virtual ~Sink() = default;
@@ -53,12 +53,17 @@ class ChunkedOutput {
   absl::Status status_;
 };
 
-// Writes one report: Begin, any number of Add, End. Not thread-safe. Status codes besides the sink's:
+// Writes one report: Begin, any number of Add, End. Not thread-safe. Status codes besides the
+// sink's:
 //   FAILED_PRECONDITION  called out of that order;
-//   INVALID_ARGUMENT     a header that contradicts itself (stored > findings, a cut that is not marked
-//                        as truncated, a code twice), or a finding of an unknown or already finished rule;
-//   DATA_LOSS            from End (or the next rule's first Add): a rule got fewer or more findings than
-//                        its `stored` announces. The file is then not a report and must be thrown away.
+//   INVALID_ARGUMENT     a header that contradicts itself (stored > findings, a cut that is not
+//   marked
+//                        as truncated, a code twice), or a finding of an unknown or already
+//                        finished rule;
+//   DATA_LOSS            from End (or the next rule's first Add): a rule got fewer or more findings
+//   than
+//                        its `stored` announces. The file is then not a report and must be thrown
+//                        away.
 class ReportWriter {
  public:
   virtual ~ReportWriter() = default;
