@@ -8,6 +8,7 @@
 #include <openssl/param_build.h>
 #include <openssl/pem.h>
 
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/escaping.h"
@@ -193,7 +194,7 @@ absl::StatusOr<std::string> SignToken(const Claims& claims, const std::string& p
                   static_cast<int>(private_key_pem.size())) != 0) {
     return status::FieldInvalid("private key", "is not a PEM key");
   }
-  const std::unique_ptr<char, decltype(&jwt_free_str)> text(jwt_encode_str(raw), &jwt_free_str);
+  const std::unique_ptr<char, decltype(&std::free)> text(jwt_encode_str(raw), &std::free);
   if (text == nullptr) return status::FieldInvalid("private key", "cannot sign ES256");
   return std::string(text.get());
 }

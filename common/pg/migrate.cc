@@ -67,7 +67,7 @@ absl::Status ApplyOne(Connection& owner, std::string_view schema, std::string_vi
 
 }  // namespace
 
-Component Foundation() { return {"foundation", kMigrations}; }
+Component Foundation() { return {"foundation", sql::kMigrations}; }
 
 absl::Status Migrate(Connection& owner, std::string_view schema,
                      std::span<const Component> components) {

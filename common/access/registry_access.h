@@ -1,0 +1,60 @@
+// Asks event_registry: the one service that every other one calls, so its client stands here once.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "common/access/access.h"
+#include "edcert/registry/v1/event_registry.grpc.pb.h"
+
+namespace edcert::access {
+
+// Thread-safe.
+class RegistryAccess final : public Resolver {
+ public:
+  explicit RegistryAccess(rpc::Runtime& runtime);
+
+  // An event with its participants, for a service that acts by itself.
+  absl::StatusOr<EventFacts> GetEvent(const std::string& name);
+
+  // A member of a category.
+  struct Member {
+    std::string user;
+    std::string organization;
+    Role role;
+    Rank rank;
+  };
+  // The members of a category who are active now at an organisation; all when it is empty. For a
+  // service that acts by itself.
+  absl::StatusOr<std::vector<Member>> ListMembers(const std::string& category,
+                                                  const std::string& organization);
+
+  // The display name, kind and parent of an organisation, for a service that acts by itself.
+  struct Organization {
+    std::string name;
+    std::string display_name;
+    OrganizationKind kind;
+    std::string parent;
+  };
+  absl::StatusOr<Organization> GetOrganization(const std::string& name);
+
+  // The registry's feed, for a Consumer.
+  absl::StatusOr<std::vector<type::Change>> ListChanges(int64_t after, int limit);
+
+ protected:
+  absl::StatusOr<Access> Ask(const rpc::Call& call, const Query& query) override;
+  absl::StatusOr<Access> AskForService(const rpc::Call& call, const Query& query) override;
+
+ private:
+  rpc::Runtime& runtime_;
+  const std::unique_ptr<registry::v1::EventRegistry::Stub> stub_;
+};
+
+// The facts in a registry message.
+EventFacts FactsOf(const registry::v1::Event& event);
+// The access in a registry answer.
+Access AccessOf(const registry::v1::ResolveAccessResponse& response);
+
+}  // namespace edcert::access

@@ -1,0 +1,70 @@
+// What every service serves alike: times on the wire, its change feed, its audit log.
+#pragma once
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "common/feed/feed.h"
+#include "common/idempotency/idempotency.h"
+#include "common/paging/paging.h"
+#include "common/rpc/call.h"
+#include "common/status/errors.h"
+#include "common/status/macros.h"
+#include "edcert/type/common.pb.h"
+#include "google/protobuf/timestamp.pb.h"
+
+namespace edcert::rpc {
+
+google::protobuf::Timestamp ToProto(absl::Time time);
+absl::Time FromProto(const google::protobuf::Timestamp& time);
+
+// A date of the wire; FIELD_INVALID for `field` when it is absent or does not exist.
+absl::StatusOr<absl::CivilDay> ParseDate(const type::Date& date, std::string_view field);
+type::Date ToProto(absl::CivilDay day);
+
+// FIELD_INVALID unless `text` has `min` to `max` characters (bytes of UTF-8).
+absl::Status CheckText(std::string_view text, std::string_view field, std::size_t min,
+                       std::size_t max);
+
+// ListChanges of any service.
+template <typename Request, typename Response>
+absl::Status ServeChanges(Call& call, const Request& request, Response* response) {
+  constexpr int kDefault = 100;
+  constexpr int kMax = 1000;
+  if (request.after() < 0) return status::FieldInvalid("after", "must not be negative");
+  if (request.limit() < 0) return status::FieldInvalid("limit", "must not be negative");
+  const int limit = request.limit() == 0 ? kDefault : std::min(request.limit(), kMax);
+  ASSIGN_OR_RETURN(const std::vector<type::Change> changes,
+                   feed::List(call.db(), request.after(), limit));
+  for (const type::Change& change : changes) *response->add_changes() = change;
+  return absl::OkStatus();
+}
+
+// ListAuditRecords of any service.
+template <typename Request, typename Response>
+absl::Status ServeAudit(Call& call, const Request& request, Response* response) {
+  ASSIGN_OR_RETURN(const paging::Page page, paging::Read(request, 1));
+  pg::Database db = call.db();
+  ASSIGN_OR_RETURN(std::vector<idempotency::AuditRecord> records,
+                   idempotency::ListAudit(db, page.Key(0), page.limit()));
+  response->set_next_page_token(paging::Cut(
+      request, page, records,
+      [](const idempotency::AuditRecord& record) { return std::vector{record.id}; }));
+  for (const idempotency::AuditRecord& record : records) {
+    type::AuditRecord* out = response->add_audit_records();
+    out->set_id(record.id);
+    out->set_actor(record.actor);
+    out->set_on_behalf_by(record.on_behalf_by);
+    out->set_method(record.method);
+    out->set_subject(record.subject);
+    out->set_request_id(record.request_id);
+    out->set_request_sha256(record.request_sha256);
+    *out->mutable_at() = ToProto(record.at);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace edcert::rpc

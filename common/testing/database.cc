@@ -1,0 +1,65 @@
+#include "common/testing/database.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "common/clock/clock.h"
+#include "common/ids/ids.h"
+#include "common/status/macros.h"
+
+namespace edcert::testing {
+namespace {
+
+std::string Required(const char* name) {
+  const char* value = std::getenv(name);
+  if (value == nullptr) {
+    std::fprintf(stderr, "%s is not set: run through `tools/dev test`\n", name);
+    std::exit(1);
+  }
+  return value;
+}
+
+// A conninfo with other values for some of its keys: the last of a repeated key counts.
+std::string With(const std::string& conninfo, const std::string& more) {
+  return conninfo + " " + more;
+}
+
+std::unique_ptr<pg::Connection> OpenOrDie(const std::string& conninfo) {
+  absl::StatusOr<std::unique_ptr<pg::Connection>> connection = pg::Connection::Open(conninfo);
+  CHECK(connection.ok());
+  return *std::move(connection);
+}
+
+}  // namespace
+
+TestDatabase::TestDatabase(std::string_view schema, std::span<const pg::Component> components)
+    : server_(Required("EDCERT_TEST_PG")) {
+  name_ = "test_" + ids::IdSource::Real().NewId();
+  std::replace(name_.begin(), name_.end(), '-', '_');
+  CHECK(OpenOrDie(server_)->RunScript("CREATE DATABASE " + name_).ok());
+  owner_conninfo_ = With(server_, "dbname=" + name_);
+  owner_ = OpenOrDie(owner_conninfo_);
+  std::vector<pg::Component> all = {pg::Foundation()};
+  all.insert(all.end(), components.begin(), components.end());
+  const absl::Status migrated = pg::Migrate(*owner_, schema, all);
+  if (!migrated.ok()) std::fprintf(stderr, "%s\n", migrated.ToString().c_str());
+  CHECK(migrated.ok());
+  conninfo_ = With(owner_conninfo_, fmt::format("user={}", schema));
+  pool_ = std::make_unique<pg::Pool>(pg::Pool::Options{.conninfo = conninfo_, .size = 16});
+}
+
+TestDatabase::~TestDatabase() {
+  pool_.reset();
+  owner_.reset();
+  OpenOrDie(server_)->RunScript("DROP DATABASE " + name_ + " WITH (FORCE)").IgnoreError();
+}
+
+pg::Database TestDatabase::db() const {
+  return {*pool_, clock::Clock::Real().Now() + absl::Seconds(30)};
+}
+
+std::string TestRedisAddress() { return Required("EDCERT_TEST_REDIS"); }
+
+}  // namespace edcert::testing
