@@ -7,7 +7,7 @@
 namespace edcert::render {
 
 inline constexpr std::string_view kStyleHash =
-    "sha256-0LJfm4QiyWfYbWtNPuSMadijs63MPp8VA7vLmxNjAKA=";
+    "sha256-zu5pIB1r4Iyy3BOBwEi38lD2Zix+X18gtGOwfT8z06g=";
 
 inline constexpr std::string_view kStyle = R"css(
 :root{color-scheme:light dark;
@@ -15,7 +15,7 @@ inline constexpr std::string_view kStyle = R"css(
 --link:#1a4f8f;--focus:#1a4f8f;--mark:#fff6d6;
 --fatal:#a8201a;--fatal-bg:#fdf0ef;--fatal-bar:#b3261e;
 --special:#8f4300;--special-bg:#fdf3e8;--special-bar:#d47212;
---warning:#6b5600;--warning-bg:#fbf6dd;--warning-bar:#b89a1c;
+--warning:#6b5600;--warning-bg:#fbf6dd;--warning-bar:#a3861a;
 --info:#1c5288;--info-bg:#edf4fb;--info-bar:#5b8fc7;
 --pass:#1b6337;--pass-bg:#eef7f1}
 @media screen and (prefers-color-scheme:dark){:root{
@@ -44,7 +44,7 @@ a{color:var(--link);text-underline-offset:.15em}
 h1{margin:.2rem 0 1.25rem;font-size:clamp(1.6rem,1.2rem + 1.8vw,2.2rem);font-weight:650;letter-spacing:-.012em}
 .facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(13rem,1fr));gap:.9rem 2rem;padding-top:1.1rem;
 border-top:1px solid var(--line)}
-.facts dt,.eyebrow{font-size:.8rem;color:var(--soft)}
+.facts dt{font-size:.8rem;color:var(--soft)}
 .facts dd{font-size:.95rem;overflow-wrap:anywhere}
 main .wrap>section{margin-top:2.75rem}
 main .wrap>section.verdict{margin-top:1.75rem}
@@ -54,7 +54,7 @@ h2+.note{margin-top:.25rem}
 .verdict{display:grid;grid-template-columns:auto 1fr;gap:0 1.1rem;padding:1.4rem 1.5rem;border:1px solid;
 border-left-width:.375rem;border-radius:.5rem}
 .verdict svg{width:2.25rem;height:2.25rem;margin-top:.05rem}
-.verdict h2{font-size:1.4rem;text-wrap:wrap}
+.verdict h2{font-size:1.4rem;text-wrap:pretty}
 .verdict p{margin-top:.4rem;color:var(--ink);max-width:48rem}
 .blocked{background:var(--fatal-bg);border-color:var(--fatal);color:var(--fatal)}
 .explain{background:var(--special-bg);border-color:var(--special);color:var(--special)}

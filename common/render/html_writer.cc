@@ -189,7 +189,7 @@ int64_t TotalOf(const SchoolCount& school) {
 void Bar(std::string& page, const std::vector<std::pair<Severity, int64_t>>& parts, int64_t most) {
   constexpr size_t kWidth = 1000;
   constexpr size_t kGap = 4;
-  constexpr size_t kLeast = 6;
+  constexpr size_t kLeast = 12;
   page.append(
       "<svg class=\"bar\" viewBox=\"0 0 1000 10\" preserveAspectRatio=\"none\" "
       "aria-hidden=\"true\">");
