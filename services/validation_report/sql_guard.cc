@@ -136,19 +136,18 @@ constexpr auto kAggregates = std::to_array<Function>({
     {"sum", 1, 1},
 });
 
-constexpr auto kOperators = std::to_array<std::string_view>(
-    {"=", "<>", "<", "<=", ">", ">=", "+", "-", "*", "/", "%", "||", "~", "~*", "!~", "!~*", "@>",
-     "<@", "&&"});
-constexpr auto kComparisons =
-    std::to_array<std::string_view>({"=", "<>", "<", "<=", ">", ">="});
+constexpr auto kOperators =
+    std::to_array<std::string_view>({"=", "<>", "<", "<=", ">", ">=", "+", "-", "*", "/", "%", "||",
+                                     "~", "~*", "!~", "!~*", "@>", "<@", "&&"});
+constexpr auto kComparisons = std::to_array<std::string_view>({"=", "<>", "<", "<=", ">", ">="});
 constexpr auto kPatternOperators = std::to_array<std::string_view>({"~", "~*", "!~", "!~*"});
 constexpr auto kTruthOperators = std::to_array<std::string_view>(
     {"=", "<>", "<", "<=", ">", ">=", "~", "~*", "!~", "!~*", "@>", "<@", "&&"});
 
 // The parser's own names of the types. Floating point is missing: its sums depend on their order.
-constexpr auto kTypes = std::to_array<std::string_view>(
-    {"bool", "boolean", "bpchar", "date", "int2", "int4", "int8", "interval", "numeric", "text",
-     "timestamp", "varchar"});
+constexpr auto kTypes =
+    std::to_array<std::string_view>({"bool", "boolean", "bpchar", "date", "int2", "int4", "int8",
+                                     "interval", "numeric", "text", "timestamp", "varchar"});
 
 constexpr auto kUnits = std::to_array<std::string_view>(
     {"century", "day", "decade", "dow", "doy", "epoch", "hour", "isodow", "isoyear", "minute",
@@ -175,8 +174,8 @@ bool Contains(const std::array<std::string_view, n>& list, std::string_view valu
 }
 
 const Function* Find(std::span<const Function> list, std::string_view name) {
-  const auto it = std::find_if(list.begin(), list.end(),
-                               [name](const Function& f) { return f.name == name; });
+  const auto it =
+      std::find_if(list.begin(), list.end(), [name](const Function& f) { return f.name == name; });
   return it == list.end() ? nullptr : &*it;
 }
 
@@ -206,11 +205,11 @@ absl::Status CheckBytes(std::string_view text) {
     if (byte < 0x20 && byte != '\n' && byte != '\r' && byte != '\t') {
       return Refuse("a control character", CharacterAt(text, static_cast<int>(i)));
     }
-    const size_t length = byte < 0x80                     ? 1
-                          : byte >= 0xC2 && byte <= 0xDF  ? 2
-                          : (byte & 0xF0U) == 0xE0U       ? 3
-                          : byte >= 0xF0 && byte <= 0xF4  ? 4
-                                                          : 0;
+    const size_t length = byte < 0x80                    ? 1
+                          : byte >= 0xC2 && byte <= 0xDF ? 2
+                          : (byte & 0xF0U) == 0xE0U      ? 3
+                          : byte >= 0xF0 && byte <= 0xF4 ? 4
+                                                         : 0;
     bool good = length > 0 && i + length <= text.size();
     for (size_t k = 1; good && k < length; ++k) {
       good = (static_cast<unsigned char>(text[i + k]) & 0xC0U) == 0x80U;
@@ -689,8 +688,7 @@ class Checker {
     if (parts != (syntax ? 2 : 1)) return Refuse("a function with a schema", position);
     const std::string name = Name(call.funcname(parts - 1));
     if (!syntax && Find(kAggregates, name) != nullptr) return VisitAggregate(call, name);
-    const Function* function =
-        syntax ? Find(kSyntaxFunctions, name) : Find(kFunctions, name);
+    const Function* function = syntax ? Find(kSyntaxFunctions, name) : Find(kFunctions, name);
     if (function == nullptr) return Refuse(Quoted("the function", name), position);
     if (call.has_agg_filter() || call.agg_star() || call.agg_distinct()) {
       return Refuse(Quoted("an aggregate's clause on the function", name), position);
@@ -702,8 +700,8 @@ class Checker {
   }
 
   absl::Status VisitArguments(const tree::FuncCall& call, const Function& function, int position) {
-    const bool grows = function.check == Check::kReplacement ||
-                       function.check == Check::kPadding || function.name == "regexp_replace";
+    const bool grows = function.check == Check::kReplacement || function.check == Check::kPadding ||
+                       function.name == "regexp_replace";
     if (grows && growing_) {
       return Refuse(Quoted("inside another that lengthens text: the function", function.name),
                     position);
@@ -711,8 +709,10 @@ class Checker {
     if (grows) {
       // What is put in must be short, and known now.
       const bool padding = function.check == Check::kPadding;
-      for (int i = padding ? 2 : function.name == "array_to_string" ? 1 : 2; i < call.args_size();
-           ++i) {
+      for (int i = padding                              ? 2
+                   : function.name == "array_to_string" ? 1
+                                                        : 2;
+           i < call.args_size(); ++i) {
         const std::string* text = TextOf(call.args(i));
         if (text == nullptr || text->size() > kMaxReplacement) {
           return Refuse(Quoted("a replacement that is not a short literal in", function.name),
@@ -797,9 +797,9 @@ class Checker {
     bool made = false;
     if (arg.has_func_call() && arg.func_call().funcname_size() == 1) {
       const std::string function = Name(arg.func_call().funcname(0));
-      made = function != "date_trunc" && function != "make_date" &&
-             function != "make_timestamp" && function != "age" && function != "min" &&
-             function != "max" && function != "make_interval" && function != "justify_days";
+      made = function != "date_trunc" && function != "make_date" && function != "make_timestamp" &&
+             function != "age" && function != "min" && function != "max" &&
+             function != "make_interval" && function != "justify_days";
     } else if (arg.has_func_call()) {
       made = true;
     }
@@ -869,9 +869,8 @@ class Checker {
       if (list.items(i).node_case() != Node::NODE_NOT_SET) return Refuse("column types", 0);
     }
     const tree::FuncCall& call = list.items(0).func_call();
-    if (call.funcname_size() != 1 || Name(call.funcname(0)) != "unnest" ||
-        call.args_size() != 1 || call.has_agg_filter() || call.agg_star() ||
-        call.agg_distinct()) {
+    if (call.funcname_size() != 1 || Name(call.funcname(0)) != "unnest" || call.args_size() != 1 ||
+        call.has_agg_filter() || call.agg_star() || call.agg_distinct()) {
       return Refuse("a function that gives rows", At(call.location()));
     }
     return VisitExpression(call.args(0));
@@ -990,8 +989,7 @@ const Node* OnlyExpression(const tree::SelectStmt& select) {
   if (select.target_list_size() != 1 || select.distinct_clause_size() > 0 ||
       select.from_clause_size() > 0 || select.has_where_clause() ||
       select.group_clause_size() > 0 || select.has_having_clause() || select.has_with_clause() ||
-      select.op() != tree::SelectStmt::NONE ||
-      select.limit_option() != tree::SelectStmt::DEFAULT) {
+      select.op() != tree::SelectStmt::NONE || select.limit_option() != tree::SelectStmt::DEFAULT) {
     return nullptr;
   }
   const tree::ResTarget& target = select.target_list(0).res_target();

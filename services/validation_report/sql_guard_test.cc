@@ -16,10 +16,21 @@ namespace {
 using testing::HasSubstr;
 
 const std::vector<std::string>& Columns() {
-  static const std::vector<std::string> columns = {
-      "student_uid", "school_id",  "school_year", "first_name", "birth_date", "entry_date",
-      "exit_date",   "exit_type",  "race",        "grade_level", "fte",       "homeless",
-      "days_present", "this.entry_date", "other.exit_date"};
+  static const std::vector<std::string> columns = {"student_uid",
+                                                   "school_id",
+                                                   "school_year",
+                                                   "first_name",
+                                                   "birth_date",
+                                                   "entry_date",
+                                                   "exit_date",
+                                                   "exit_type",
+                                                   "race",
+                                                   "grade_level",
+                                                   "fte",
+                                                   "homeless",
+                                                   "days_present",
+                                                   "this.entry_date",
+                                                   "other.exit_date"};
   return columns;
 }
 
@@ -394,8 +405,7 @@ TEST(CheckQuery, RefusesOtherThings) {
       {"select record_key from enrollment where pg_sleep(1) is null", "system name"},
       {"select record_key from enrollment where set_config('a', 'b', true) = ''",
        "the function set_config"},
-      {"select record_key from enrollment group by grouping sets ((record_key))",
-       "grouping sets"},
+      {"select record_key from enrollment group by grouping sets ((record_key))", "grouping sets"},
       {"select record_key as \"X\" from enrollment", "needs quotes"},
       {"select record_key from enrollment \"E\"", "needs quotes"},
       {"select record_key from enrollment -- x", "a comment"},

@@ -78,8 +78,7 @@ absl::StatusOr<tree::Node> ParseExpression(std::string_view expression) {
   std::string sql(kSelect);
   sql.append(expression);
   ASSIGN_OR_RETURN(const tree::ParseResult parsed, ParseSql(sql, kSelect.size()));
-  if (parsed.stmts_size() != 1 ||
-      parsed.stmts(0).stmt().select_stmt().target_list_size() != 1) {
+  if (parsed.stmts_size() != 1 || parsed.stmts(0).stmt().select_stmt().target_list_size() != 1) {
     return Refuse("anything but one expression", 0);
   }
   return parsed.stmts(0).stmt().select_stmt().target_list(0).res_target().val();
