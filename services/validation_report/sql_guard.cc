@@ -633,6 +633,8 @@ class Checker {
     const int position = At(expr.location());
     if (expr.name_size() != 1) return Refuse("an operator with a schema", position);
     const std::string name = Name(expr.name(0));
+    // SIMILAR TO and BETWEEN SYMMETRIC have numbers that the schema does not know.
+    if (!tree::AExpr::Kind_IsValid(expr.kind())) return Refuse("this operator", position);
     // Every kind but BETWEEN and IN names one operator; those two have a list on the right.
     bool list = false;
     switch (expr.kind()) {
@@ -663,8 +665,6 @@ class Checker {
       case tree::AExpr::KIND_UNSPECIFIED:
       case tree::AExpr_Kind_AExpr_Kind_INT_MIN_SENTINEL_DO_NOT_USE_:
       case tree::AExpr_Kind_AExpr_Kind_INT_MAX_SENTINEL_DO_NOT_USE_:
-        return Refuse("this operator", position);
-      default:  // Open enum: SIMILAR TO and BETWEEN SYMMETRIC arrive by number.
         return Refuse("this operator", position);
     }
     if (expr.has_lexpr()) RETURN_IF_ERROR(VisitExpression(expr.lexpr()));
