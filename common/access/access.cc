@@ -46,8 +46,7 @@ absl::Status CheckPolicy(const rpc::Call& call, const Access& access) {
 
 absl::StatusOr<Access> Resolver::Resolve(const rpc::Call& call, const Query& query) {
   const bool service = call.principal().user.empty();
-  ASSIGN_OR_RETURN(Access access,
-                   service ? AskForService(call, query) : Ask(call, query));
+  ASSIGN_OR_RETURN(Access access, service ? AskForService(call, query) : Ask(call, query));
   // Existence and scope first, permission after it.
   if (!query.organization.empty() && !access.in_scope) {
     return status::NotFound(query.organization);

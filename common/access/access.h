@@ -82,8 +82,8 @@ struct Access {
   bool IsRequiredCertifier() const;
 };
 
-// The district whose records an organisation's certification is about: itself, or its parent when it
-// is a school.
+// The district whose records an organisation's certification is about: itself, or its parent when
+// it is a school.
 std::string DistrictOf(const Access& access, const std::string& organization);
 
 // Checks the tool rights of the call's policy. NOT_PERMITTED names the missing right.

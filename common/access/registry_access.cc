@@ -157,8 +157,8 @@ absl::StatusOr<std::vector<RegistryAccess::Member>> RegistryAccess::ListMembers(
     v1::ListMembersResponse response;
     RETURN_IF_ERROR(rpc::FromGrpc(stub_->ListMembers(&context, request, &response)));
     for (const v1::Member& member : response.members()) {
-      members.push_back({member.user(), member.organization(), ToRole(member.role()),
-                         ToRank(member.rank())});
+      members.push_back(
+          {member.user(), member.organization(), ToRole(member.role()), ToRank(member.rank())});
     }
     request.set_page_token(response.next_page_token());
   } while (!request.page_token().empty());

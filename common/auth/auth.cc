@@ -44,8 +44,8 @@ std::string PemOfJwk(const nlohmann::json& jwk) {
     return "";
   }
   const std::string point = '\x04' + x + y;
-  const std::unique_ptr<OSSL_PARAM_BLD, decltype(&OSSL_PARAM_BLD_free)> build(
-      OSSL_PARAM_BLD_new(), &OSSL_PARAM_BLD_free);
+  const std::unique_ptr<OSSL_PARAM_BLD, decltype(&OSSL_PARAM_BLD_free)> build(OSSL_PARAM_BLD_new(),
+                                                                              &OSSL_PARAM_BLD_free);
   OSSL_PARAM_BLD_push_utf8_string(build.get(), OSSL_PKEY_PARAM_GROUP_NAME, "prime256v1", 0);
   OSSL_PARAM_BLD_push_octet_string(build.get(), OSSL_PKEY_PARAM_PUB_KEY, point.data(),
                                    point.size());
@@ -115,9 +115,9 @@ absl::StatusOr<Verifier::Remembered> Verifier::Decode(const std::string& token, 
   const std::string* pem = keys.Find(kid);
   if (pem == nullptr) return status::Unauthenticated("the token's key is not known");
   jwt_t* raw = nullptr;
-  const int decoded = jwt_decode(&raw, token.c_str(),
-                                 reinterpret_cast<const unsigned char*>(pem->data()),
-                                 static_cast<int>(pem->size()));
+  const int decoded =
+      jwt_decode(&raw, token.c_str(), reinterpret_cast<const unsigned char*>(pem->data()),
+                 static_cast<int>(pem->size()));
   const JwtPtr jwt(raw, &jwt_free);
   // The algorithm is checked here because libjwt takes it from the token: an HMAC "signed" with
   // the public key would pass otherwise.

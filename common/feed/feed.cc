@@ -33,7 +33,9 @@ void Pause(absl::Mutex& mutex, const std::stop_token& stop, absl::Duration time)
 // Makes a waiting Pause look at its stop token.
 void StopAndWake(std::jthread& thread, absl::Mutex& mutex) {
   thread.request_stop();
-  { const absl::MutexLock lock(&mutex); }
+  {
+    const absl::MutexLock lock(&mutex);
+  }
   thread.join();
 }
 
@@ -152,8 +154,8 @@ void Consumer::Run(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     const absl::StatusOr<int> consumed = ConsumePage();
     if (!consumed.ok()) {
-      log::Warning("feed not consumed", {{"feed", options_.feed},
-                                         {"error", std::string(consumed.status().message())}});
+      log::Warning("feed not consumed",
+                   {{"feed", options_.feed}, {"error", std::string(consumed.status().message())}});
       poll = absl::Seconds(1);
     } else {
       poll = *consumed > 0 ? kShortestPoll : std::min(poll * 1.5, kLongestPoll);

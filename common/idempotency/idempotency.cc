@@ -65,11 +65,12 @@ void Finish(pg::Transaction& tx, const Key& key, const std::string& audit_id,
   tx.Defer(sql::kStore, key.principal, key.method, key.request_id, pg::Bytes{response});
 }
 
-absl::StatusOr<std::vector<AuditRecord>> ListAudit(pg::Querier& db, const std::string& after,
-                                                   int limit) {
+absl::StatusOr<std::vector<AuditRecord>> ListAudit(pg::Querier& db, const AuditFilter& filter,
+                                                   const std::string& after, int limit) {
   const std::optional<std::string> from =
       after.empty() ? std::nullopt : std::optional<std::string>(after);
-  ASSIGN_OR_RETURN(const pg::Result rows, db.Run(sql::kListAudit, from, limit));
+  ASSIGN_OR_RETURN(const pg::Result rows, db.Run(sql::kListAudit, from, filter.subject,
+                                                 filter.actor, filter.from, filter.to, limit));
   std::vector<AuditRecord> records;
   for (const pg::Row row : rows) {
     records.push_back({row.Text("id"), row.Text("actor"), row.Text("on_behalf_by"),

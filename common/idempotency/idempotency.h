@@ -49,8 +49,16 @@ struct AuditRecord {
   absl::Time at;
 };
 
+// Which audit records to list; an empty text filters nothing.
+struct AuditFilter {
+  std::string subject;
+  std::string actor;
+  absl::Time from = absl::InfinitePast();
+  absl::Time to = absl::InfiniteFuture();
+};
+
 // Audit records, newest first, after the record `after` (empty: from the newest).
-absl::StatusOr<std::vector<AuditRecord>> ListAudit(pg::Querier& db, const std::string& after,
-                                                   int limit);
+absl::StatusOr<std::vector<AuditRecord>> ListAudit(pg::Querier& db, const AuditFilter& filter,
+                                                   const std::string& after, int limit);
 
 }  // namespace edcert::idempotency

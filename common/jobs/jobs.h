@@ -61,7 +61,7 @@ struct Job {
   std::string progress_phase;
   std::string failure;  // for a person; empty unless FAILED
   absl::Time created_at;
-  std::optional<absl::Time> started_at;   // of the newest attempt
+  std::optional<absl::Time> started_at;  // of the newest attempt
   std::optional<absl::Time> finished_at;
 };
 
@@ -122,7 +122,8 @@ class Runner {
   // back-off, at most 5 times, then FAILED with the error's message; INVALID_ARGUMENT and
   // FAILED_PRECONDITION fail at once. CANCELLED counts as nothing.
   virtual absl::Status Run(Running& running) = 0;
-  // A job became FAILED: in the transaction that says so (for the owner's feed event). May be empty.
+  // A job became FAILED: in the transaction that says so (for the owner's feed event). May be
+  // empty.
   virtual absl::Status Failed(pg::Transaction& tx, const Job& job) = 0;
 };
 

@@ -15,8 +15,8 @@ std::string service_name;  // set once by Start, before threads exist
 
 spdlog::logger& Logger() {
   static const std::shared_ptr<spdlog::logger> logger = [] {
-    auto made = std::make_shared<spdlog::logger>(
-        "edcert", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+    auto made = std::make_shared<spdlog::logger>("edcert",
+                                                 std::make_shared<spdlog::sinks::stderr_sink_mt>());
     // The message is the rest of the JSON object.
     made->set_pattern(R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l",%v)",
                       spdlog::pattern_time_type::utc);

@@ -14,7 +14,8 @@ bool IsId(std::string_view id) {
 
 absl::Status CheckId(std::string_view id, std::string_view field) {
   if (IsId(id)) return absl::OkStatus();
-  return status::FieldInvalid(field, "must be 1 to 63 lower-case letters, digits, hyphens and underscores");
+  return status::FieldInvalid(
+      field, "must be 1 to 63 lower-case letters, digits, hyphens and underscores");
 }
 
 namespace internal {

@@ -77,8 +77,7 @@ class ChildName {
  public:
   static absl::StatusOr<ChildName> Parse(std::string_view text, std::string_view field) {
     const std::size_t first = text.find('/');
-    const std::size_t second =
-        first == std::string_view::npos ? first : text.find('/', first + 1);
+    const std::size_t second = first == std::string_view::npos ? first : text.find('/', first + 1);
     absl::StatusOr<std::string> parent =
         internal::ParseSimple(kParent.value, text.substr(0, second), field);
     if (!parent.ok()) return parent.status();

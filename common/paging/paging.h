@@ -34,7 +34,8 @@ struct Page {
 absl::StatusOr<Page> Read(const google::protobuf::Message& request, std::size_t key_columns);
 
 // The token for the page after the row with this key.
-std::string NextToken(const google::protobuf::Message& request, const std::vector<std::string>& key);
+std::string NextToken(const google::protobuf::Message& request,
+                      const std::vector<std::string>& key);
 
 // Cuts `rows` to the page and sets `next_page_token` of the response when another page follows.
 // `key_of` gives the key columns of a row.

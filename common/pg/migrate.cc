@@ -71,32 +71,30 @@ Component Foundation() { return {"foundation", sql::kMigrations}; }
 
 absl::Status Migrate(Connection& owner, std::string_view schema,
                      std::span<const Component> components) {
-  RETURN_IF_ERROR(owner.RunScript(fmt::format(
-      "SELECT pg_advisory_lock(hashtext('edcert migrate {0}'));"
-      "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{0}') THEN"
-      " CREATE ROLE {0} LOGIN; END IF;"
-      " EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;"
-      "CREATE SCHEMA IF NOT EXISTS {0};"
-      "CREATE TABLE IF NOT EXISTS {0}.schema_migration (component text, number int,"
-      " name text NOT NULL, checksum text NOT NULL,"
-      " applied_at timestamptz NOT NULL DEFAULT clock_timestamp(),"
-      " PRIMARY KEY (component, number));",
-      schema)));
+  RETURN_IF_ERROR(owner.RunScript(
+      fmt::format("SELECT pg_advisory_lock(hashtext('edcert migrate {0}'));"
+                  "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{0}') THEN"
+                  " CREATE ROLE {0} LOGIN; END IF;"
+                  " EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;"
+                  "CREATE SCHEMA IF NOT EXISTS {0};"
+                  "CREATE TABLE IF NOT EXISTS {0}.schema_migration (component text, number int,"
+                  " name text NOT NULL, checksum text NOT NULL,"
+                  " applied_at timestamptz NOT NULL DEFAULT clock_timestamp(),"
+                  " PRIMARY KEY (component, number));",
+                  schema)));
   for (const Component& component : components) {
     for (const Migration& migration : component.migrations) {
-      ASSIGN_OR_RETURN(
-          const Result known,
-          Query(owner,
-                fmt::format("SELECT checksum FROM {}.schema_migration"
-                            " WHERE component = $1 AND number = $2",
-                            schema),
-                {component.name, migration.number}));
+      ASSIGN_OR_RETURN(const Result known,
+                       Query(owner,
+                             fmt::format("SELECT checksum FROM {}.schema_migration"
+                                         " WHERE component = $1 AND number = $2",
+                                         schema),
+                             {component.name, migration.number}));
       if (known.empty()) {
         RETURN_IF_ERROR(ApplyOne(owner, schema, component.name, migration));
       } else if (known[0].View("checksum") != migration.checksum) {
-        return status::Internal(
-            fmt::format("migration {}/{} was changed after it was applied", component.name,
-                        migration.name));
+        return status::Internal(fmt::format("migration {}/{} was changed after it was applied",
+                                            component.name, migration.name));
       }
     }
   }
@@ -110,8 +108,8 @@ absl::Status Migrate(Connection& owner, std::string_view schema,
       " RAISE WARNING 'cannot set the search path of {0}: %', SQLERRM; END $$;",
       schema)));
   for (const std::string& table : EvidenceTables(components)) {
-    RETURN_IF_ERROR(owner.RunScript(fmt::format(
-        "REVOKE UPDATE, DELETE, TRUNCATE ON {0}.{1} FROM {0};", schema, table)));
+    RETURN_IF_ERROR(owner.RunScript(
+        fmt::format("REVOKE UPDATE, DELETE, TRUNCATE ON {0}.{1} FROM {0};", schema, table)));
   }
   return owner.RunScript(
       fmt::format("SELECT pg_advisory_unlock(hashtext('edcert migrate {}'));", schema));

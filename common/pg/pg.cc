@@ -94,9 +94,9 @@ absl::Status Connection::Broken(std::string_view what) {
 
 absl::Status Connection::ErrorOf(const PGresult* result) {
   const std::string sqlstate(FieldOf(result, PG_DIAG_SQLSTATE));
-  absl::Status error =
-      sqlstate.empty() ? Broken("reading a result")
-                       : StatusOfSqlState(sqlstate, FieldOf(result, PG_DIAG_CONSTRAINT_NAME));
+  absl::Status error = sqlstate.empty()
+                           ? Broken("reading a result")
+                           : StatusOfSqlState(sqlstate, FieldOf(result, PG_DIAG_CONSTRAINT_NAME));
   if (IsConnectionState(sqlstate)) broken_ = true;
   if (error.code() == absl::StatusCode::kInternal) {
     // The message, never the detail: details show values.
@@ -161,9 +161,9 @@ absl::Status Connection::Send(const Queued& queued, std::vector<std::string_view
                : Broken("sending");
   }
   const std::string name(statement.name);
-  const bool known = prepared_.contains(statement.name) ||
-                     std::find(preparing.begin(), preparing.end(), statement.name) !=
-                         preparing.end();
+  const bool known =
+      prepared_.contains(statement.name) ||
+      std::find(preparing.begin(), preparing.end(), statement.name) != preparing.end();
   if (!known) {
     if (PQsendPrepare(conn_.get(), name.c_str(), std::string(statement.sql).c_str(), n, nullptr) !=
         1) {
@@ -351,8 +351,7 @@ Pool::Lease::~Lease() {
 
 absl::StatusOr<Pool::Lease> Pool::Acquire(absl::Time deadline) {
   {
-    const absl::Time until =
-        std::min(deadline, clock::Clock::Real().Now() + options_.max_wait);
+    const absl::Time until = std::min(deadline, clock::Clock::Real().Now() + options_.max_wait);
     absl::MutexLock lock(&mutex_);
     const auto available = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
       return !idle_.empty() || open_ < options_.size;

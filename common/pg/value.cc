@@ -126,8 +126,6 @@ std::vector<std::string> Row::TextArray(std::string_view column) const {
   return out;
 }
 
-int64_t Result::affected() const {
-  return std::strtoll(PQcmdTuples(result_.get()), nullptr, 10);
-}
+int64_t Result::affected() const { return std::strtoll(PQcmdTuples(result_.get()), nullptr, 10); }
 
 }  // namespace edcert::pg

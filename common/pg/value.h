@@ -23,18 +23,18 @@ struct Bytes {
 // One parameter. Converts from what stores have at hand; std::nullopt is NULL.
 class Param {
  public:
-  Param(std::nullopt_t) : null_(true) {}                       // NOLINT: conversion is the point
-  Param(std::string_view text) : value_(text) {}               // NOLINT
-  Param(const std::string& text) : value_(text) {}             // NOLINT
-  Param(const char* text) : value_(text) {}                    // NOLINT
-  Param(bool value) : value_(value ? "t" : "f") {}             // NOLINT
+  Param(std::nullopt_t) : null_(true) {}            // NOLINT: conversion is the point
+  Param(std::string_view text) : value_(text) {}    // NOLINT
+  Param(const std::string& text) : value_(text) {}  // NOLINT
+  Param(const char* text) : value_(text) {}         // NOLINT
+  Param(bool value) : value_(value ? "t" : "f") {}  // NOLINT
   template <std::integral T>
-  Param(T value) : value_(std::to_string(value)) {}            // NOLINT
-  Param(double value);                                         // NOLINT
-  Param(absl::Time time);                                      // NOLINT
-  Param(Bytes bytes) : value_(bytes.data), binary_(true) {}    // NOLINT
-  Param(const std::vector<std::string>& texts);                // NOLINT: text[]
-  Param(const std::vector<int64_t>& numbers);                  // NOLINT: bigint[]
+  Param(T value) : value_(std::to_string(value)) {}          // NOLINT
+  Param(double value);                                       // NOLINT
+  Param(absl::Time time);                                    // NOLINT
+  Param(Bytes bytes) : value_(bytes.data), binary_(true) {}  // NOLINT
+  Param(const std::vector<std::string>& texts);              // NOLINT: text[]
+  Param(const std::vector<int64_t>& numbers);                // NOLINT: bigint[]
   template <typename T>
   Param(const std::optional<T>& value) : null_(!value.has_value()) {  // NOLINT
     if (value.has_value()) *this = Param(*value);

@@ -32,8 +32,8 @@ struct Method {
 // One call. Lives as long as its handler runs.
 class Call {
  public:
-  Call(Runtime& runtime, const Method& method, grpc::ServerContextBase* context, absl::Time deadline,
-       std::string trace_id);
+  Call(Runtime& runtime, const Method& method, grpc::ServerContextBase* context,
+       absl::Time deadline, std::string trace_id);
 
   const Method& method() const { return method_; }
   const auth::Principal& principal() const { return principal_; }

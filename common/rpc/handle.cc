@@ -98,9 +98,8 @@ grpc::Status Admission::RunNow(const Handler& work) {
 }
 
 void Admission::Run(Handler work, std::function<void(grpc::Status)> done) {
-  const bool accepted = executor().Submit([self = *this, work = std::move(work), done]() mutable {
-    done(self.RunNow(work));
-  });
+  const bool accepted = executor().Submit(
+      [self = *this, work = std::move(work), done]() mutable { done(self.RunNow(work)); });
   if (!accepted) {
     telemetry::Count("edcert_rpc_shed_total", {{"executor", executor().name()}});
     done(ToGrpc(status::Overloaded(executor().name())));

@@ -62,11 +62,9 @@ grpc::ServerUnaryReactor* Handle(Runtime& runtime, grpc::CallbackServerContext* 
                                  const Request* request, Response* response, Handler handler) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   internal::Admission(runtime, context, Request::descriptor())
-      .Run(
-          [request, response, handler = std::move(handler)](Call& call) {
-            return internal::RunUnary(call, *request, response, handler);
-          },
-          [reactor](const grpc::Status& status) { reactor->Finish(status); });
+      .Run([request, response, handler = std::move(handler)](
+               Call& call) { return internal::RunUnary(call, *request, response, handler); },
+           [reactor](const grpc::Status& status) { reactor->Finish(status); });
   return reactor;
 }
 

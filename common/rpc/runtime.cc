@@ -50,10 +50,9 @@ Runtime::Runtime(const config::Server& config, const clock::Clock& clock, const 
       unary_({.name = "unary",
               .threads = OrDefault(config.limits().threads(), kDefaultThreads),
               .queue_length = OrDefault(config.limits().queue_length(), kDefaultQueueLength)}),
-      transfer_(
-          {.name = "transfer",
-           .threads = OrDefault(config.limits().transfer_threads(), kDefaultTransferThreads),
-           .queue_length = OrDefault(config.limits().queue_length(), kDefaultQueueLength)}) {}
+      transfer_({.name = "transfer",
+                 .threads = OrDefault(config.limits().transfer_threads(), kDefaultTransferThreads),
+                 .queue_length = OrDefault(config.limits().queue_length(), kDefaultQueueLength)}) {}
 
 Runtime::~Runtime() = default;
 

@@ -10,7 +10,6 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
-#include "absl/time/clock.h"
 #include "common/config/config.h"
 #include "common/log/log.h"
 #include "common/status/errors.h"
@@ -20,7 +19,7 @@
 namespace edcert::rpc {
 namespace {
 
-constexpr int kMaxMessageBytes = 1 << 20;
+constexpr int kMaxMessageBytes = (1 << 20) + (64 << 10);  // 1 MiB of content and its frame
 constexpr int kMaxMetadataBytes = 16 << 10;
 constexpr int kMaxStreamsPerConnection = 256;
 constexpr absl::Duration kDrainLimit = absl::Seconds(10);
@@ -89,7 +88,7 @@ absl::Status Serve(const ServiceMain& service, const sigset_t& end_signals) {
   sigwait(&end_signals, &signal_number);
   log::Info("draining", {});
   server->GetHealthCheckService()->Shutdown();
-  server->Shutdown(absl::ToChronoTime(absl::Now() + kDrainLimit));
+  server->Shutdown(absl::ToChronoTime(clock::Clock::Real().Now() + kDrainLimit));
   server->Wait();
   running.keep.reset();
   log::Info("stopped", {});

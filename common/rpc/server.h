@@ -19,11 +19,11 @@ namespace edcert::rpc {
 
 // What makes one service differ from another, for Main.
 struct ServiceMain {
-  std::string name;                 // folder name, for example `event_registry`
-  std::string schema;               // PostgreSQL schema and role
-  google::protobuf::Message* config;          // the service's config message, filled by Main
-  const config::Server* server;               // its `server` field
-  std::vector<pg::Component> migrations;      // after the foundation
+  std::string name;                       // folder name, for example `event_registry`
+  std::string schema;                     // PostgreSQL schema and role
+  google::protobuf::Message* config;      // the service's config message, filled by Main
+  const config::Server* server;           // its `server` field
+  std::vector<pg::Component> migrations;  // after the foundation
   // More to do after the migrations, as the owner (tables made from definitions); may be empty.
   std::function<absl::Status(pg::Connection& owner)> after_migrate;
   // The processes of `--mode=worker|all`; called before any thread exists. May be empty.

@@ -9,6 +9,7 @@
 #include "absl/time/time.h"
 #include "common/feed/feed.h"
 #include "common/idempotency/idempotency.h"
+#include "common/ids/ids.h"
 #include "common/paging/paging.h"
 #include "common/rpc/call.h"
 #include "common/status/errors.h"
@@ -47,12 +48,16 @@ absl::Status ServeChanges(Call& call, const Request& request, Response* response
 template <typename Request, typename Response>
 absl::Status ServeAudit(Call& call, const Request& request, Response* response) {
   ASSIGN_OR_RETURN(const paging::Page page, paging::Read(request, 1));
+  if (!page.key.empty() && !ids::IsUuid(page.key[0])) return status::PageTokenInvalid();
+  idempotency::AuditFilter filter{.subject = request.subject(), .actor = request.actor()};
+  if (request.has_from_time()) filter.from = FromProto(request.from_time());
+  if (request.has_to_time()) filter.to = FromProto(request.to_time());
   pg::Database db = call.db();
   ASSIGN_OR_RETURN(std::vector<idempotency::AuditRecord> records,
-                   idempotency::ListAudit(db, page.Key(0), page.limit()));
-  response->set_next_page_token(paging::Cut(
-      request, page, records,
-      [](const idempotency::AuditRecord& record) { return std::vector{record.id}; }));
+                   idempotency::ListAudit(db, filter, page.Key(0), page.limit()));
+  response->set_next_page_token(
+      paging::Cut(request, page, records,
+                  [](const idempotency::AuditRecord& record) { return std::vector{record.id}; }));
   for (const idempotency::AuditRecord& record : records) {
     type::AuditRecord* out = response->add_audit_records();
     out->set_id(record.id);

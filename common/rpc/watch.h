@@ -143,9 +143,9 @@ class WatchReactor final : public grpc::ServerWriteReactor<Response>,
 // Watches `subject` (the resource name whose changes the feed reports). `look` authorises and reads
 // the present state; it runs at the start and after each change.
 template <typename Request, typename Response>
-grpc::ServerWriteReactor<Response>* Watch(
-    Runtime& runtime, grpc::CallbackServerContext* context, const Request* /*request*/,
-    const std::string& subject, typename internal::WatchReactor<Response>::Look look) {
+grpc::ServerWriteReactor<Response>* Watch(Runtime& runtime, grpc::CallbackServerContext* context,
+                                          const Request* /*request*/, const std::string& subject,
+                                          typename internal::WatchReactor<Response>::Look look) {
   const auto reactor = std::make_shared<internal::WatchReactor<Response>>(
       runtime, internal::Admission(runtime, context, Request::descriptor()), std::move(look));
   reactor->Start(subject);

@@ -67,8 +67,8 @@ enum class Reason {
 
 struct ReasonInfo {
   Reason reason;
-  std::string_view name;    // as on the wire, for example FIELD_INVALID
-  absl::StatusCode code;    // the one gRPC code that it comes with
+  std::string_view name;  // as on the wire, for example FIELD_INVALID
+  absl::StatusCode code;  // the one gRPC code that it comes with
   std::string_view meaning;
   std::string_view advice;  // what the client does next
 };

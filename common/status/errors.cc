@@ -24,9 +24,8 @@ absl::Status FieldInvalid(std::string_view field, std::string_view description) 
 
 absl::Status FieldsInvalid(const std::vector<std::pair<std::string, std::string>>& violations) {
   const auto& [field, description] = violations.front();
-  absl::Status status =
-      MakeError(Reason::kFieldInvalid, fmt::format("{}: {}", field, description),
-                {{"field", field}, {"description", description}});
+  absl::Status status = MakeError(Reason::kFieldInvalid, fmt::format("{}: {}", field, description),
+                                  {{"field", field}, {"description", description}});
   google::rpc::BadRequest bad;
   for (const auto& [name, text] : violations) {
     auto* violation = bad.add_field_violations();
@@ -56,9 +55,8 @@ absl::Status NotPermitted(std::string_view what) {
 }
 
 absl::Status NotFound(std::string_view resource_name) {
-  absl::Status status =
-      MakeError(Reason::kNotFound, fmt::format("{} was not found", resource_name),
-                {{"resource", std::string(resource_name)}});
+  absl::Status status = MakeError(Reason::kNotFound, fmt::format("{} was not found", resource_name),
+                                  {{"resource", std::string(resource_name)}});
   google::rpc::ResourceInfo info;
   info.set_resource_type(std::string(resource_name.substr(0, resource_name.find('/'))));
   info.set_resource_name(std::string(resource_name));
@@ -73,9 +71,10 @@ absl::Status AlreadyExists(std::string_view resource_name) {
 }
 
 absl::Status EtagMismatch(std::string_view resource_name, std::string_view current) {
-  return MakeError(Reason::kEtagMismatch,
-                   fmt::format("{} changed since it was read; its etag is {}", resource_name, current),
-                   {{"resource", std::string(resource_name)}, {"etag", std::string(current)}});
+  return MakeError(
+      Reason::kEtagMismatch,
+      fmt::format("{} changed since it was read; its etag is {}", resource_name, current),
+      {{"resource", std::string(resource_name)}, {"etag", std::string(current)}});
 }
 
 absl::Status TransitionNotAllowed(std::string_view resource_name, std::string_view from,
@@ -119,7 +118,8 @@ absl::Status OutcomeUnknown() {
 }
 
 absl::Status Unavailable(std::string_view part) {
-  return MakeError(Reason::kUnavailable, fmt::format("{} cannot be reached; nothing was done", part),
+  return MakeError(Reason::kUnavailable,
+                   fmt::format("{} cannot be reached; nothing was done", part),
                    {{"part", std::string(part)}});
 }
 

@@ -56,9 +56,10 @@ Caller::Caller(const std::string& address, CallOptions options)
       channel_(grpc::CreateChannel(address, grpc::InsecureChannelCredentials())),
       stub_(channel_) {}
 
-absl::Status Caller::Call(const google::protobuf::MethodDescriptor& method,
-                          const std::function<const google::protobuf::Message*()>& next_request,
-                          const std::function<absl::Status(const google::protobuf::Message&)>& each) {
+absl::Status Caller::Call(
+    const google::protobuf::MethodDescriptor& method,
+    const std::function<const google::protobuf::Message*()>& next_request,
+    const std::function<absl::Status(const google::protobuf::Message&)>& each) {
   grpc::ClientContext context;
   context.set_deadline(absl::ToChronoTime(clock::Clock::Real().Now() + options_.timeout));
   if (!options_.token.empty()) context.AddMetadata("authorization", "Bearer " + options_.token);

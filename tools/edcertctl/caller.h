@@ -18,7 +18,7 @@ namespace edcert::edcertctl {
 
 // Who calls, and for how long.
 struct CallOptions {
-  std::string token;    // a user's JWT; empty sends none
+  std::string token;  // a user's JWT; empty sends none
   absl::Duration timeout = absl::Seconds(30);
 };
 

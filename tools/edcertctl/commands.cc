@@ -72,9 +72,9 @@ std::unique_ptr<Message> New(const Descriptor* type) {
 // What one subcommand was given.
 struct Given {
   std::map<const FieldDescriptor*, std::vector<std::string>> fields;
-  std::string json;      // the whole request, or `-` for standard input
-  std::string csv;       // file that an upload sends
-  std::string out;       // file that a download writes
+  std::string json;  // the whole request, or `-` for standard input
+  std::string csv;   // file that an upload sends
+  std::string out;   // file that a download writes
 };
 
 // The oneof of an upload or download message: a header message and a bytes field.
@@ -206,8 +206,7 @@ absl::Status RunMethod(const Global& global, const std::string& service,
                        const MethodDescriptor& method, const Given& given) {
   ASSIGN_OR_RETURN(const std::string address, AddressOf(global, service));
   ASSIGN_OR_RETURN(const std::string token, TokenOf(global));
-  Caller caller(address,
-                {.token = token, .timeout = absl::Seconds(global.timeout_seconds)});
+  Caller caller(address, {.token = token, .timeout = absl::Seconds(global.timeout_seconds)});
 
   const std::unique_ptr<Message> request = New(method.input_type());
   const ChunkShape upload = method.client_streaming() ? ShapeOf(method.input_type()) : ChunkShape();
@@ -282,15 +281,13 @@ void AddFieldOptions(CLI::App& command, const Descriptor* type, Given& given) {
                            ? field->message_type()->name().c_str()
                            : field->cpp_type_name();
     CLI::Option* option = command.add_option("--" + Kebab(field->name()), given.fields[field]);
-    option->type_name(field->cpp_type() == FieldDescriptor::CPPTYPE_ENUM
-                          ? field->enum_type()->name()
-                          : fmt::format("{}{}", kind,
-                                        field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE
-                                            ? " as JSON"
-                                            : ""));
-    option->expected(1)->multi_option_policy(field->is_repeated()
-                                                 ? CLI::MultiOptionPolicy::TakeAll
-                                                 : CLI::MultiOptionPolicy::TakeLast);
+    option->type_name(
+        field->cpp_type() == FieldDescriptor::CPPTYPE_ENUM
+            ? field->enum_type()->name()
+            : fmt::format("{}{}", kind,
+                          field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE ? " as JSON" : ""));
+    option->expected(1)->multi_option_policy(
+        field->is_repeated() ? CLI::MultiOptionPolicy::TakeAll : CLI::MultiOptionPolicy::TakeLast);
   }
 }
 
@@ -298,8 +295,8 @@ void AddFieldOptions(CLI::App& command, const Descriptor* type, Given& given) {
 
 void AddServices(CLI::App& app, const Global& global, int& exit_code) {
   for (const NamedService& service : Services()) {
-    CLI::App* group = app.add_subcommand(
-        service.command, "Calls " + service.descriptor->full_name());
+    CLI::App* group =
+        app.add_subcommand(service.command, "Calls " + service.descriptor->full_name());
     group->require_subcommand(1);
     for (int i = 0; i < service.descriptor->method_count(); ++i) {
       const MethodDescriptor* method = service.descriptor->method(i);
@@ -307,10 +304,9 @@ void AddServices(CLI::App& app, const Global& global, int& exit_code) {
       const auto given = std::make_shared<Given>();
       const ChunkShape upload =
           method->client_streaming() ? ShapeOf(method->input_type()) : ChunkShape();
-      AddFieldOptions(*command,
-                      upload.header == nullptr ? method->input_type()
-                                               : upload.header->message_type(),
-                      *given);
+      AddFieldOptions(
+          *command, upload.header == nullptr ? method->input_type() : upload.header->message_type(),
+          *given);
       command->add_option("--json", given->json,
                           "The request as JSON, @FILE or - for standard input; options go over it");
       if (upload.bytes != nullptr) {

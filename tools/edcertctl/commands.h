@@ -9,11 +9,11 @@ namespace edcert::edcertctl {
 
 // The options that every command has.
 struct Global {
-  std::string cluster;        // cluster.json of a development cluster
-  std::string address;        // host:port; overrides the cluster
-  std::string token;          // a user's JWT
-  std::string user;           // signs a token for this user with the cluster's development key
-  int replica = 0;            // which replica of the cluster's service
+  std::string cluster;  // cluster.json of a development cluster
+  std::string address;  // host:port; overrides the cluster
+  std::string token;    // a user's JWT
+  std::string user;     // signs a token for this user with the cluster's development key
+  int replica = 0;      // which replica of the cluster's service
   double timeout_seconds = 30;
 };
 

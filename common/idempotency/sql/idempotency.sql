@@ -24,5 +24,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7);
 SELECT id, actor, on_behalf_by, method, subject, request_id,
        encode(request_sha256, 'hex') AS request_sha256, at
   FROM audit
- WHERE $1::uuid IS NULL OR id < $1::uuid
- ORDER BY id DESC LIMIT $2;
+ WHERE ($1::uuid IS NULL OR id < $1::uuid)
+   AND ($2 = '' OR subject = $2) AND ($3 = '' OR actor = $3)
+   AND at >= $4::timestamptz AND at < $5::timestamptz
+ ORDER BY id DESC LIMIT $6;
