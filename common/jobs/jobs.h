@@ -81,7 +81,8 @@ absl::StatusOr<std::optional<Position>> PositionOf(pg::Querier& db, const std::s
 // QUEUED or RUNNING -> CANCELLED; false when it was final already. A running worker notices at its
 // next heartbeat.
 absl::StatusOr<bool> Cancel(pg::Transaction& tx, const std::string& id);
-// FAILED -> QUEUED; false when it is in another state.
+// FAILED -> QUEUED; false when it is in another state. ALREADY_EXISTS when an equal one waits or
+// runs by now.
 absl::StatusOr<bool> Retry(pg::Transaction& tx, const std::string& id);
 
 // Pushes hints for workers; runs beside the API. After a commit: Hint(id, ...). Every second:
@@ -132,6 +133,8 @@ struct WorkerOptions {
   config::Server server;
   int processes = 1;
   std::function<absl::StatusOr<std::unique_ptr<Runner>>(const config::Server&)> make_runner;
+  // A job that runs longer is killed with its worker; that counts as a crash.
+  absl::Duration wall_clock = absl::Minutes(10);
 };
 
 // Forks the worker processes and watches over them until SIGTERM: the parent is small and has one

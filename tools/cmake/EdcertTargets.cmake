@@ -54,6 +54,20 @@ function(edcert_sql target namespace)
   endforeach()
 endfunction()
 
+# edcert_text(<target> <namespace> <file>...): embeds text files, each as one string constant; the
+# header is <path of the file>.h, for example common/redis/lua/pop.lua.h.
+function(edcert_text target namespace)
+  foreach(file ${ARGN})
+    file(RELATIVE_PATH relative ${CMAKE_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR}/${file})
+    set(out ${EDCERT_GEN}/${relative}.h)
+    add_custom_command(OUTPUT ${out}
+      COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/tools/embed_text.py ${namespace}
+              ${CMAKE_SOURCE_DIR}/${relative} ${out}
+      DEPENDS ${CMAKE_SOURCE_DIR}/${relative} ${CMAKE_SOURCE_DIR}/tools/embed_text.py VERBATIM)
+    target_sources(${target} PRIVATE ${out})
+  endforeach()
+endfunction()
+
 # edcert_migrations(<target> <namespace> <folder>): embeds numbered migrations; the header is
 # <folder>/migrations.h.
 function(edcert_migrations target namespace folder)
