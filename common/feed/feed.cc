@@ -15,6 +15,8 @@ namespace {
 
 constexpr absl::Duration kShortestPoll = absl::Milliseconds(20);
 constexpr absl::Duration kLongestPoll = absl::Milliseconds(250);
+constexpr absl::Duration kWatchedPoll = absl::Milliseconds(10);
+constexpr absl::Duration kLeastPause = absl::Milliseconds(2);
 constexpr absl::Duration kTick = absl::Seconds(1);
 constexpr int kPage = 200;
 constexpr int kMaxFailures = 8;
@@ -84,6 +86,11 @@ void Hub::Unsubscribe(int64_t id) {
   subscriptions_.erase(id);
 }
 
+bool Hub::HasSubscribers() {
+  const absl::MutexLock lock(&mutex_);
+  return !subscriptions_.empty();
+}
+
 void Hub::Notify(const std::string& subject) {
   const absl::MutexLock lock(&mutex_);
   for (const auto& [id, subscription] : subscriptions_) {
@@ -131,13 +138,15 @@ void Tail::Run(const std::stop_token& stop) {
       hub_.NotifyAll();
       next_tick = clock::Clock::Real().Now() + kTick;
     }
-    poll = any ? kShortestPoll : std::min(poll * 1.5, kLongestPoll);
+    // Whoever watches should not wait for what another process did, a worker for example.
+    poll = any || hub_.HasSubscribers() ? kWatchedPoll : std::min(poll * 1.5, kLongestPoll);
+    // Many commits in a row are one look.
+    Pause(mutex_, stop, kLeastPause);
     absl::MutexLock lock(&mutex_);
     const auto awake = [this, &stop]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
       return poked_ || stop.stop_requested();
     };
     mutex_.AwaitWithTimeout(absl::Condition(&awake), poll);
-    if (poked_) poll = kShortestPoll;
     poked_ = false;
   }
 }

@@ -48,6 +48,7 @@ class Hub {
   // second in any case, until Unsubscribe with the returned id has come back.
   int64_t Subscribe(const std::string& subject, Callback callback);
   void Unsubscribe(int64_t id);
+  bool HasSubscribers();
 
   void Notify(const std::string& subject);
   void NotifyAll();
@@ -63,7 +64,7 @@ class Hub {
 };
 
 // Follows the service's own feed and notifies the hub. Poke() after a commit of this process makes
-// it look at once; otherwise it looks every 20 to 250 ms.
+// it look at once; otherwise it looks every 10 ms while somebody watches, else up to every 250 ms.
 class Tail {
  public:
   Tail(pg::Pool& pool, Hub& hub);
