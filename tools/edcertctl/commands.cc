@@ -24,6 +24,7 @@
 #include "edcert/validation/v1/validation_report.pb.h"
 #include "edcert/workflow/v1/workflow.pb.h"
 #include "tools/edcertctl/caller.h"
+#include "tools/edcertctl/comments.h"
 
 namespace edcert::edcertctl {
 namespace {
@@ -272,15 +273,14 @@ int Finish(const absl::Status& status) {
   return 1;
 }
 
-// First sentence of the proto comment is not in the descriptor at run time, so the help names the
-// types; the protos are the reference.
 void AddFieldOptions(CLI::App& command, const Descriptor* type, Given& given) {
   for (int i = 0; i < type->field_count(); ++i) {
     const FieldDescriptor* field = type->field(i);
     const char* kind = field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE
                            ? field->message_type()->name().c_str()
                            : field->cpp_type_name();
-    CLI::Option* option = command.add_option("--" + Kebab(field->name()), given.fields[field]);
+    CLI::Option* option =
+        command.add_option("--" + Kebab(field->name()), given.fields[field], FirstSentence(*field));
     option->type_name(
         field->cpp_type() == FieldDescriptor::CPPTYPE_ENUM
             ? field->enum_type()->name()
@@ -295,12 +295,12 @@ void AddFieldOptions(CLI::App& command, const Descriptor* type, Given& given) {
 
 void AddServices(CLI::App& app, const Global& global, int& exit_code) {
   for (const NamedService& service : Services()) {
-    CLI::App* group =
-        app.add_subcommand(service.command, "Calls " + service.descriptor->full_name());
+    CLI::App* group = app.add_subcommand(service.command, FirstSentence(*service.descriptor));
     group->require_subcommand(1);
     for (int i = 0; i < service.descriptor->method_count(); ++i) {
       const MethodDescriptor* method = service.descriptor->method(i);
-      CLI::App* command = group->add_subcommand(Kebab(method->name()), "Calls " + method->name());
+      CLI::App* command = group->add_subcommand(Kebab(method->name()), FirstSentence(*method));
+      command->footer([method] { return Comment(*method); });
       const auto given = std::make_shared<Given>();
       const ChunkShape upload =
           method->client_streaming() ? ShapeOf(method->input_type()) : ChunkShape();

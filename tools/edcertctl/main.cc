@@ -1,8 +1,16 @@
 // edcertctl: the command-line client of every edcert service.
+#include <algorithm>
+#include <string_view>
+
 #include "tools/edcertctl/commands.h"
+#include "tools/edcertctl/comments.h"
 
 int main(int argc, char** argv) {
   using namespace edcert::edcertctl;  // NOLINT: main is the program
+  const auto asks_for_help = [](std::string_view argument) {
+    return argument == "-h" || argument == "--help";
+  };
+  if (std::any_of(argv, argv + argc, asks_for_help)) EnableComments();
   Global global;
   int exit_code = 0;
   CLI::App app(
