@@ -45,6 +45,13 @@ absl::Status StatusOfSqlState(std::string_view sqlstate, std::string_view constr
   return status::Internal("database");
 }
 
+absl::Status CheckParams(const std::vector<Param>& params) {
+  for (const Param& param : params) {
+    if (param.HasNul()) return status::FieldInvalid("text", "must not hold a NUL character");
+  }
+  return absl::OkStatus();
+}
+
 std::string_view FieldOf(const PGresult* result, int field) {
   const char* text = PQresultErrorField(result, field);
   return text == nullptr ? "" : text;
@@ -180,6 +187,7 @@ absl::Status Connection::Send(const Queued& queued, std::vector<std::string_view
 absl::Status Connection::SendAll(absl::Time deadline, std::vector<std::string_view>& preparing) {
   if (broken_) return status::Unavailable("database");
   if (clock::Clock::Real().Now() >= deadline) return status::DeadlineExceeded();
+  for (const Queued& queued : queue_) RETURN_IF_ERROR(CheckParams(queued.params));
   if (PQpipelineStatus(conn_.get()) == PQ_PIPELINE_OFF && PQenterPipelineMode(conn_.get()) != 1) {
     return Broken("entering pipeline mode");
   }
@@ -247,6 +255,7 @@ absl::Status Connection::Stream(const Statement& statement, const std::vector<Pa
   if (PQpipelineStatus(conn_.get()) != PQ_PIPELINE_OFF && PQexitPipelineMode(conn_.get()) != 1) {
     return Broken("leaving pipeline mode");
   }
+  RETURN_IF_ERROR(CheckParams(params));
   Queued queued{{"", {}}, std::string(statement.sql), params};
   std::vector<std::string_view> preparing;
   RETURN_IF_ERROR(Send(queued, preparing));
@@ -334,11 +343,16 @@ absl::Status Connection::RunScript(const std::string& sql) {
   return ErrorOf(raw);
 }
 
+bool Connection::Idle() const {
+  return queue_.empty() && PQtransactionStatus(conn_.get()) == PQTRANS_IDLE;
+}
+
 bool Connection::Alive() {
   if (broken_) return false;
+  // An idle connection has nothing to say but farewell: the server's last words, or the end of the
+  // line. A changed setting is said too; then the connection is lost for nothing, which is cheap.
   pollfd fd{PQsocket(conn_.get()), POLLIN, 0};
-  if (poll(&fd, 1, 0) == 0) return true;
-  return PQconsumeInput(conn_.get()) == 1 && PQstatus(conn_.get()) == CONNECTION_OK;
+  return poll(&fd, 1, 0) == 0;
 }
 
 Pool::Pool(Options options) : options_(std::move(options)) {}
@@ -377,14 +391,13 @@ absl::StatusOr<Pool::Lease> Pool::Acquire(absl::Time deadline) {
 }
 
 void Pool::Release(std::unique_ptr<Connection> connection) {
+  const bool usable = !connection->broken() && connection->Idle();
   absl::MutexLock lock(&mutex_);
-  if (connection->broken()) {
-    // The server went away: the other idle connections are most likely dead too.
-    open_ -= 1 + static_cast<int>(idle_.size());
-    idle_.clear();
-    return;
+  if (usable) {
+    idle_.push_back(std::move(connection));
+  } else {
+    --open_;
   }
-  idle_.push_back(std::move(connection));
 }
 
 absl::StatusOr<Result> Database::Execute(const Statement& statement,
@@ -473,8 +486,13 @@ absl::Status Transaction::Commit() {
   }
   expect_one_.clear();
   connection_.Queue(kCommit, {});
-  const absl::Status committed = connection_.Flush(deadline_).status();
-  if (committed.ok()) return committed;
+  const absl::StatusOr<std::vector<Result>> results = connection_.Flush(deadline_);
+  if (results.ok()) {
+    // COMMIT of a failed transaction succeeds, as ROLLBACK: the body hid the failure.
+    return results->back().command() == "COMMIT" ? absl::OkStatus()
+                                                 : status::Internal("commit after a failure");
+  }
+  const absl::Status committed = results.status();
   if (connection_.broken()) return status::OutcomeUnknown();
   // A deferred statement failed: the server skipped COMMIT and the transaction is still open.
   Rollback();

@@ -6,6 +6,7 @@
 //   CONFLICT          serialization failure, deadlock or lock timeout (RunInTransaction retries)
 //   DEADLINE_EXCEEDED the deadline passed; the statement was cancelled
 //   ALREADY_EXISTS / IN_USE  unique or foreign key violation, with the constraint in the metadata
+//   FIELD_INVALID     a text parameter holds a NUL, which PostgreSQL cannot store
 //   INTERNAL          anything else; the server's words go to the log only
 //
 // A transaction costs few round trips: BEGIN travels with the first statement, deferred statements
@@ -57,6 +58,8 @@ class Connection {
   static absl::StatusOr<std::unique_ptr<Connection>> Open(const std::string& conninfo);
 
   bool broken() const { return broken_; }
+  // Whether nothing is queued, running or open: only then may another take it over.
+  bool Idle() const;
   // Whether an idle connection still has its server: one system call, no round trip.
   bool Alive();
 

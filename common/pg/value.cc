@@ -28,11 +28,16 @@ std::string QuoteArray(const std::vector<std::string>& texts) {
 
 Param::Param(double value) : value_(fmt::format("{}", value)) {}
 
-Param::Param(absl::Time time)
-    : value_(time == absl::InfiniteFuture() ? "infinity"
-             : time == absl::InfinitePast()
-                 ? "-infinity"
-                 : absl::FormatTime("%Y-%m-%d %H:%M:%E6S+00", time, absl::UTCTimeZone())) {}
+Param::Param(absl::Time time) {
+  const absl::CivilYear year(absl::ToCivilSecond(time, absl::UTCTimeZone()));
+  if (year > absl::CivilYear(9999)) {
+    value_ = "infinity";
+  } else if (year < absl::CivilYear(1)) {
+    value_ = "-infinity";
+  } else {
+    value_ = absl::FormatTime("%E4Y-%m-%d %H:%M:%E6S+00", time, absl::UTCTimeZone());
+  }
+}
 
 Param::Param(const std::vector<std::string>& texts) : value_(QuoteArray(texts)) {}
 

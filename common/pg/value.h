@@ -29,8 +29,9 @@ class Param {
   Param(const char* text) : value_(text) {}         // NOLINT
   Param(bool value) : value_(value ? "t" : "f") {}  // NOLINT
   template <std::integral T>
-  Param(T value) : value_(std::to_string(value)) {}          // NOLINT
-  Param(double value);                                       // NOLINT
+  Param(T value) : value_(std::to_string(value)) {}  // NOLINT
+  Param(double value);                               // NOLINT
+  // timestamptz; what lies outside the years 1 to 9999 becomes infinite.
   Param(absl::Time time);                                    // NOLINT
   Param(Bytes bytes) : value_(bytes.data), binary_(true) {}  // NOLINT
   Param(const std::vector<std::string>& texts);              // NOLINT: text[]
@@ -42,6 +43,8 @@ class Param {
 
   const char* data() const { return null_ ? nullptr : value_.c_str(); }
   int length() const { return static_cast<int>(value_.size()); }
+  // Text goes to the server as a C string: a NUL would cut it off.
+  bool HasNul() const { return !binary_ && value_.find('\0') != std::string::npos; }
   int format() const { return binary_ ? 1 : 0; }
 
  private:
@@ -93,6 +96,8 @@ class Result {
   Row operator[](int row) const { return Row(result_.get(), row); }
   // Rows that an INSERT, UPDATE or DELETE touched.
   int64_t affected() const;
+  // What the server did, for example `COMMIT`.
+  std::string_view command() const { return PQcmdStatus(result_.get()); }
 
   class Iterator {
    public:
