@@ -1,0 +1,2 @@
+DROP TABLE finished_work;
+DROP TABLE message;

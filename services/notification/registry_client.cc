@@ -1,0 +1,81 @@
+#include "services/notification/registry_client.h"
+
+#include "common/rpc/status.h"
+#include "common/status/errors.h"
+#include "common/status/macros.h"
+
+namespace edcert::notification {
+namespace {
+
+constexpr absl::Duration kTimeout = absl::Seconds(5);
+
+MemberRole ToRole(access::Role role) {
+  switch (role) {
+    case access::Role::kApprover:
+      return MemberRole::kApprover;
+    case access::Role::kStateReviewer:
+      return MemberRole::kStateReviewer;
+    case access::Role::kCertifier:
+      return MemberRole::kCertifier;
+    case access::Role::kReviewer:
+      return MemberRole::kReviewer;
+  }
+  return MemberRole::kReviewer;
+}
+
+}  // namespace
+
+RegistryClient::RegistryClient(rpc::Runtime& runtime, access::RegistryAccess& registry)
+    : runtime_(runtime),
+      registry_(registry),
+      stub_(registry::v1::EventRegistry::NewStub(runtime.ChannelTo("event_registry"))) {}
+
+absl::StatusOr<Directory::Event> RegistryClient::GetEvent(const std::string& event) {
+  ASSIGN_OR_RETURN(const access::EventFacts facts, registry_.GetEvent(event));
+  return Event{.category = facts.category,
+               .participants = {facts.participants.begin(), facts.participants.end()},
+               .starts_at = facts.starts_at,
+               .opens_at = facts.opens_at,
+               .due_at = facts.due_at};
+}
+
+absl::StatusOr<std::vector<Member>> RegistryClient::ListMembers(
+    const std::string& category, const std::string& organization) {
+  ASSIGN_OR_RETURN(const std::vector<access::RegistryAccess::Member> answer,
+                   registry_.ListMembers(category, organization));
+  std::vector<Member> members;
+  members.reserve(answer.size());
+  for (const access::RegistryAccess::Member& member : answer) {
+    members.push_back({member.user, member.organization, ToRole(member.role)});
+    // Who acts in his place must know what there is to do.
+    if (!member.delegate.empty()) {
+      members.push_back({member.delegate, member.organization, ToRole(member.role)});
+    }
+  }
+  return members;
+}
+
+absl::StatusOr<std::vector<Member>> RegistryClient::ListStateMembers(
+    const std::string& category) {
+  ASSIGN_OR_RETURN(const std::string organization, StateOrganization());
+  return ListMembers(category, organization);
+}
+
+absl::StatusOr<std::string> RegistryClient::StateOrganization() {
+  {
+    const absl::MutexLock lock(&mutex_);
+    if (!state_organization_.empty()) return state_organization_;
+  }
+  grpc::ClientContext context;
+  RETURN_IF_ERROR(runtime_.Prepare(context, kTimeout));
+  registry::v1::ListOrganizationsRequest request;
+  request.set_kind(registry::v1::Organization::KIND_SEA);
+  registry::v1::ListOrganizationsResponse response;
+  RETURN_IF_ERROR(rpc::FromGrpc(stub_->ListOrganizations(&context, request, &response)));
+  if (response.organizations().empty()) return status::Unavailable("the state's organization");
+  const absl::MutexLock lock(&mutex_);
+  state_organization_ = response.organizations(0).name();
+  return state_organization_;
+}
+
+}  // namespace edcert::notification
