@@ -51,8 +51,8 @@ struct AuditRecord {
 
 // Which audit records to list; an empty text filters nothing.
 struct AuditFilter {
-  std::string subject;
-  std::string actor;
+  std::string subject = {};
+  std::string actor = {};
   absl::Time from = absl::InfinitePast();
   absl::Time to = absl::InfiniteFuture();
 };

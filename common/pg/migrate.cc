@@ -71,8 +71,11 @@ Component Foundation() { return {"foundation", sql::kMigrations}; }
 
 absl::Status Migrate(Connection& owner, std::string_view schema,
                      std::span<const Component> components) {
+  // Another migrator may need longer than the lock timeout of ordinary statements.
+  RETURN_IF_ERROR(owner.RunScript("SET lock_timeout = 0"));
   RETURN_IF_ERROR(owner.RunScript(
       fmt::format("SELECT pg_advisory_lock(hashtext('edcert migrate {0}'));"
+                  "RESET lock_timeout;"
                   "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{0}') THEN"
                   " CREATE ROLE {0} LOGIN; END IF;"
                   " EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;"
@@ -98,7 +101,8 @@ absl::Status Migrate(Connection& owner, std::string_view schema,
       }
     }
   }
-  RETURN_IF_ERROR(owner.RunScript(fmt::format(
+  // In one transaction: a running service never sees evidence that it may change.
+  std::string grants = fmt::format(
       "GRANT USAGE ON SCHEMA {0} TO {0};"
       "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {0} TO {0};"
       "GRANT USAGE ON ALL SEQUENCES IN SCHEMA {0} TO {0};"
@@ -106,11 +110,11 @@ absl::Status Migrate(Connection& owner, std::string_view schema,
       "DO $$ BEGIN EXECUTE format('ALTER ROLE {0} IN DATABASE %I SET search_path = {0}',"
       " current_database()); EXCEPTION WHEN OTHERS THEN"
       " RAISE WARNING 'cannot set the search path of {0}: %', SQLERRM; END $$;",
-      schema)));
+      schema);
   for (const std::string& table : EvidenceTables(components)) {
-    RETURN_IF_ERROR(owner.RunScript(
-        fmt::format("REVOKE UPDATE, DELETE, TRUNCATE ON {0}.{1} FROM {0};", schema, table)));
+    grants += fmt::format("REVOKE UPDATE, DELETE, TRUNCATE ON {0}.{1} FROM {0};", schema, table);
   }
+  RETURN_IF_ERROR(owner.RunScript(grants));
   return owner.RunScript(
       fmt::format("SELECT pg_advisory_unlock(hashtext('edcert migrate {}'));", schema));
 }
