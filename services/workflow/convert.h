@@ -1,0 +1,39 @@
+// Between the wire and the domain. Pure.
+#pragma once
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/access/access.h"
+#include "common/access/registry_access.h"
+#include "edcert/workflow/v1/workflow.pb.h"
+#include "services/workflow/certification.h"
+#include "services/workflow/certification_store.h"
+#include "services/workflow/registry_follower.h"
+
+namespace edcert::workflow {
+
+// Who reads a certification, and when.
+struct Viewer {
+  std::string user;  // empty for a service that acts for nobody
+  Side side = Side::kLocal;
+  absl::Time now;
+};
+
+v1::Certification ToProto(const Certification& certification, const Viewer& viewer);
+v1::Step ToProto(const Step& step);
+v1::Transition ToProto(const std::string& certification, const TransitionRecord& record);
+v1::GetEventSummaryResponse ToProto(const std::string& event, const Summary& summary, Side side);
+v1::ReportReference ToProto(const ReportFact& report);
+
+// What the registry says, in our terms.
+Event ToEvent(const access::EventFacts& facts);
+std::vector<MemberFact> ToMembers(const std::vector<access::RegistryAccess::Member>& members);
+
+// The filters of a listing; FIELD_INVALID for the first one that is malformed.
+absl::StatusOr<Filter> ToFilter(const v1::ListCertificationsRequest& request, absl::TimeZone zone);
+
+}  // namespace edcert::workflow

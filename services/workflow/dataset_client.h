@@ -1,0 +1,31 @@
+// How workflow calls dataset, with the token of the user who calls us.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "common/rpc/call.h"
+#include "common/rpc/runtime.h"
+#include "edcert/dataset/v1/dataset.grpc.pb.h"
+#include "services/workflow/steps.h"
+
+namespace edcert::workflow {
+
+// Thread-safe.
+class DatasetClient {
+ public:
+  explicit DatasetClient(rpc::Runtime& runtime);
+
+  // The current version of every dataset of a district in one copy.
+  absl::StatusOr<std::map<std::string, int64_t>> GetVersions(const rpc::Call& call,
+                                                             const std::string& district,
+                                                             Copy copy) const;
+
+ private:
+  const std::unique_ptr<dataset::v1::Datasets::Stub> stub_;
+};
+
+}  // namespace edcert::workflow

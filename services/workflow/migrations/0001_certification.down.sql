@@ -1,0 +1,13 @@
+DROP VIEW certification_seen;
+DROP FUNCTION roster_of(text, text, text, integer);
+DROP FUNCTION phase(integer, timestamptz, timestamptz, timestamptz, timestamptz, timestamptz);
+DROP FUNCTION user_status(boolean, text, boolean, boolean, boolean);
+DROP TABLE transition_log;
+DROP TABLE recertification_request;
+DROP TABLE signature;
+DROP TABLE required_certifier;
+DROP TABLE certification;
+DROP TABLE allowed_transition;
+DROP TABLE member;
+DROP TABLE organization;
+DROP TABLE event;

@@ -1,0 +1,154 @@
+#include "services/workflow/registry_follower.h"
+
+#include <utility>
+
+#include "common/access/registry_access.h"
+#include "common/status/error.h"
+#include "common/status/macros.h"
+#include "services/workflow/convert.h"
+#include "services/workflow/sql/registry.sql.h"
+
+namespace edcert::workflow {
+namespace {
+
+constexpr char kActor[] = "services/workflow";
+
+std::string Attribute(const type::Change& change, const std::string& key) {
+  const auto it = change.attributes().find(key);
+  return it == change.attributes().end() ? "" : it->second;
+}
+
+bool IsMemberChange(const type::Change& change) {
+  return change.type() == "member_added" || change.type() == "member_removed";
+}
+
+// Replaces the members of a category at an organisation, or at all when that is empty.
+void SaveMembers(pg::Transaction& tx, const std::string& category,
+                 const std::string& organization, const std::vector<MemberFact>& members) {
+  std::vector<std::string> organizations;
+  std::vector<std::string> users;
+  std::vector<std::string> roles;
+  std::vector<std::string> ranks;
+  std::vector<std::string> delegates;
+  std::vector<std::string> titles;
+  for (const MemberFact& member : members) {
+    organizations.push_back(member.organization);
+    users.push_back(member.user);
+    roles.push_back(member.role);
+    ranks.push_back(member.rank);
+    delegates.push_back(member.delegate);
+    titles.push_back(member.title);
+  }
+  tx.Defer(sql::kClearMembers, category, organization);
+  tx.Defer(sql::kInsertMembers, category, organizations, users, roles, ranks, delegates, titles);
+}
+
+}  // namespace
+
+absl::Status RegistryFollower::Apply(pg::Transaction& tx, const type::Change& change,
+                                     const RegistryFacts& facts) const {
+  if (change.type() == "organization_created" || change.type() == "organization_updated") {
+    tx.Defer(sql::kSaveOrganization, Attribute(change, "organization"),
+             Attribute(change, "display_name"), Attribute(change, "parent"));
+    return absl::OkStatus();
+  }
+  if (IsMemberChange(change)) {
+    return ChangeMembers(tx, Attribute(change, "category"), Attribute(change, "organization"),
+                         facts);
+  }
+  if (change.type() == "event_published") return Publish(tx, facts);
+  if (change.type() == "event_closed") return Close(tx, Attribute(change, "event"));
+  return absl::OkStatus();
+}
+
+absl::Status RegistryFollower::Publish(pg::Transaction& tx, const RegistryFacts& facts) const {
+  const Event& event = facts.event;
+  if (event.name.empty()) return absl::OkStatus();  // deleted since
+  tx.Defer(sql::kSaveEvent, event.name, event.title, event.category, event.datasets,
+           static_cast<int>(event.level), event.reporting_year, static_cast<int>(event.status),
+           event.attestation_version, event.starts_at, event.opens_at, event.due_at,
+           event.ends_at);
+  SaveMembers(tx, event.category, "", facts.members);
+  RETURN_IF_ERROR(store_.Open(tx, event.name, facts.participants, kActor, clock_.Now()));
+  ASSIGN_OR_RETURN(const pg::Result gone, tx.Run(sql::kNotAmong, event.name, facts.participants));
+  return MoveAll(tx, gone, Action::kWithdraw, "taken off the event");
+}
+
+absl::Status RegistryFollower::Close(pg::Transaction& tx, const std::string& event) const {
+  tx.Defer(sql::kCloseEvent, event);
+  ASSIGN_OR_RETURN(const pg::Result requested, tx.Run(sql::kRequestedOfEvent, event));
+  return MoveAll(tx, requested, Action::kExpireRequest, "the event was closed");
+}
+
+absl::Status RegistryFollower::ChangeMembers(pg::Transaction& tx, const std::string& category,
+                                             const std::string& organization,
+                                             const RegistryFacts& facts) const {
+  SaveMembers(tx, category, organization, facts.members);
+  ASSIGN_OR_RETURN(const pg::Result unsent, tx.Run(sql::kUnsentOfCategory, category, organization));
+  for (const pg::Row row : unsent) RETURN_IF_ERROR(ChangeRoster(tx, row.Text("id")));
+  return absl::OkStatus();
+}
+
+absl::Status RegistryFollower::ChangeRoster(pg::Transaction& tx, const std::string& id) const {
+  ASSIGN_OR_RETURN(Certification certification, store_.Lock(tx, id));
+  ASSIGN_OR_RETURN(std::vector<RequiredCertifier> roster, store_.NextRoster(tx, certification));
+  // It may have been sent while we waited for the lock: the roster is frozen then.
+  const bool unsent = certification.state == State::kInProgress ||
+                      certification.state == State::kRecertInProgress;
+  if (!unsent || roster == certification.roster) return absl::OkStatus();
+  certification.roster = std::move(roster);
+  store_.SaveRoster(tx, certification);
+  store_.Update(tx, certification, "certification_updated", kActor, "the certifiers changed",
+                clock_.Now());
+  const bool none_outstanding = AllSigned(certification) && !Signers(certification).empty();
+  if (certification.state != State::kInProgress || !none_outstanding) return absl::OkStatus();
+  return store_
+      .Make(tx, {.id = id,
+                 .etag = std::nullopt,
+                 .action = Action::kRosterChange,
+                 .facts = {.system = true},
+                 .input = {.actor = kActor,
+                           .reason = "the certifiers changed: nobody has to sign any more",
+                           .now = clock_.Now()},
+                 .request_id = ""})
+      .status();
+}
+
+absl::Status RegistryFollower::MoveAll(pg::Transaction& tx, const pg::Result& certifications,
+                                       Action action, const std::string& reason) const {
+  for (const pg::Row row : certifications) {
+    const absl::Status moved =
+        store_
+            .Make(tx, {.id = row.Text("id"),
+                       .etag = std::nullopt,
+                       .action = action,
+                       .facts = {.system = true},
+                       .input = {.actor = kActor, .reason = reason, .now = clock_.Now()},
+                       .request_id = ""})
+            .status();
+    // Somebody else moved it between our look and our lock: nothing is left to do.
+    if (!moved.ok() && status::ReasonOf(moved) != "TRANSITION_NOT_ALLOWED") return moved;
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::shared_ptr<RegistryFacts>> AskRegistry(access::RegistryAccess& registry,
+                                                           const type::Change& change) {
+  auto facts = std::make_shared<RegistryFacts>();
+  if (change.type() == "event_published") {
+    absl::StatusOr<access::EventFacts> event = registry.GetEvent(Attribute(change, "event"));
+    if (status::ReasonOf(event.status()) == "NOT_FOUND") return facts;
+    RETURN_IF_ERROR(event.status());
+    facts->participants = event->participants;
+    facts->event = ToEvent(*event);
+    ASSIGN_OR_RETURN(const auto members, registry.ListMembers(event->category, ""));
+    facts->members = ToMembers(members);
+  } else if (IsMemberChange(change)) {
+    ASSIGN_OR_RETURN(const auto members, registry.ListMembers(Attribute(change, "category"),
+                                                              Attribute(change, "organization")));
+    facts->members = ToMembers(members);
+  }
+  return facts;
+}
+
+}  // namespace edcert::workflow

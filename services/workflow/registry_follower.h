@@ -1,0 +1,65 @@
+// Follows event_registry's feed: published events become certifications, members become rosters.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/clock/clock.h"
+#include "common/pg/pg.h"
+#include "edcert/type/change.pb.h"
+#include "services/workflow/certification_store.h"
+
+namespace edcert::access {
+class RegistryAccess;
+}
+
+namespace edcert::workflow {
+
+// A member of a category, as the registry lists him.
+struct MemberFact {
+  std::string organization;
+  std::string user;
+  std::string role;  // APPROVER, STATE_REVIEWER, CERTIFIER or REVIEWER
+  std::string rank;  // PRIMARY, SECONDARY or empty
+  std::string delegate;
+  std::string title;
+};
+
+// What a change needs beyond itself, asked from the registry before the transaction.
+struct RegistryFacts {
+  Event event;                            // of event_published
+  std::vector<std::string> participants;  // of event_published
+  std::vector<MemberFact> members;        // of the category, at one organisation or at all
+};
+
+// Applies the registry's changes. Thread-safe.
+class RegistryFollower {
+ public:
+  RegistryFollower(const CertificationStore& store, const clock::Clock& clock)
+      : store_(store), clock_(clock) {}
+
+  // Writes what a change means; `facts` belongs to it. Safe to repeat.
+  absl::Status Apply(pg::Transaction& tx, const type::Change& change,
+                     const RegistryFacts& facts) const;
+
+ private:
+  absl::Status Publish(pg::Transaction& tx, const RegistryFacts& facts) const;
+  absl::Status Close(pg::Transaction& tx, const std::string& event) const;
+  absl::Status ChangeMembers(pg::Transaction& tx, const std::string& category,
+                             const std::string& organization, const RegistryFacts& facts) const;
+  absl::Status ChangeRoster(pg::Transaction& tx, const std::string& id) const;
+  absl::Status MoveAll(pg::Transaction& tx, const pg::Result& certifications, Action action,
+                       const std::string& reason) const;
+
+  const CertificationStore& store_;
+  const clock::Clock& clock_;
+};
+
+// Asks the registry for what a change needs.
+absl::StatusOr<std::shared_ptr<RegistryFacts>> AskRegistry(access::RegistryAccess& registry,
+                                                           const type::Change& change);
+
+}  // namespace edcert::workflow

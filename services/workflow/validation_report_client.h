@@ -1,0 +1,37 @@
+// How workflow calls validation_report, with the token of the user who calls us.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "common/rpc/call.h"
+#include "common/rpc/runtime.h"
+#include "edcert/validation/v1/validation_report.grpc.pb.h"
+#include "services/workflow/steps.h"
+
+namespace edcert::workflow {
+
+// Thread-safe.
+class ValidationReportClient {
+ public:
+  explicit ValidationReportClient(rpc::Runtime& runtime);
+
+  // The newest reports of a step on an event and organisation, newest first.
+  absl::StatusOr<std::vector<ReportFact>> ListReports(const rpc::Call& call,
+                                                      const std::string& event,
+                                                      const std::string& organization,
+                                                      int step) const;
+
+  // Asks for the report of a step; `snapshot` for step 3. `format` as on the wire. The call to the
+  // other service is the same whenever ours is repeated.
+  absl::StatusOr<ReportFact> CreateReport(const rpc::Call& call, const std::string& event,
+                                          const std::string& organization, int step,
+                                          const std::string& snapshot, int format) const;
+
+ private:
+  const std::unique_ptr<validation::v1::ValidationReports::Stub> stub_;
+};
+
+}  // namespace edcert::workflow
