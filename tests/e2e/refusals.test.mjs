@@ -372,21 +372,22 @@ function fieldCases(type, request, prefix = []) {
     field.resolve();
     const comment = field.comment ?? '';
     if (['request_id', 'page_token'].includes(field.name) || comment.startsWith('Output only')) continue;
-    const path = [...prefix, field.name].join('.');
+    // Of a choice, BadRequest may name the choice.
+    const path = field.partOf ? undefined : [...prefix, field.name].join('.');
+    const name = [...prefix, field.name].join('.');
     const required = comment.startsWith('Required');
-    const given = here[field.name] !== undefined;
+    const given = here[field.name] !== undefined && here[field.name].length !== 0;
     if (field.partOf && !given) continue;
     if (required) {
-      cases.push([`${path} missing`, changed((value) => { delete value[field.name]; }), path]);
+      cases.push([`${name} missing`, changed((value) => { delete value[field.name]; }), path]);
     }
     const set = (title, value) =>
-      cases.push([`${path} ${title}`, changed((holder) => {
+      cases.push([`${name} ${title}`, changed((holder) => {
         holder[field.name] = field.repeated ? [value] : value;
       }), path]);
     if (field.type === 'string' && !field.map) {
-      const [, most] = comment.match(/(?:at most|\bto) (\d+)\s+(?:characters|to\b)?/) ??
-          comment.match(/1 to (\d+)/) ?? [];
-      if (most && /character/.test(comment)) set('oversized', 'x'.repeat(Number(most) + 1));
+      const [, most] = comment.match(/(?:at most|\d to) (\d+)/) ?? [];
+      if (most) set('oversized', 'x'.repeat(Number(most) + 1));
       const names = comment.match(/`([a-zA-Z]+)\/\{/);
       if (names && !field.name.endsWith('etag')) {
         set('malformed', `${names[1]}/Not A Name`);
