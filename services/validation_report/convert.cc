@@ -1,0 +1,352 @@
+#include "services/validation_report/convert.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "common/names/names.h"
+#include "common/rpc/standard.h"
+#include "common/status/errors.h"
+#include "common/status/macros.h"
+
+namespace edcert::validation_report {
+namespace {
+
+static_assert(static_cast<int>(Severity::kFatal) == type::SEVERITY_FATAL);
+static_assert(static_cast<int>(Severity::kInfo) == type::SEVERITY_INFO);
+static_assert(static_cast<int>(RuleState::kArchived) == v1::Rule::ARCHIVED);
+static_assert(static_cast<int>(GroupState::kInactive) == v1::RuleGroup::INACTIVE);
+static_assert(static_cast<int>(ReportState::kExpired) == v1::Report::EXPIRED);
+static_assert(static_cast<int>(ReportKind::kSnapshot) == v1::REPORT_KIND_SNAPSHOT);
+static_assert(static_cast<int>(ReportFormat::kCsv) == v1::REPORT_FORMAT_CSV);
+static_assert(static_cast<int>(GroupLevel::kSchool) == type::LEVEL_SCHOOL);
+
+constexpr absl::Duration kStartGrain = absl::Seconds(10);
+
+std::string DatasetName(const std::string& id) {
+  return names::DatasetName::FromId(id).ToString();
+}
+
+absl::StatusOr<Severity> SeverityOf(type::Severity severity, std::string_view field) {
+  if (severity < 0 || severity > static_cast<int>(Severity::kFatal)) {
+    return status::FieldInvalid(field, "unknown value");
+  }
+  return static_cast<Severity>(severity);
+}
+
+template <typename Repeated>
+std::vector<std::string> Texts(const Repeated& texts) {
+  return {texts.begin(), texts.end()};
+}
+
+template <typename Range, typename Repeated>
+void Assign(const Range& from, Repeated* to) {
+  to->Assign(from.begin(), from.end());
+}
+
+absl::StatusOr<RuleKind> KindOf(const v1::Rule& rule) {
+  switch (rule.kind_case()) {
+    case v1::Rule::kRow:
+      return RowRule{rule.row().expression()};
+    case v1::Rule::kUnique:
+      return UniqueRule{Texts(rule.unique().columns()), rule.unique().condition()};
+    case v1::Rule::kReference: {
+      const v1::ReferenceRule& reference = rule.reference();
+      ASSIGN_OR_RETURN(const names::DatasetName dataset,
+                       names::DatasetName::Parse(reference.dataset(), "rule.reference.dataset"));
+      ReferenceRule::Mode mode = ReferenceRule::Mode::kUnspecified;
+      if (reference.mode() == v1::ReferenceRule::MUST_EXIST) {
+        mode = ReferenceRule::Mode::kMustExist;
+      } else if (reference.mode() == v1::ReferenceRule::MUST_NOT_EXIST) {
+        mode = ReferenceRule::Mode::kMustNotExist;
+      }
+      return ReferenceRule{dataset.id(), Texts(reference.columns()),
+                           Texts(reference.other_columns()), reference.condition(), mode};
+    }
+    case v1::Rule::kOverlap:
+      return OverlapRule{Texts(rule.overlap().partition_columns()), rule.overlap().from_column(),
+                         rule.overlap().to_column(), rule.overlap().tolerance_days()};
+    case v1::Rule::kAggregate: {
+      AggregateRule aggregate{Texts(rule.aggregate().group_columns()), {},
+                              rule.aggregate().expression()};
+      for (const auto& each : rule.aggregate().aggregates()) {
+        aggregate.aggregates.push_back({each.name(), each.expression()});
+      }
+      return aggregate;
+    }
+    case v1::Rule::kQuery:
+      return QueryRule{rule.query().sql()};
+    case v1::Rule::KIND_NOT_SET:
+      break;
+  }
+  return RuleKind();
+}
+
+struct KindWriter {
+  v1::Rule& rule;
+
+  void operator()(const std::monostate&) const {}
+  void operator()(const RowRule& row) const { rule.mutable_row()->set_expression(row.expression); }
+  void operator()(const UniqueRule& unique) const {
+    Assign(unique.columns, rule.mutable_unique()->mutable_columns());
+    rule.mutable_unique()->set_condition(unique.condition);
+  }
+  void operator()(const ReferenceRule& reference) const {
+    v1::ReferenceRule* out = rule.mutable_reference();
+    out->set_dataset(DatasetName(reference.dataset));
+    Assign(reference.columns, out->mutable_columns());
+    Assign(reference.other_columns, out->mutable_other_columns());
+    out->set_condition(reference.condition);
+    out->set_mode(reference.mode == ReferenceRule::Mode::kMustExist
+                      ? v1::ReferenceRule::MUST_EXIST
+                      : v1::ReferenceRule::MUST_NOT_EXIST);
+  }
+  void operator()(const OverlapRule& overlap) const {
+    v1::OverlapRule* out = rule.mutable_overlap();
+    Assign(overlap.partition_columns, out->mutable_partition_columns());
+    out->set_from_column(overlap.from_column);
+    out->set_to_column(overlap.to_column);
+    out->set_tolerance_days(overlap.tolerance_days);
+  }
+  void operator()(const AggregateRule& aggregate) const {
+    v1::AggregateRule* out = rule.mutable_aggregate();
+    Assign(aggregate.group_columns, out->mutable_group_columns());
+    for (const AggregateRule::Aggregate& each : aggregate.aggregates) {
+      v1::AggregateRule::Aggregate* figure = out->add_aggregates();
+      figure->set_name(each.name);
+      figure->set_expression(each.expression);
+    }
+    out->set_expression(aggregate.expression);
+  }
+  void operator()(const QueryRule& query) const { rule.mutable_query()->set_sql(query.sql); }
+};
+
+absl::StatusOr<Fixture> FixtureOf(const v1::Fixture& fixture, const std::string& primary,
+                                  int index) {
+  Fixture out{fixture.title(), {}};
+  for (const v1::Fixture::Row& row : fixture.rows()) {
+    Fixture::Row to{primary, {row.values().begin(), row.values().end()}, row.must_fire()};
+    if (!row.dataset().empty()) {
+      ASSIGN_OR_RETURN(const names::DatasetName dataset,
+                       names::DatasetName::Parse(
+                           row.dataset(), fmt::format("rule.fixtures[{}].rows.dataset", index)));
+      to.dataset = dataset.id();
+    }
+    out.rows.push_back(std::move(to));
+  }
+  return out;
+}
+
+}  // namespace
+
+absl::StatusOr<RuleContent> ContentOf(const v1::Rule& rule) {
+  RuleContent content;
+  content.code = rule.code();
+  content.title = rule.title();
+  content.meaning = rule.meaning();
+  ASSIGN_OR_RETURN(content.severity, SeverityOf(rule.severity(), "rule.severity"));
+  for (int i = 0; i < rule.datasets_size(); ++i) {
+    ASSIGN_OR_RETURN(const names::DatasetName dataset,
+                     names::DatasetName::Parse(rule.datasets(i),
+                                               fmt::format("rule.datasets[{}]", i)));
+    content.datasets.push_back(dataset.id());
+  }
+  if (content.datasets.empty()) return status::FieldInvalid("rule.datasets", "required");
+  content.message = rule.message();
+  content.suggested_fix = rule.suggested_fix();
+  content.fields = Texts(rule.fields());
+  content.source = rule.source();
+  ASSIGN_OR_RETURN(content.kind, KindOf(rule));
+  if (const auto* reference = std::get_if<ReferenceRule>(&content.kind);
+      reference != nullptr && std::find(content.datasets.begin(), content.datasets.end(),
+                                        reference->dataset) == content.datasets.end()) {
+    content.datasets.push_back(reference->dataset);
+  }
+  for (int i = 0; i < rule.fixtures_size(); ++i) {
+    ASSIGN_OR_RETURN(Fixture fixture, FixtureOf(rule.fixtures(i), content.dataset(), i));
+    content.fixtures.push_back(std::move(fixture));
+  }
+  return content;
+}
+
+v1::Rule ToProto(const RuleContent& content) {
+  v1::Rule rule;
+  rule.set_code(content.code);
+  rule.set_title(content.title);
+  rule.set_meaning(content.meaning);
+  rule.set_severity(static_cast<type::Severity>(content.severity));
+  for (const std::string& dataset : content.datasets) rule.add_datasets(DatasetName(dataset));
+  rule.set_message(content.message);
+  rule.set_suggested_fix(content.suggested_fix);
+  Assign(content.fields, rule.mutable_fields());
+  rule.set_source(content.source);
+  std::visit(KindWriter{rule}, content.kind);
+  for (const Fixture& fixture : content.fixtures) {
+    v1::Fixture* out = rule.add_fixtures();
+    out->set_title(fixture.title);
+    for (const Fixture::Row& row : fixture.rows) {
+      v1::Fixture::Row* to = out->add_rows();
+      to->set_dataset(DatasetName(row.dataset));
+      to->mutable_values()->insert(row.values.begin(), row.values.end());
+      to->set_must_fire(row.must_fire);
+    }
+  }
+  return rule;
+}
+
+v1::Rule ToProto(const Rule& rule) {
+  v1::Rule out = ToProto(rule.content);
+  out.set_name(names::RuleName::FromId(rule.id).ToString());
+  out.set_state(static_cast<v1::Rule::State>(rule.state));
+  out.set_version(rule.version);
+  out.set_etag(rule.etag);
+  *out.mutable_create_time() = rpc::ToProto(rule.create_time);
+  *out.mutable_update_time() = rpc::ToProto(rule.update_time);
+  return out;
+}
+
+std::string EncodeContent(const RuleContent& content) {
+  return ToProto(content).SerializeAsString();
+}
+
+absl::StatusOr<RuleContent> DecodeContent(const std::string& bytes) {
+  v1::Rule rule;
+  if (!rule.ParseFromString(bytes)) return status::Internal("stored rule");
+  return ContentOf(rule);
+}
+
+absl::StatusOr<RuleGroup> GroupOf(const v1::RuleGroup& group) {
+  RuleGroup out{.title = group.title()};
+  if (group.level() < 0 || group.level() > type::LEVEL_SCHOOL) {
+    return status::FieldInvalid("rule_group.level", "unknown value");
+  }
+  out.level = static_cast<GroupLevel>(group.level());
+  for (int i = 0; i < group.rules_size(); ++i) {
+    const v1::RuleGroup::Member& member = group.rules(i);
+    ASSIGN_OR_RETURN(const names::RuleName rule,
+                     names::RuleName::Parse(member.rule(),
+                                            fmt::format("rule_group.rules[{}].rule", i)));
+    ASSIGN_OR_RETURN(const Severity severity,
+                     SeverityOf(member.severity(),
+                                fmt::format("rule_group.rules[{}].severity", i)));
+    out.members.push_back({rule.id(), member.version(), severity});
+  }
+  return out;
+}
+
+v1::RuleGroup ToProto(const RuleGroup& group) {
+  v1::RuleGroup out;
+  out.set_name(names::RuleGroupName::FromId(group.id).ToString());
+  out.set_title(group.title);
+  out.set_level(static_cast<type::Level>(group.level));
+  for (const GroupMember& member : group.members) {
+    v1::RuleGroup::Member* to = out.add_rules();
+    to->set_rule(names::RuleName::FromId(member.rule).ToString());
+    to->set_version(member.version);
+    to->set_severity(static_cast<type::Severity>(member.severity));
+  }
+  out.set_version(group.version);
+  out.set_state(static_cast<v1::RuleGroup::State>(group.state));
+  for (const std::string& dataset : group.datasets) out.add_datasets(DatasetName(dataset));
+  out.set_etag(group.etag);
+  *out.mutable_create_time() = rpc::ToProto(group.create_time);
+  *out.mutable_update_time() = rpc::ToProto(group.update_time);
+  return out;
+}
+
+v1::Report ToProto(const Report& report) {
+  v1::Report out;
+  out.set_name(report.name());
+  out.set_title(report.title);
+  out.set_event(report.event);
+  out.set_organization(report.organization);
+  out.set_kind(static_cast<v1::ReportKind>(report.kind));
+  out.set_format(static_cast<v1::ReportFormat>(report.format));
+  out.set_snapshot(report.snapshot);
+  out.set_requester(report.requester);
+  out.set_state(static_cast<v1::Report::State>(report.state));
+  out.set_queue_position(static_cast<int32_t>(report.queue_position));
+  if (report.expected_start.has_value()) {
+    // A guess: rounded, so that it does not change with every look.
+    const absl::Time start = absl::UnixEpoch() +
+        absl::Ceil(*report.expected_start - absl::UnixEpoch(), kStartGrain);
+    *out.mutable_expected_start() = rpc::ToProto(start);
+  }
+  if (report.attempt > 0) {
+    out.mutable_progress()->set_done(report.progress_done);
+    out.mutable_progress()->set_total(report.progress_total);
+    out.mutable_progress()->set_phase(report.progress_phase);
+  }
+  for (const ReportDataVersion& version : report.data_versions) {
+    v1::Report::DataVersion* to = out.add_data_versions();
+    to->set_dataset(DatasetName(version.dataset));
+    to->set_copy(report.kind == ReportKind::kDistrictData ? type::COPY_DISTRICT
+                                                          : type::COPY_STATE);
+    to->set_version(version.version);
+    to->set_rows(version.rows);
+  }
+  out.set_rule_group(names::RuleGroupName::FromId(report.rule_group).ToString());
+  out.set_rule_group_version(report.rule_group_version);
+  if (report.result.has_value()) {
+    for (std::size_t i = 0; i < report.result->counts.size(); ++i) {
+      const SeverityCount& count = report.result->counts[i];
+      v1::Report::SeverityCount* to = out.add_counts();
+      to->set_severity(static_cast<type::Severity>(i + 1));
+      to->set_rules(count.rules);
+      to->set_records(count.records);
+      to->set_rules_errored(count.rules_errored);
+    }
+    out.set_rules_errored(report.result->rules_errored());
+    out.set_truncated(report.result->truncated);
+    out.set_sha256(report.result->sha256);
+    out.set_size(report.result->size);
+  }
+  if (report.viewed_at.has_value()) {
+    *out.mutable_viewed_by_caller_at() = rpc::ToProto(*report.viewed_at);
+  }
+  *out.mutable_create_time() = rpc::ToProto(report.create_time);
+  if (report.start_time.has_value()) *out.mutable_start_time() = rpc::ToProto(*report.start_time);
+  if (report.end_time.has_value()) *out.mutable_end_time() = rpc::ToProto(*report.end_time);
+  out.set_attempt(static_cast<int32_t>(report.attempt));
+  if (report.state == ReportState::kFailed) {
+    out.mutable_failure()->set_reason("EVALUATION_FAILED");
+    out.mutable_failure()->set_message(report.failure);
+  }
+  return out;
+}
+
+v1::Finding ToProto(const ListedFinding& finding) {
+  v1::Finding out;
+  out.set_rule(names::RuleName::FromId(finding.rule).ToString());
+  out.set_rule_version(finding.rule_version);
+  out.set_rule_code(finding.rule_code);
+  out.set_severity(static_cast<type::Severity>(finding.severity));
+  out.set_dataset(DatasetName(finding.dataset));
+  out.set_record_key(finding.finding.record_key);
+  if (!finding.finding.school.empty()) {
+    out.set_school(names::OrganizationName::FromId(finding.finding.school).ToString());
+  }
+  out.mutable_fields()->insert(finding.finding.fields.begin(), finding.finding.fields.end());
+  out.set_message(finding.finding.message);
+  out.set_fingerprint(finding.finding.fingerprint);
+  return out;
+}
+
+v1::TestRuleResponse ToProto(const Rule& rule, const std::vector<FixtureResult>& results) {
+  v1::TestRuleResponse out;
+  out.set_version(rule.version);
+  out.set_passed(!results.empty());
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    v1::TestRuleResponse::FixtureResult* to = out.add_results();
+    to->set_index(static_cast<int32_t>(i));
+    to->set_title(rule.content.fixtures[i].title);
+    to->set_passed(results[i].passed());
+    Assign(results[i].missed, to->mutable_missed_rows());
+    Assign(results[i].unexpected, to->mutable_unexpected_rows());
+    to->set_error(results[i].error);
+    if (!results[i].passed()) out.set_passed(false);
+  }
+  return out;
+}
+
+}  // namespace edcert::validation_report

@@ -1,0 +1,35 @@
+// Between the messages of the API and the service's own types. Pure.
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "edcert/validation/v1/validation_report.pb.h"
+#include "services/validation_report/evaluator.h"
+#include "services/validation_report/report.h"
+#include "services/validation_report/rule.h"
+#include "services/validation_report/rule_group.h"
+
+namespace edcert::validation_report {
+
+namespace v1 = ::edcert::validation::v1;
+
+// FIELD_INVALID for a malformed name; what else is wrong, CheckContent says.
+absl::StatusOr<RuleContent> ContentOf(const v1::Rule& rule);
+v1::Rule ToProto(const RuleContent& content);
+v1::Rule ToProto(const Rule& rule);
+
+// The form in which the content of a rule version is stored.
+std::string EncodeContent(const RuleContent& content);
+absl::StatusOr<RuleContent> DecodeContent(const std::string& bytes);
+
+absl::StatusOr<RuleGroup> GroupOf(const v1::RuleGroup& group);
+v1::RuleGroup ToProto(const RuleGroup& group);
+
+v1::Report ToProto(const Report& report);
+
+v1::Finding ToProto(const ListedFinding& finding);
+
+v1::TestRuleResponse ToProto(const Rule& rule, const std::vector<FixtureResult>& results);
+
+}  // namespace edcert::validation_report

@@ -1,0 +1,24 @@
+// The errors that only this service makes.
+#pragma once
+
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+
+namespace edcert::validation_report {
+
+// An expression of `field` uses what rules may not use; `position` is its character, from 1, or 0.
+absl::Status RuleNotAllowed(std::string_view field, std::string_view what, int position);
+// `fixture` is its place, from 0; -1 when the rule has none.
+absl::Status FixtureFailed(std::string_view rule, int fixture);
+absl::Status RuleInactive(std::string_view rule);
+absl::Status RuleGroupInactive(std::string_view group);
+absl::Status WindowNotOpen(std::string_view event, absl::Time opens);
+absl::Status WindowClosed(std::string_view event);
+absl::Status SnapshotMismatch(std::string_view snapshot);
+absl::Status ReportNotReady(std::string_view report, std::string_view state);
+// Too many reports of an organisation wait.
+absl::Status TooManyReports();
+
+}  // namespace edcert::validation_report

@@ -1,0 +1,68 @@
+// Runs rules in PostgreSQL, as the role that can read the published views and nothing else.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/pg/pg.h"
+#include "services/validation_report/definition.h"
+#include "services/validation_report/finding.h"
+#include "services/validation_report/rule_compiler.h"
+#include "services/validation_report/rule_sql.h"
+
+namespace edcert::validation_report {
+
+// A rule of a run. One that could not be compiled has no rule but a problem: its outcome is ERROR.
+struct Candidate {
+  std::shared_ptr<const CompiledRule> rule = {};
+  std::string problem = {};
+};
+
+struct EvaluationRequest {
+  std::string organization;  // resource name, for fingerprints
+  std::vector<Candidate> rules;
+  Definitions definitions;
+  RowSources sources;  // a rule over another dataset gets the outcome ERROR
+  // Called now and then with the number of rules done; not OK stops the evaluation.
+  std::function<absl::Status(int64_t done)> progress;
+};
+
+struct Evaluation {
+  std::map<std::string, int64_t> rows;  // by dataset
+  std::vector<RuleResult> results;      // one for each rule, in their order
+};
+
+// What a fixture of a rule gave: the rows, by place, that were found; or why it could not be run.
+struct FixtureResult {
+  std::vector<int> missed = {};
+  std::vector<int> unexpected = {};
+  std::string error = {};
+  bool passed() const { return missed.empty() && unexpected.empty() && error.empty(); }
+};
+
+// Thread-safe.
+class Evaluator {
+ public:
+  // `pool` connects as the rules' role.
+  explicit Evaluator(pg::Pool& pool) : pool_(pool) {}
+
+  // Every rule gets an outcome; the status is not OK only when the database is away, the deadline
+  // is over or `progress` said so.
+  absl::StatusOr<Evaluation> Evaluate(const EvaluationRequest& request, absl::Time deadline);
+
+  // Runs a rule on each of its fixtures.
+  absl::StatusOr<std::vector<FixtureResult>> RunFixtures(const CompiledRule& rule,
+                                                         const Definitions& definitions,
+                                                         absl::Time deadline);
+
+ private:
+  pg::Pool& pool_;
+};
+
+}  // namespace edcert::validation_report

@@ -1,0 +1,92 @@
+#include "services/validation_report/report.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace edcert::validation_report {
+namespace {
+
+constexpr std::array<std::string_view, 4> kKinds = {"", "DISTRICT_DATA", "STATE_DATA", "SNAPSHOT"};
+constexpr std::array<std::string_view, 7> kStates = {"",       "QUEUED",    "RUNNING", "COMPLETED",
+                                                     "FAILED", "CANCELLED", "EXPIRED"};
+
+}  // namespace
+
+std::string_view ToString(ReportKind kind) { return kKinds[static_cast<std::size_t>(kind)]; }
+
+ReportKind ReportKindFromString(std::string_view text) {
+  const auto it = std::find(kKinds.begin() + 1, kKinds.end(), text);
+  return it == kKinds.end() ? ReportKind::kDistrictData
+                            : static_cast<ReportKind>(it - kKinds.begin());
+}
+
+std::string_view WordsOf(ReportKind kind) {
+  switch (kind) {
+    case ReportKind::kDistrictData:
+      return "District data";
+    case ReportKind::kStateData:
+      return "State data";
+    case ReportKind::kSnapshot:
+      break;
+  }
+  return "State snapshot";
+}
+
+std::string_view CopyOf(ReportKind kind) {
+  return kind == ReportKind::kDistrictData ? "DISTRICT" : "STATE";
+}
+
+std::string_view ToString(ReportFormat format) {
+  return format == ReportFormat::kCsv ? "CSV" : "HTML";
+}
+
+ReportFormat ReportFormatFromString(std::string_view text) {
+  return text == "CSV" ? ReportFormat::kCsv : ReportFormat::kHtml;
+}
+
+std::string_view ToString(ReportState state) { return kStates[static_cast<std::size_t>(state)]; }
+
+ReportState ReportStateFromString(std::string_view text) {
+  const auto it = std::find(kStates.begin() + 1, kStates.end(), text);
+  return it == kStates.end() ? ReportState::kFailed
+                             : static_cast<ReportState>(it - kStates.begin());
+}
+
+bool IsFinal(ReportState state) {
+  return state != ReportState::kQueued && state != ReportState::kRunning;
+}
+
+std::string TitleOf(ReportKind kind, std::string_view event_title, std::string_view organization) {
+  return event_title.empty() ? fmt::format("{} of {}", WordsOf(kind), organization)
+                             : fmt::format("{} of {}: {}", WordsOf(kind), organization, event_title);
+}
+
+std::string DedupeKeyOf(const Report& report) {
+  std::string key = fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n{}", report.organization,
+                                ToString(report.kind), report.event, report.rule_group,
+                                report.rule_group_version, ToString(report.format), report.snapshot);
+  for (const ReportDataVersion& version : report.data_versions) {
+    key += fmt::format("\n{}={}", version.dataset, version.version);
+  }
+  return key;
+}
+
+void SortForFindings(std::vector<RanRule>& rules) {
+  std::stable_sort(rules.begin(), rules.end(), [](const RanRule& a, const RanRule& b) {
+    return a.severity != b.severity ? a.severity > b.severity : a.code < b.code;
+  });
+}
+
+SeverityCounts CountBySeverity(const std::vector<RanRule>& rules) {
+  SeverityCounts counts;
+  for (const RanRule& rule : rules) {
+    SeverityCount& count = counts.at(static_cast<std::size_t>(rule.severity) - 1);
+    if (rule.result.outcome == Outcome::kError) ++count.rules_errored;
+    if (rule.result.outcome == Outcome::kFail) ++count.rules;
+    count.records += rule.result.findings;
+  }
+  return counts;
+}
+
+}  // namespace edcert::validation_report

@@ -1,0 +1,134 @@
+// Reports: one run of a rule group over an organisation's records.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "services/validation_report/finding.h"
+#include "services/validation_report/rule.h"
+
+namespace edcert::validation_report {
+
+enum class ReportKind { kDistrictData = 1, kStateData = 2, kSnapshot = 3 };
+std::string_view ToString(ReportKind kind);
+ReportKind ReportKindFromString(std::string_view text);
+// "District data", ...: for people.
+std::string_view WordsOf(ReportKind kind);
+// DISTRICT or STATE: the copy that is read.
+std::string_view CopyOf(ReportKind kind);
+
+enum class ReportFormat { kHtml = 1, kCsv = 2 };
+std::string_view ToString(ReportFormat format);
+ReportFormat ReportFormatFromString(std::string_view text);
+
+enum class ReportState { kQueued = 1, kRunning, kCompleted, kFailed, kCancelled, kExpired };
+std::string_view ToString(ReportState state);
+ReportState ReportStateFromString(std::string_view text);
+// Whether a report stays as it is unless somebody asks for something.
+bool IsFinal(ReportState state);
+
+struct ReportDataVersion {
+  std::string dataset = {};  // id
+  int64_t version = 0;
+  int64_t rows = 0;
+};
+
+struct SeverityCount {
+  int64_t rules = 0;
+  int64_t records = 0;
+  int64_t rules_errored = 0;
+};
+// By severity, from INFO; the place is the severity's number less one.
+using SeverityCounts = std::array<SeverityCount, kSeverityCount>;
+
+// What a worker made.
+struct ReportResult {
+  SeverityCounts counts = {};
+  bool truncated = false;
+  std::string sha256 = {};  // hex
+  int64_t size = 0;
+  std::string media_type = {};
+  std::string file_name = {};
+
+  int64_t rules_errored() const {
+    int64_t sum = 0;
+    for (const SeverityCount& count : counts) sum += count.rules_errored;
+    return sum;
+  }
+};
+
+// Organisations, events and principals are resource names; the others are ids.
+struct Report {
+  std::string id = {};
+  std::string title = {};
+  std::string event = {};  // empty when made for a rule group alone
+  std::string event_title = {};
+  std::string organization = {};
+  std::string organization_display_name = {};
+  std::string district = {};
+  ReportKind kind = ReportKind::kDistrictData;
+  ReportFormat format = ReportFormat::kHtml;
+  std::string snapshot = {};  // resource name; empty unless of the snapshot kind
+  std::string requester = {};
+  std::string rule_group = {};
+  std::string rule_group_title = {};
+  int rule_group_version = 0;
+  std::vector<ReportDataVersion> data_versions = {};
+  absl::Time create_time = {};
+  std::string create_key = {};  // the create time as the list orders by it
+
+  ReportState state = ReportState::kQueued;
+  int64_t attempt = 0;
+  int64_t progress_done = 0;
+  int64_t progress_total = 0;
+  std::string progress_phase = {};
+  std::string failure = {};
+  std::optional<absl::Time> start_time = {};
+  std::optional<absl::Time> end_time = {};
+  int64_t queue_position = 0;
+  std::optional<absl::Time> expected_start = {};
+
+  std::optional<ReportResult> result = {};
+  std::optional<absl::Time> viewed_at = {};  // by the caller
+
+  std::string name() const { return "reports/" + id; }
+};
+
+// Title for the results queue.
+std::string TitleOf(ReportKind kind, std::string_view event_title, std::string_view organization);
+
+// Equal reports have equal keys: what is read, with which rules, in which form.
+std::string DedupeKeyOf(const Report& report);
+
+// A rule as a run used it, with what it gave.
+struct RanRule {
+  std::string rule = {};  // id
+  int version = 0;
+  std::string code = {};
+  Severity severity = Severity::kUnspecified;  // in the group
+  std::string dataset = {};                    // id
+  RuleResult result = {};
+};
+
+// A finding as the list shows it.
+struct ListedFinding {
+  int64_t place = 0;
+  std::string rule = {};  // id
+  int rule_version = 0;
+  std::string rule_code = {};
+  Severity severity = Severity::kUnspecified;
+  std::string dataset = {};
+  Finding finding = {};
+};
+
+// Worst severity first, then by code: the order of findings.
+void SortForFindings(std::vector<RanRule>& rules);
+
+SeverityCounts CountBySeverity(const std::vector<RanRule>& rules);
+
+}  // namespace edcert::validation_report

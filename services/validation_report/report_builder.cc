@@ -1,0 +1,237 @@
+#include "services/validation_report/report_builder.h"
+
+#include <algorithm>
+#include <memory>
+#include <set>
+
+#include "common/names/names.h"
+#include "common/render/report.h"
+#include "common/render/writer.h"
+#include "common/status/error.h"
+#include "common/status/macros.h"
+#include "services/validation_report/definition_store.h"
+
+namespace edcert::validation_report {
+namespace {
+
+constexpr std::size_t kMaxCompiledGroups = 64;
+
+// The id in a resource name of ours.
+std::string IdOf(const std::string& name) { return name.substr(name.find('/') + 1); }
+
+render::Severity ToRender(Severity severity) {
+  return static_cast<render::Severity>(static_cast<int>(Severity::kFatal) -
+                                       static_cast<int>(severity));
+}
+static_assert(static_cast<int>(render::Severity::kFatal) == 0);
+static_assert(static_cast<int>(render::Severity::kInfo) == 3);
+
+render::Outcome ToRender(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::kPass:
+      return render::Outcome::kPass;
+    case Outcome::kFail:
+      return render::Outcome::kFail;
+    case Outcome::kError:
+      break;
+  }
+  return render::Outcome::kError;
+}
+
+render::Format FormatOf(ReportFormat format) {
+  return format == ReportFormat::kCsv ? render::Format::kCsvSpreadsheet : render::Format::kHtml;
+}
+
+std::string CopyWords(const Report& report) {
+  switch (report.kind) {
+    case ReportKind::kDistrictData:
+      return "District copy";
+    case ReportKind::kStateData:
+      return "State copy";
+    case ReportKind::kSnapshot:
+      break;
+  }
+  return report.snapshot;
+}
+
+RowSources SourcesOf(const Report& report, const Definitions& definitions) {
+  const std::string district = IdOf(report.district);
+  const std::string organization = IdOf(report.organization);
+  RowSources sources;
+  for (const ReportDataVersion& version : report.data_versions) {
+    const auto definition = definitions.find(version.dataset);
+    if (definition == definitions.end()) continue;
+    sources[version.dataset] =
+        RowsOfSlice(definition->second, {.copy = CopyOf(report.kind),
+                                         .district = district,
+                                         .version = version.version,
+                                         .school = organization == district ? "" : organization});
+  }
+  return sources;
+}
+
+std::vector<render::SchoolCount> SchoolsOf(const std::vector<RanRule>& rules) {
+  std::map<std::string, render::SchoolCount> schools;
+  for (const RanRule& rule : rules) {
+    for (const auto& [school, findings] : rule.result.schools) {
+      if (school.empty()) continue;
+      render::SchoolCount& count = schools[school];
+      count.school_id = school;
+      count.findings.at(static_cast<std::size_t>(ToRender(rule.severity))) += findings;
+    }
+  }
+  std::vector<render::SchoolCount> counts;
+  for (auto& [school, count] : schools) counts.push_back(std::move(count));
+  return counts;
+}
+
+// What is rendered, and where each rule of the header is in the run.
+struct Page {
+  render::ReportHeader header;
+  std::map<std::string, const RanRule*> by_code;
+};
+
+Page PageOf(const Report& report, const std::vector<RanRule>& rules,
+            const std::map<std::string, const RuleContent*>& contents, absl::Time now,
+            absl::TimeZone zone) {
+  Page page;
+  render::ReportHeader& header = page.header;
+  header.organization_display_name = report.organization_display_name;
+  header.organization = report.organization;
+  header.event_title = report.event_title;
+  header.kind = WordsOf(report.kind);
+  header.requested_by = report.requester;
+  header.generated_at = now;
+  header.time_zone = zone;
+  header.time_zone_text = zone.name();
+  header.rule_group_title = report.rule_group_title;
+  header.rule_group_version = report.rule_group_version;
+  std::map<std::string, int64_t> rows;
+  for (const ReportDataVersion& version : report.data_versions) {
+    rows[version.dataset] = version.rows;
+    header.data_versions.push_back(
+        {version.dataset, CopyWords(report), version.version, version.rows});
+  }
+  for (const RanRule& rule : rules) {
+    const RuleContent& content = *contents.at(rule.code);
+    page.by_code[rule.code] = &rule;
+    const RuleResult& result = rule.result;
+    header.rules.push_back(
+        {.code = rule.code,
+         .title = content.title,
+         .meaning = content.meaning,
+         .severity = ToRender(rule.severity),
+         .outcome = ToRender(result.outcome),
+         .tested = result.outcome == Outcome::kError ? 0 : rows[rule.dataset],
+         .findings = result.findings,
+         .stored = static_cast<int64_t>(result.stored.size()),
+         .truncated = result.truncated(),
+         .suggested_fix = content.suggested_fix,
+         .error_reason = result.error,
+         .new_findings = std::nullopt});
+  }
+  render::SortRules(header.rules);
+  header.schools = SchoolsOf(rules);
+  return page;
+}
+
+absl::Status Render(render::ReportWriter& writer, const Page& page) {
+  RETURN_IF_ERROR(writer.Begin(page.header));
+  for (const render::RuleResult& each : page.header.rules) {
+    const RanRule& rule = *page.by_code.at(each.code);
+    for (const Finding& found : rule.result.stored) {
+      render::Finding finding;
+      finding.rule_code = rule.code;
+      finding.severity = each.severity;
+      finding.dataset = rule.dataset;
+      finding.record_key = found.record_key;
+      finding.school_id = found.school;
+      finding.message = found.message;
+      for (const auto& [name, value] : found.fields) finding.fields.push_back({name, value});
+      RETURN_IF_ERROR(writer.Add(finding));
+    }
+  }
+  return writer.End();
+}
+
+}  // namespace
+
+absl::StatusOr<const CompiledGroup*> ReportBuilder::GroupOf(pg::Database& db,
+                                                            const Report& report) {
+  const std::pair key(report.rule_group, report.rule_group_version);
+  if (const auto it = compiled_.find(key); it != compiled_.end()) return &it->second;
+  ASSIGN_OR_RETURN(std::vector<MemberContent> contents,
+                   groups_.Contents(db, report.rule_group, report.rule_group_version));
+  std::set<std::string> datasets;
+  for (const MemberContent& each : contents) {
+    datasets.insert(each.content.datasets.begin(), each.content.datasets.end());
+  }
+  CompiledGroup group;
+  ASSIGN_OR_RETURN(group.definitions, ReadDefinitions(db, {datasets.begin(), datasets.end()}));
+  for (MemberContent& each : contents) {
+    absl::StatusOr<CompiledRule> rule =
+        CompileRule(each.member.rule, each.member.version, each.content, group.definitions);
+    group.candidates.push_back(
+        rule.ok() ? Candidate{.rule = std::make_shared<const CompiledRule>(*std::move(rule))}
+                  : Candidate{.problem = status::ReasonOf(rule.status())});
+    group.members.push_back(each.member);
+    group.contents.push_back(std::move(each.content));
+  }
+  if (compiled_.size() >= kMaxCompiledGroups) compiled_.clear();
+  return &(compiled_[key] = std::move(group));
+}
+
+absl::StatusOr<BuiltReport> ReportBuilder::Build(
+    pg::Database db, const Report& report, absl::Time now,
+    absl::FunctionRef<absl::Status(int64_t, int64_t)> progress) {
+  ASSIGN_OR_RETURN(const CompiledGroup* group, GroupOf(db, report));
+  const auto total = static_cast<int64_t>(group->candidates.size());
+  ASSIGN_OR_RETURN(
+      Evaluation evaluation,
+      evaluator_.Evaluate({.organization = report.organization,
+                           .rules = group->candidates,
+                           .definitions = group->definitions,
+                           .sources = SourcesOf(report, group->definitions),
+                           .progress = [&](int64_t done) { return progress(done, total); }},
+                          db.deadline()));
+
+  BuiltReport built{.report = report, .result = {}, .rules = {}, .chunks = {}};
+  for (ReportDataVersion& version : built.report.data_versions) {
+    version.rows = evaluation.rows[version.dataset];
+  }
+  std::map<std::string, const RuleContent*> contents;
+  for (std::size_t i = 0; i < group->members.size(); ++i) {
+    const RuleContent& content = group->contents[i];
+    contents[content.code] = &content;
+    built.rules.push_back({.rule = group->members[i].rule,
+                           .version = group->members[i].version,
+                           .code = content.code,
+                           .severity = group->members[i].severity,
+                           .dataset = content.dataset(),
+                           .result = std::move(evaluation.results[i])});
+    built.result.truncated |= built.rules.back().result.truncated();
+  }
+  SortForFindings(built.rules);
+  built.result.counts = CountBySeverity(built.rules);
+
+  const Page page = PageOf(built.report, built.rules, contents, now, time_zone_);
+  render::FunctionSink sink([&](std::string_view chunk) {
+    built.chunks.emplace_back(chunk);
+    return absl::OkStatus();
+  });
+  const render::Format format = FormatOf(report.format);
+  RETURN_IF_ERROR(Render(*render::MakeWriter(format, sink), page));
+  Sha256 digest;
+  for (const std::string& chunk : built.chunks) {
+    digest.Add(chunk);
+    built.result.size += static_cast<int64_t>(chunk.size());
+  }
+  built.result.sha256 = digest.Hex();
+  built.result.media_type = render::MediaType(format);
+  built.result.file_name = render::FileName(
+      format, {report.event_title, report.organization_display_name,
+               std::string(WordsOf(report.kind))});
+  return built;
+}
+
+}  // namespace edcert::validation_report

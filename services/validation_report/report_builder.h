@@ -1,0 +1,55 @@
+// Makes a report: runs the rules of its group over its versions and renders what they found.
+#pragma once
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/pg/pg.h"
+#include "services/validation_report/evaluator.h"
+#include "services/validation_report/report.h"
+#include "services/validation_report/rule_group_store.h"
+
+namespace edcert::validation_report {
+
+struct BuiltReport {
+  Report report;               // with the rows of its data versions
+  ReportResult result;
+  std::vector<RanRule> rules;  // in the order of findings
+  std::vector<std::string> chunks;
+};
+
+// What a report needs besides its data: the compiled rules of a group version. Immutable.
+struct CompiledGroup {
+  std::vector<GroupMember> members;
+  std::vector<RuleContent> contents;
+  std::vector<Candidate> candidates;  // one for each member
+  Definitions definitions;
+};
+
+// Belongs to one thread.
+class ReportBuilder {
+ public:
+  // `rules_pool` connects as the rules' role.
+  ReportBuilder(pg::Pool& rules_pool, absl::TimeZone time_zone)
+      : evaluator_(rules_pool), time_zone_(time_zone) {}
+
+  // `db` is read as the service's own role. `progress` gets rules done and rules in all.
+  absl::StatusOr<BuiltReport> Build(pg::Database db, const Report& report, absl::Time now,
+                                    absl::FunctionRef<absl::Status(int64_t, int64_t)> progress);
+
+ private:
+  absl::StatusOr<const CompiledGroup*> GroupOf(pg::Database& db, const Report& report);
+
+  Evaluator evaluator_;
+  const absl::TimeZone time_zone_;
+  RuleGroupStore groups_;
+  // By group and version: a version never changes.
+  std::map<std::pair<std::string, int>, CompiledGroup> compiled_;
+};
+
+}  // namespace edcert::validation_report

@@ -1,0 +1,62 @@
+// Stores reports: what was asked, the file, the findings, and who viewed it.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/statusor.h"
+#include "common/pg/pg.h"
+#include "services/validation_report/report.h"
+
+namespace edcert::validation_report {
+
+struct ReportFilter {
+  bool everywhere = false;                // else only these organisations and their schools
+  std::vector<std::string> organizations;
+  std::string event;
+  std::string organization;
+  std::optional<ReportKind> kind;
+  std::vector<ReportState> states;  // empty: all
+  std::string requester;
+};
+
+// Stateless; the database comes with the call.
+class ReportStore {
+ public:
+  // The present versions of these datasets in a copy of a district, by dataset; with the rows of the
+  // district.
+  absl::StatusOr<std::vector<ReportDataVersion>> ReadVersions(
+      pg::Querier& db, std::string_view copy, const std::string& district,
+      const std::vector<std::string>& datasets) const;
+  absl::StatusOr<int64_t> CountWaiting(pg::Querier& db, const std::string& organization) const;
+
+  // Stores what was asked; the job with this id was accepted in the same transaction.
+  void Insert(pg::Transaction& tx, const Report& report) const;
+  // NOT_FOUND. `viewer`: whose view counts; may be empty. With the place in the queue.
+  absl::StatusOr<Report> Get(pg::Querier& db, const std::string& id,
+                             const std::string& viewer) const;
+  // At most `limit` reports after the key, newest first. Of the waiting ones the first get their
+  // place in the queue.
+  absl::StatusOr<std::vector<Report>> List(pg::Querier& db, const ReportFilter& filter,
+                                           const std::string& viewer,
+                                           const std::string& after_time,
+                                           const std::string& after_id, int limit) const;
+
+  // Writes the file under an attempt, and what the run gave. Becomes visible when the job completes
+  // in the same transaction.
+  void Complete(pg::Transaction& tx, const Report& report, const ReportResult& result,
+                const std::vector<RanRule>& rules, const std::vector<std::string>& chunks) const;
+
+  // The chunks of the file, in order.
+  absl::Status ReadFile(pg::Querier& db, const std::string& id,
+                        absl::FunctionRef<absl::Status(const std::string&)> each) const;
+  // At most `limit` findings after a place.
+  absl::StatusOr<std::vector<ListedFinding>> ListFindings(pg::Querier& db, const std::string& id,
+                                                          const std::string& rule, int64_t after,
+                                                          int limit) const;
+  absl::Status RecordView(pg::Querier& db, const std::string& id, const std::string& user) const;
+};
+
+}  // namespace edcert::validation_report

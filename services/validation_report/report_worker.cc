@@ -1,0 +1,82 @@
+#include "services/validation_report/report_worker.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/clock/clock.h"
+#include "common/feed/feed.h"
+#include "common/status/errors.h"
+#include "common/status/macros.h"
+
+namespace edcert::validation_report {
+namespace {
+
+constexpr char kActor[] = "services/validation_report";
+
+}  // namespace
+
+ReportRunner::ReportRunner(const std::string& rules_conninfo, absl::TimeZone time_zone,
+                           const ids::IdSource& ids)
+    : rules_pool_({.conninfo = rules_conninfo, .size = 1}),
+      builder_(rules_pool_, time_zone),
+      ids_(ids) {}
+
+absl::Status ReportRunner::Run(jobs::Running& running) {
+  Report report;
+  RETURN_IF_ERROR(running.Write([&](pg::Transaction& tx) -> absl::Status {
+    ASSIGN_OR_RETURN(report, store_.Get(tx, running.job().id, /*viewer=*/""));
+    AppendReportChange(tx, ids_, kActor, report, "report_running");
+    return absl::OkStatus();
+  }));
+  report.attempt = running.job().attempt;
+  ASSIGN_OR_RETURN(const BuiltReport built,
+                   builder_.Build(running.db(), report, clock::Clock::Real().Now(),
+                                  [&](int64_t done, int64_t total) {
+                                    return running.Progress(done, total, "running rules");
+                                  }));
+  return running.Complete([&](pg::Transaction& tx) -> absl::Status {
+    store_.Complete(tx, built.report, built.result, built.rules, built.chunks);
+    AppendReportChange(tx, ids_, kActor, built.report, "report_completed");
+    return absl::OkStatus();
+  });
+}
+
+absl::Status ReportRunner::Failed(pg::Transaction& tx, const jobs::Job& job) {
+  ASSIGN_OR_RETURN(const Report report, store_.Get(tx, job.id, /*viewer=*/""));
+  AppendReportChange(tx, ids_, kActor, report, "report_failed");
+  return absl::OkStatus();
+}
+
+void AppendReportChange(pg::Transaction& tx, const ids::IdSource& ids, const std::string& actor,
+                        const Report& report, std::string_view type) {
+  feed::Append(tx, ids.NewId(), actor,
+               {.subject = report.name(),
+                .type = std::string(type),
+                .attributes = {{"event", report.event},
+                               {"organization", report.organization},
+                               {"kind", std::string(ToString(report.kind))},
+                               {"requester", report.requester}}});
+}
+
+absl::StatusOr<absl::TimeZone> LoadTimeZone(const std::string& name) {
+  absl::TimeZone zone = absl::UTCTimeZone();
+  if (!name.empty() && !absl::LoadTimeZone(name, &zone)) {
+    return status::FieldInvalid("time_zone", "no such time zone");
+  }
+  return zone;
+}
+
+int RunReportWorkers(const config::Config& config) {
+  return jobs::RunWorkers(
+      {.queue = "validation",
+       .server = config.server(),
+       .processes = std::max(config.server().limits().workers(), 1),
+       .make_runner = [&config](const edcert::config::Server& server)
+           -> absl::StatusOr<std::unique_ptr<jobs::Runner>> {
+         ASSIGN_OR_RETURN(const absl::TimeZone zone, LoadTimeZone(config.time_zone()));
+         return std::make_unique<ReportRunner>(server.database().rules_conninfo(), zone,
+                                               ids::IdSource::Real());
+       }});
+}
+
+}  // namespace edcert::validation_report

@@ -1,0 +1,43 @@
+// The worker processes: take reports from the queue and make them.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "common/ids/ids.h"
+#include "common/jobs/jobs.h"
+#include "services/validation_report/config.pb.h"
+#include "services/validation_report/report_builder.h"
+#include "services/validation_report/report_store.h"
+
+namespace edcert::validation_report {
+
+// Runs one job at a time.
+class ReportRunner final : public jobs::Runner {
+ public:
+  // `rules_conninfo` is of the role that can read the published views only.
+  ReportRunner(const std::string& rules_conninfo, absl::TimeZone time_zone,
+               const ids::IdSource& ids);
+
+  absl::Status Run(jobs::Running& running) override;
+  absl::Status Failed(pg::Transaction& tx, const jobs::Job& job) override;
+
+ private:
+  pg::Pool rules_pool_;
+  ReportBuilder builder_;
+  ReportStore store_;
+  const ids::IdSource& ids_;
+};
+
+// Appends a change of a report to the feed.
+void AppendReportChange(pg::Transaction& tx, const ids::IdSource& ids, const std::string& actor,
+                        const Report& report, std::string_view type);
+
+// FIELD_INVALID when the name is not of a time zone; UTC when it is empty.
+absl::StatusOr<absl::TimeZone> LoadTimeZone(const std::string& name);
+
+// The workers of `--mode=worker|all`: forks, and returns when SIGTERM came.
+int RunReportWorkers(const config::Config& config);
+
+}  // namespace edcert::validation_report

@@ -1,0 +1,16 @@
+-- What comes before the statements of rules in their transaction.
+
+-- name: read_only
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
+
+-- name: limit_time
+SET LOCAL statement_timeout = '60s';
+
+-- name: no_jit
+SET LOCAL jit = off;
+
+-- name: one_process
+SET LOCAL max_parallel_workers_per_gather = 0;
+
+-- name: sort_memory
+SET LOCAL work_mem = '32MB';

@@ -1,0 +1,110 @@
+-- Reports, their files, findings and views.
+
+-- name: read_versions
+-- The current versions of a district's copy, all at one moment.
+SELECT d.dataset, coalesce(v.version, 0) AS version, coalesce(v.row_count, 0) AS row_count
+  FROM unnest($3::text[]) AS d (dataset)
+  LEFT JOIN dataset_read.data_version v
+    ON v.copy = $1 AND v.district_id = $2 AND v.dataset = d.dataset
+ ORDER BY d.dataset COLLATE "C";
+
+-- name: count_waiting
+SELECT count(*) AS waiting
+  FROM validation.report r JOIN validation.job j ON j.id = r.report_id
+ WHERE r.organization = $1 AND j.state = 'QUEUED';
+
+-- name: insert_report
+INSERT INTO validation.report
+  (report_id, title, event, event_title, organization, organization_display_name, district, kind,
+   format, snapshot, requester, rule_group_id, rule_group_version, datasets, versions, rows)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14::text[], $15::bigint[],
+        $16::bigint[]);
+
+-- name: get_report
+-- $2: whose view counts.
+SELECT r.report_id, r.title, r.event, r.event_title, r.organization, r.organization_display_name,
+       r.district, r.kind, r.format, r.snapshot, r.requester, r.rule_group_id,
+       g.title AS rule_group_title, r.rule_group_version, r.datasets, r.versions, r.rows,
+       r.created_at, r.created_at::text AS create_key, r.result_attempt, r.counts, r.truncated,
+       encode(r.sha256, 'hex') AS sha256, r.size, r.media_type, r.file_name,
+       j.state, j.attempt, j.progress_done, j.progress_total, j.progress_phase, j.failure,
+       j.started_at, j.finished_at, v.first_viewed_at
+  FROM validation.report r
+  JOIN validation.job j ON j.id = r.report_id
+  JOIN validation.rule_group_version g
+    ON g.rule_group_id = r.rule_group_id AND g.version = r.rule_group_version
+  LEFT JOIN validation.report_view v ON v.report_id = r.report_id AND v.user_name = $2
+ WHERE r.report_id = $1;
+
+-- name: list_reports
+-- $2: everybody's; else those of the organisations $3 or their schools.
+SELECT r.report_id, r.title, r.event, r.event_title, r.organization, r.organization_display_name,
+       r.district, r.kind, r.format, r.snapshot, r.requester, r.rule_group_id,
+       g.title AS rule_group_title, r.rule_group_version, r.datasets, r.versions, r.rows,
+       r.created_at, r.created_at::text AS create_key, r.result_attempt, r.counts, r.truncated,
+       encode(r.sha256, 'hex') AS sha256, r.size, r.media_type, r.file_name,
+       j.state, j.attempt, j.progress_done, j.progress_total, j.progress_phase, j.failure,
+       j.started_at, j.finished_at, v.first_viewed_at
+  FROM validation.report r
+  JOIN validation.job j ON j.id = r.report_id
+  JOIN validation.rule_group_version g
+    ON g.rule_group_id = r.rule_group_id AND g.version = r.rule_group_version
+  LEFT JOIN validation.report_view v ON v.report_id = r.report_id AND v.user_name = $1
+ WHERE ($2 OR r.organization = ANY ($3::text[]) OR r.district = ANY ($3::text[]))
+   AND ($4 = '' OR r.event = $4)
+   AND ($5 = '' OR r.organization = $5)
+   AND ($6 = '' OR r.kind = $6)
+   AND (cardinality($7::text[]) = 0 OR j.state = ANY ($7::text[]))
+   AND ($8 = '' OR r.requester = $8)
+   AND ($9 = '' OR (r.created_at, r.report_id)
+                   < (nullif($9, '')::timestamptz, nullif($10, '')::uuid))
+ ORDER BY r.created_at DESC, r.report_id DESC LIMIT $11;
+
+-- name: insert_artifact
+INSERT INTO validation.report_artifact (report_id, attempt, place, bytes) VALUES ($1, $2, $3, $4);
+
+-- name: read_artifact
+SELECT a.place, a.bytes
+  FROM validation.report r
+  JOIN validation.report_artifact a
+    ON a.report_id = r.report_id AND a.attempt = r.result_attempt
+ WHERE r.report_id = $1 AND a.place >= $2 ORDER BY a.place LIMIT $3;
+
+-- name: drop_lost_artifacts
+DELETE FROM validation.report_artifact WHERE report_id = $1 AND attempt <> $2;
+
+-- name: insert_rules
+INSERT INTO validation.report_rule
+  (report_id, place, rule_id, rule_version, code, severity, dataset, outcome, findings, error)
+SELECT $1, u.place, u.rule_id, u.rule_version, u.code, u.severity, u.dataset, u.outcome,
+       u.findings, u.error
+  FROM unnest($2::text[], $3::int[], $4::text[], $5::smallint[], $6::text[], $7::text[],
+              $8::bigint[], $9::text[]) WITH ORDINALITY
+       AS u (rule_id, rule_version, code, severity, dataset, outcome, findings, error, place);
+
+-- name: insert_findings
+-- $2: the place before the first.
+INSERT INTO validation.finding
+  (report_id, place, rule_place, record_key, school, fields, message, fingerprint)
+SELECT $1, $2::int + u.place, u.rule_place, u.record_key, u.school, u.fields::jsonb, u.message,
+       decode(u.fingerprint, 'hex')
+  FROM unnest($3::int[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[])
+       WITH ORDINALITY
+       AS u (rule_place, record_key, school, fields, message, fingerprint, place);
+
+-- name: set_result
+UPDATE validation.report
+   SET result_attempt = $2, rows = $3::bigint[], counts = $4::bigint[], truncated = $5,
+       sha256 = decode($6, 'hex'), size = $7, media_type = $8, file_name = $9
+ WHERE report_id = $1;
+
+-- name: list_findings
+SELECT f.place, u.rule_id, u.rule_version, u.code, u.severity, u.dataset, f.record_key, f.school,
+       f.fields, f.message, encode(f.fingerprint, 'hex') AS fingerprint
+  FROM validation.finding f
+  JOIN validation.report_rule u ON u.report_id = f.report_id AND u.place = f.rule_place
+ WHERE f.report_id = $1 AND ($2 = '' OR u.rule_id = $2) AND f.place > $3
+ ORDER BY f.place LIMIT $4;
+
+-- name: record_view
+INSERT INTO validation.report_view (report_id, user_name) VALUES ($1, $2) ON CONFLICT DO NOTHING;

@@ -1,0 +1,134 @@
+// The gRPC side of validation_report: parse, authorise, call, convert.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "common/access/access.h"
+#include "common/jobs/jobs.h"
+#include "common/rpc/call.h"
+#include "common/rpc/runtime.h"
+#include "edcert/validation/v1/validation_report.grpc.pb.h"
+#include "services/validation_report/definition.h"
+#include "services/validation_report/evaluator.h"
+#include "services/validation_report/report_store.h"
+#include "services/validation_report/rule_group_store.h"
+#include "services/validation_report/rule_store.h"
+#include "services/validation_report/snapshot_client.h"
+
+namespace edcert::validation_report {
+
+namespace v1 = ::edcert::validation::v1;
+
+// Thread-safe.
+class ValidationReportService final : public v1::ValidationReports::CallbackService {
+ public:
+  struct Parts {
+    rpc::Runtime& runtime;
+    access::Resolver& access;
+    DefinitionSource& definitions;
+    SnapshotClient& snapshots;
+    jobs::Dispatcher& dispatcher;
+    pg::Pool& rules_pool;
+    int max_waiting_reports = 20;
+  };
+  explicit ValidationReportService(const Parts& parts)
+      : parts_(parts), runtime_(parts.runtime), access_(parts.access),
+        evaluator_(parts.rules_pool) {}
+
+  grpc::ServerUnaryReactor* CreateRule(grpc::CallbackServerContext* context,
+                                       const v1::CreateRuleRequest* request,
+                                       v1::Rule* response) override;
+  grpc::ServerUnaryReactor* GetRule(grpc::CallbackServerContext* context,
+                                    const v1::GetRuleRequest* request, v1::Rule* response) override;
+  grpc::ServerUnaryReactor* ListRules(grpc::CallbackServerContext* context,
+                                      const v1::ListRulesRequest* request,
+                                      v1::ListRulesResponse* response) override;
+  grpc::ServerUnaryReactor* ActivateRule(grpc::CallbackServerContext* context,
+                                         const v1::ActivateRuleRequest* request,
+                                         v1::Rule* response) override;
+  grpc::ServerUnaryReactor* ArchiveRule(grpc::CallbackServerContext* context,
+                                        const v1::ArchiveRuleRequest* request,
+                                        v1::Rule* response) override;
+  grpc::ServerUnaryReactor* TestRule(grpc::CallbackServerContext* context,
+                                     const v1::TestRuleRequest* request,
+                                     v1::TestRuleResponse* response) override;
+
+  grpc::ServerUnaryReactor* CreateRuleGroup(grpc::CallbackServerContext* context,
+                                            const v1::CreateRuleGroupRequest* request,
+                                            v1::RuleGroup* response) override;
+  grpc::ServerUnaryReactor* GetRuleGroup(grpc::CallbackServerContext* context,
+                                         const v1::GetRuleGroupRequest* request,
+                                         v1::RuleGroup* response) override;
+  grpc::ServerUnaryReactor* ListRuleGroups(grpc::CallbackServerContext* context,
+                                           const v1::ListRuleGroupsRequest* request,
+                                           v1::ListRuleGroupsResponse* response) override;
+  grpc::ServerUnaryReactor* ActivateRuleGroup(grpc::CallbackServerContext* context,
+                                              const v1::ActivateRuleGroupRequest* request,
+                                              v1::RuleGroup* response) override;
+
+  grpc::ServerUnaryReactor* CreateReport(grpc::CallbackServerContext* context,
+                                         const v1::CreateReportRequest* request,
+                                         v1::Report* response) override;
+  grpc::ServerUnaryReactor* GetReport(grpc::CallbackServerContext* context,
+                                      const v1::GetReportRequest* request,
+                                      v1::Report* response) override;
+  grpc::ServerUnaryReactor* ListReports(grpc::CallbackServerContext* context,
+                                        const v1::ListReportsRequest* request,
+                                        v1::ListReportsResponse* response) override;
+  grpc::ServerWriteReactor<v1::Report>* WatchReport(grpc::CallbackServerContext* context,
+                                                    const v1::WatchReportRequest* request) override;
+  grpc::ServerUnaryReactor* CancelReport(grpc::CallbackServerContext* context,
+                                         const v1::CancelReportRequest* request,
+                                         v1::Report* response) override;
+  grpc::ServerUnaryReactor* RetryReport(grpc::CallbackServerContext* context,
+                                        const v1::RetryReportRequest* request,
+                                        v1::Report* response) override;
+  grpc::ServerWriteReactor<v1::DownloadReportResponse>* DownloadReport(
+      grpc::CallbackServerContext* context, const v1::DownloadReportRequest* request) override;
+  grpc::ServerUnaryReactor* ListFindings(grpc::CallbackServerContext* context,
+                                         const v1::ListFindingsRequest* request,
+                                         v1::ListFindingsResponse* response) override;
+
+  grpc::ServerUnaryReactor* ListChanges(grpc::CallbackServerContext* context,
+                                        const v1::ListChangesRequest* request,
+                                        v1::ListChangesResponse* response) override;
+  grpc::ServerUnaryReactor* ListAuditRecords(grpc::CallbackServerContext* context,
+                                             const v1::ListAuditRecordsRequest* request,
+                                             v1::ListAuditRecordsResponse* response) override;
+
+ private:
+  // A report that the caller may see; NOT_FOUND else. `access` gets what he may do there.
+  absl::StatusOr<Report> FindReport(rpc::Call& call, std::string_view name,
+                                    access::Access* access);
+  absl::StatusOr<Report> FindReport(rpc::Call& call, std::string_view name);
+  // The same, for a verb: NOT_PERMITTED for who is neither requester nor member.
+  absl::StatusOr<Report> FindReportToChange(rpc::Call& call, std::string_view name);
+  // The same, COMPLETED.
+  absl::StatusOr<Report> FindCompletedReport(rpc::Call& call, std::string_view name);
+
+  // What is asked, without versions and id.
+  absl::StatusOr<Report> AskedReport(rpc::Call& call, const v1::CreateReportRequest& request);
+  // The group that the report runs, active.
+  absl::StatusOr<RuleGroup> GroupFor(rpc::Call& call, const Report& report);
+  absl::Status CheckSnapshot(rpc::Call& call, Report& report);
+  // Accepts the report's job, or finds an equal one that waits. Gives its id.
+  absl::StatusOr<Report> Accept(rpc::Call& call, pg::Transaction& tx, Report report,
+                                const RuleGroup& group, jobs::NewJob& job);
+  absl::Status CheckQuota(pg::Transaction& tx, const std::string& organization);
+
+  absl::StatusOr<std::vector<FixtureResult>> RunFixtures(rpc::Call& call, const Rule& rule);
+  void AppendRuleChange(rpc::Call& call, pg::Transaction& tx, const std::string& subject,
+                        std::string_view type);
+
+  const Parts parts_;
+  rpc::Runtime& runtime_;
+  access::Resolver& access_;
+  RuleStore rules_;
+  RuleGroupStore groups_;
+  ReportStore reports_;
+  Evaluator evaluator_;
+};
+
+}  // namespace edcert::validation_report
