@@ -223,7 +223,7 @@ absl::Status Consumer::ApplyOne(const type::Change& change) {
   // so that it holds up only its own subject.
   const std::string reason = status::ReasonOf(applied);
   if (applied.code() == absl::StatusCode::kUnavailable || reason == "OVERLOADED" ||
-      reason == "CONFLICT" || applied.code() == absl::StatusCode::kDeadlineExceeded ||
+      applied.code() == absl::StatusCode::kDeadlineExceeded ||
       ++failures_[change.position()] < kMaxFailures) {
     return applied;
   }
@@ -235,6 +235,11 @@ absl::Status Consumer::ApplyOne(const type::Change& change) {
   failures_.erase(change.position());
   return WithTimeout(pool_, absl::Seconds(5))
       .RunInTransaction([&](pg::Transaction& tx) -> absl::Status {
+        RETURN_IF_ERROR(tx.Run(sql::kLead, options_.feed).status());
+        ASSIGN_OR_RETURN(const pg::Result cursor, tx.Run(sql::kReadCursor, options_.feed));
+        if (!cursor.empty() && cursor[0].Int("position") >= change.position()) {
+          return absl::OkStatus();  // another replica could apply it, or parked it
+        }
         tx.Defer(sql::kPark, options_.feed, change.position(), change.subject(), change.type(),
                  std::string(applied.message()));
         tx.Defer(sql::kMoveCursor, options_.feed, change.position());

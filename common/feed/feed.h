@@ -29,7 +29,7 @@ namespace edcert::feed {
 struct Event {
   std::string subject;  // resource name
   std::string type;     // lower_snake_case
-  std::map<std::string, std::string> attributes;
+  std::map<std::string, std::string> attributes = {};
 };
 
 // Appends a change to the service's feed; it travels with the transaction.
