@@ -66,6 +66,7 @@ struct Access {
   bool in_scope = false;  // may see the asked organisation
   std::vector<HeldRole> roles;
   std::vector<std::string> scope_organizations;  // of a local user
+  std::vector<std::string> scope_districts;      // those of them whose schools are in scope too
   int64_t membership_version = 0;
   OrganizationKind organization_kind = OrganizationKind::kUnknown;
   std::string organization_parent;

@@ -87,6 +87,8 @@ Access AccessOf(const v1::ResolveAccessResponse& response) {
   }
   access.scope_organizations.assign(response.scope_organizations().begin(),
                                     response.scope_organizations().end());
+  access.scope_districts.assign(response.scope_districts().begin(),
+                                response.scope_districts().end());
   access.membership_version = response.membership_version();
   access.organization_kind = ToKind(response.organization_kind());
   access.organization_parent = response.organization_parent();
@@ -158,7 +160,8 @@ absl::StatusOr<std::vector<RegistryAccess::Member>> RegistryAccess::ListMembers(
     RETURN_IF_ERROR(rpc::FromGrpc(stub_->ListMembers(&context, request, &response)));
     for (const v1::Member& member : response.members()) {
       members.push_back(
-          {member.user(), member.organization(), ToRole(member.role()), ToRank(member.rank())});
+          {member.user(), member.organization(), ToRole(member.role()),
+                         ToRank(member.rank()), member.delegate(), member.title()});
     }
     request.set_page_token(response.next_page_token());
   } while (!request.page_token().empty());

@@ -25,6 +25,8 @@ class RegistryAccess final : public Resolver {
     std::string organization;
     Role role;
     Rank rank;
+    std::string delegate;  // who may act in his place; empty when nobody may
+    std::string title;     // office of the person
   };
   // The members of a category who are active now at an organisation; all when it is empty. For a
   // service that acts by itself.

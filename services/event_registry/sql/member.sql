@@ -1,0 +1,46 @@
+-- name: insert_member
+INSERT INTO registry.member (member_id, category_id, organization_id, user_id, role, rank, title,
+                             valid_from, valid_to, delegate_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+RETURNING member_id, category_id, organization_id, user_id, role, rank, title, valid_from,
+          valid_to, delegate_id, created_at;
+
+-- name: find_overlapping_member
+-- The row that gives a user the same role at an organisation on a day of the interval.
+SELECT member_id FROM registry.member
+ WHERE category_id = $1 AND organization_id = $2 AND user_id = $3 AND role = $4
+   AND valid_from <= $6::date AND $5::date <= valid_to
+ LIMIT 1;
+
+-- name: get_member
+-- One member at an organisation in a scope, of a category that the caller sees.
+SELECT m.member_id, m.category_id, m.organization_id, m.user_id, m.role, m.rank, m.title,
+       m.valid_from, m.valid_to, m.delegate_id, m.created_at
+  FROM registry.member m
+  JOIN registry.category c USING (category_id)
+  JOIN registry.organization o USING (organization_id)
+ WHERE m.category_id = $1 AND m.member_id = $2
+   AND ($3::boolean
+        OR (c.published_at IS NOT NULL
+            AND (o.organization_id = ANY ($4::text[]) OR o.parent_id = ANY ($5::text[]))));
+
+-- name: delete_member
+DELETE FROM registry.member WHERE member_id = $1;
+
+-- name: list_members
+-- A page of the members at organisations in a scope, of categories that the caller sees.
+SELECT m.member_id, m.category_id, m.organization_id, m.user_id, m.role, m.rank, m.title,
+       m.valid_from, m.valid_to, m.delegate_id, m.created_at
+  FROM registry.member m
+  JOIN registry.category c USING (category_id)
+  JOIN registry.organization o USING (organization_id)
+  JOIN registry.app_user u USING (user_id)
+ WHERE ($1::boolean
+        OR (c.published_at IS NOT NULL
+            AND (o.organization_id = ANY ($2::text[]) OR o.parent_id = ANY ($3::text[]))))
+   AND ($4 = '' OR m.category_id = $4)
+   AND ($5 = '' OR m.organization_id = $5)
+   AND ($6 = '' OR m.user_id = $6)
+   AND (NOT $7::boolean OR (u.active AND $8::date BETWEEN m.valid_from AND m.valid_to))
+   AND (m.category_id, m.member_id) > ($9, $10)
+ ORDER BY m.category_id, m.member_id LIMIT $11;
