@@ -1,0 +1,185 @@
+#include "services/dataset/dataset.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <set>
+
+#include "common/status/errors.h"
+#include "common/status/macros.h"
+
+namespace edcert::dataset {
+namespace {
+
+constexpr std::size_t kMaxName = 63;
+// A table's name with `_history` is an identifier too.
+constexpr std::size_t kMaxId = kMaxName - 8;
+constexpr std::size_t kMaxColumns = 300;
+constexpr std::size_t kMaxKeyColumns = 10;
+constexpr int kMaxLength = 4000;
+constexpr int kMaxPrecision = 38;
+// The columns that every record table and every batch has. `school_id` may be a column of the
+// records when it is the school column: then both are one.
+constexpr std::array<std::string_view, 11> kReserved = {
+    "copy", "district_id", "record_key", "valid_from",  "valid_to",     "row_hash",
+    "line", "reason",      "message",    "column_name", "record_school"};
+constexpr std::string_view kSchoolId = "school_id";
+
+bool IsIdentifier(std::string_view text, std::size_t max) {
+  if (text.empty() || text.size() > max || text[0] < 'a' || text[0] > 'z') return false;
+  return std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+  });
+}
+
+bool HasLength(ColumnType type) {
+  return type == ColumnType::kString || type == ColumnType::kCode || type == ColumnType::kCodes;
+}
+
+bool NeedsCodeList(ColumnType type) {
+  return type == ColumnType::kCode || type == ColumnType::kCodes;
+}
+
+absl::Status CheckColumn(const Column& column) {
+  if (!IsIdentifier(column.name, kMaxName))
+    return status::FieldInvalid("name", "not a column name");
+  if (std::find(kReserved.begin(), kReserved.end(), column.name) != kReserved.end()) {
+    return status::FieldInvalid("name", "is the name of a column that every table has");
+  }
+  if (HasLength(column.type) && (column.length < 1 || column.length > kMaxLength)) {
+    return status::FieldInvalid("length", "must be 1 to 4000");
+  }
+  if (column.type == ColumnType::kDecimal &&
+      (column.precision < 1 || column.precision > kMaxPrecision || column.scale < 0 ||
+       column.scale > column.precision)) {
+    return status::FieldInvalid("precision", "must be 1 to 38, and scale at most as large");
+  }
+  if (NeedsCodeList(column.type) == column.code_list.empty()) {
+    return status::FieldInvalid("code_list", "is for CODE and CODES");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckKey(const Dataset& dataset) {
+  if (dataset.key.empty() || dataset.key.size() > kMaxKeyColumns) {
+    return status::FieldInvalid("key_columns", "must be 1 to 10");
+  }
+  std::set<std::size_t> seen;
+  for (const std::size_t column : dataset.key) {
+    if (column >= dataset.columns.size() || !seen.insert(column).second) {
+      return status::FieldInvalid("key_columns", "must be columns, each once");
+    }
+    if (!dataset.columns[column].required) {
+      return status::FieldInvalid("key_columns", "must be required");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckAll(const Dataset& dataset) {
+  if (!IsIdentifier(dataset.id, kMaxId)) return status::FieldInvalid("id", "not a dataset id");
+  if (dataset.columns.empty() || dataset.columns.size() > kMaxColumns) {
+    return status::FieldInvalid("columns", "must be 1 to 300");
+  }
+  std::set<std::string_view> names;
+  for (const Column& column : dataset.columns) {
+    RETURN_IF_ERROR(CheckColumn(column));
+    if (!names.insert(column.name).second) {
+      return status::FieldInvalid("columns", "a name stands twice");
+    }
+  }
+  RETURN_IF_ERROR(CheckKey(dataset));
+  if (dataset.school >= 0) {
+    const Column& school = dataset.columns[static_cast<std::size_t>(dataset.school)];
+    if (school.type != ColumnType::kString) {
+      return status::FieldInvalid("school_column", "must be a STRING");
+    }
+  }
+  const int school_id = dataset.Find(kSchoolId);
+  if (school_id >= 0 && school_id != dataset.school) {
+    return status::FieldInvalid("columns", "school_id must be the school column");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+std::string_view ToString(ColumnType type) {
+  switch (type) {
+    case ColumnType::kString:
+      return "STRING";
+    case ColumnType::kInt64:
+      return "INT64";
+    case ColumnType::kDecimal:
+      return "DECIMAL";
+    case ColumnType::kDate:
+      return "DATE";
+    case ColumnType::kBool:
+      return "BOOL";
+    case ColumnType::kTimestamp:
+      return "TIMESTAMP";
+    case ColumnType::kCode:
+      return "CODE";
+    case ColumnType::kCodes:
+      return "CODES";
+  }
+  return "";
+}
+
+std::string_view ToString(PersonalData personal_data) {
+  switch (personal_data) {
+    case PersonalData::kNone:
+      return "NONE";
+    case PersonalData::kIdentifying:
+      return "IDENTIFYING";
+    case PersonalData::kPersonal:
+      return "PERSONAL";
+    case PersonalData::kRestricted:
+      return "RESTRICTED";
+  }
+  return "";
+}
+
+std::string_view ToString(Copy copy) { return copy == Copy::kDistrict ? "DISTRICT" : "STATE"; }
+
+int Dataset::Find(std::string_view column) const {
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    if (columns[i].name == column) return static_cast<int>(i);
+  }
+  return -1;
+}
+
+bool Dataset::IsKey(std::size_t column) const {
+  return std::find(key.begin(), key.end(), column) != key.end();
+}
+
+absl::Status Check(const Dataset& dataset) {
+  const absl::Status checked = CheckAll(dataset);
+  if (checked.ok()) return checked;
+  return status::Internal(
+      fmt::format("definition of {}: {}", dataset.id, std::string(checked.message())));
+}
+
+absl::StatusOr<Catalogue> Catalogue::Make(std::vector<Dataset> datasets) {
+  Catalogue catalogue;
+  catalogue.datasets_ = std::move(datasets);
+  std::sort(catalogue.datasets_.begin(), catalogue.datasets_.end(),
+            [](const Dataset& a, const Dataset& b) { return a.id < b.id; });
+  for (std::size_t i = 0; i < catalogue.datasets_.size(); ++i) {
+    RETURN_IF_ERROR(Check(catalogue.datasets_[i]));
+    if (i > 0 && catalogue.datasets_[i - 1].id == catalogue.datasets_[i].id) {
+      return status::Internal("two definitions of " + catalogue.datasets_[i].id);
+    }
+  }
+  return catalogue;
+}
+
+const Dataset* Catalogue::Find(std::string_view id) const {
+  const auto it = std::lower_bound(
+      datasets_.begin(), datasets_.end(), id,
+      [](const Dataset& dataset, std::string_view wanted) { return dataset.id < wanted; });
+  return it == datasets_.end() || it->id != id ? nullptr : &*it;
+}
+
+}  // namespace edcert::dataset

@@ -1,0 +1,85 @@
+// The gRPC adapter of edcert.dataset.v1.Datasets: parse, authorise, call, convert.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "common/access/access.h"
+#include "common/jobs/jobs.h"
+#include "common/rpc/runtime.h"
+#include "edcert/dataset/v1/dataset.grpc.pb.h"
+#include "services/dataset/convert.h"
+#include "services/dataset/dataset.h"
+#include "services/dataset/push.h"
+
+namespace edcert::dataset {
+
+// Thread-safe.
+class DatasetService final : public v1::Datasets::CallbackService {
+ public:
+  // `dispatcher` may be null: then workers look into PostgreSQL by themselves.
+  DatasetService(rpc::Runtime& server, access::Resolver& access, jobs::Dispatcher* dispatcher,
+                 Catalogue catalogue, std::map<std::string, DefinitionTimes> times,
+                 const PushOptions& options);
+
+  grpc::ServerUnaryReactor* GetDataset(grpc::CallbackServerContext* context,
+                                       const v1::GetDatasetRequest* request,
+                                       v1::Dataset* response) override;
+  grpc::ServerUnaryReactor* ListDatasets(grpc::CallbackServerContext* context,
+                                         const v1::ListDatasetsRequest* request,
+                                         v1::ListDatasetsResponse* response) override;
+  grpc::ServerReadReactor<v1::PushRecordsRequest>* PushRecords(
+      grpc::CallbackServerContext* context, v1::PushRecordsResponse* response) override;
+  grpc::ServerUnaryReactor* ListSyncIssues(grpc::CallbackServerContext* context,
+                                           const v1::ListSyncIssuesRequest* request,
+                                           v1::ListSyncIssuesResponse* response) override;
+  grpc::ServerUnaryReactor* GetVersions(grpc::CallbackServerContext* context,
+                                        const v1::GetVersionsRequest* request,
+                                        v1::GetVersionsResponse* response) override;
+  grpc::ServerUnaryReactor* ListRecords(grpc::CallbackServerContext* context,
+                                        const v1::ListRecordsRequest* request,
+                                        v1::ListRecordsResponse* response) override;
+  grpc::ServerUnaryReactor* Resync(grpc::CallbackServerContext* context,
+                                   const v1::ResyncRequest* request, v1::Resync* response) override;
+  grpc::ServerUnaryReactor* GetResync(grpc::CallbackServerContext* context,
+                                      const v1::GetResyncRequest* request,
+                                      v1::Resync* response) override;
+  grpc::ServerUnaryReactor* ListResyncs(grpc::CallbackServerContext* context,
+                                        const v1::ListResyncsRequest* request,
+                                        v1::ListResyncsResponse* response) override;
+  grpc::ServerWriteReactor<v1::WatchResyncResponse>* WatchResync(
+      grpc::CallbackServerContext* context, const v1::WatchResyncRequest* request) override;
+  grpc::ServerUnaryReactor* CompareCopies(grpc::CallbackServerContext* context,
+                                          const v1::CompareCopiesRequest* request,
+                                          v1::CompareCopiesResponse* response) override;
+  grpc::ServerUnaryReactor* ListChanges(grpc::CallbackServerContext* context,
+                                        const v1::ListChangesRequest* request,
+                                        v1::ListChangesResponse* response) override;
+  grpc::ServerUnaryReactor* ListAuditRecords(grpc::CallbackServerContext* context,
+                                             const v1::ListAuditRecordsRequest* request,
+                                             v1::ListAuditRecordsResponse* response) override;
+
+ private:
+  absl::StatusOr<v1::Resync> ReadResync(const rpc::Call& call, const std::string& name);
+  absl::StatusOr<v1::Resync> AcceptResyncIn(pg::Transaction& tx, const rpc::Call& call,
+                                            const std::string& district,
+                                            std::vector<std::string> datasets,
+                                            std::optional<jobs::NewJob>& job);
+  // The schools that ListRecords may read: those of the caller, or the one that the request names.
+  absl::StatusOr<Schools> SchoolsOf(const rpc::Call& call, const v1::ListRecordsRequest& request);
+  absl::StatusOr<ResyncFilter> FilterOf(const rpc::Call& call,
+                                        const v1::ListResyncsRequest& request);
+  v1::Dataset DatasetMessage(const Dataset& dataset) const;
+
+  rpc::Runtime& server_;
+  access::Resolver& access_;
+  jobs::Dispatcher* const dispatcher_;
+  const Catalogue catalogue_;
+  const std::map<std::string, DefinitionTimes> times_;
+  Pusher pusher_;
+};
+
+}  // namespace edcert::dataset

@@ -1,0 +1,15 @@
+#include "services/dataset/errors.h"
+
+#include "common/status/errors.h"
+
+namespace edcert::dataset {
+
+absl::Status TooManyPushes() {
+  return status::QuotaExceeded("batches of the district at once", absl::Seconds(5));
+}
+
+absl::Status VersionAboveCurrent() {
+  return status::FieldInvalid("version", "is above the current version");
+}
+
+}  // namespace edcert::dataset

@@ -1,0 +1,68 @@
+#include "services/dataset/organization_feed.h"
+
+#include <string>
+
+#include "common/names/names.h"
+#include "common/rpc/runtime.h"
+#include "common/status/macros.h"
+#include "services/dataset/resync_store.h"
+
+namespace edcert::dataset {
+namespace {
+
+std::string Attribute(const type::Change& change, const std::string& name) {
+  const auto it = change.attributes().find(name);
+  return it == change.attributes().end() ? "" : it->second;
+}
+
+// The id in an organisation's name; empty when there is none.
+absl::StatusOr<std::string> IdOf(const std::string& name) {
+  if (name.empty()) return "";
+  ASSIGN_OR_RETURN(const auto parsed, names::OrganizationName::Parse(name, "organization"));
+  return parsed.id();
+}
+
+// SCHOOL, whether the feed says SCHOOL or KIND_SCHOOL.
+std::string KindOf(std::string kind) {
+  static constexpr std::string_view kPrefix = "KIND_";
+  return kind.starts_with(kPrefix) ? kind.substr(kPrefix.size()) : kind;
+}
+
+}  // namespace
+
+absl::Status ApplyRegistryChange(pg::Transaction& tx, const type::Change& change,
+                                 const ids::IdSource& ids, bool automatic_sync) {
+  if (change.type() != "organization_created" && change.type() != "organization_updated") {
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(const std::string id, IdOf(change.subject()));
+  ASSIGN_OR_RETURN(const std::string parent, IdOf(Attribute(change, "parent")));
+  const std::string kind = KindOf(Attribute(change, "kind"));
+  PutOrganization(tx, id, kind, parent, Attribute(change, "display_name"));
+  if (!automatic_sync || kind != "SCHOOL") return absl::OkStatus();
+  ASSIGN_OR_RETURN(const std::vector<std::string> datasets, DatasetsWithUnknownSchools(tx, parent));
+  for (const std::string& dataset : datasets) {
+    RETURN_IF_ERROR(AcceptAutomatic(tx, ids.NewId(), parent, dataset, /*rows=*/1).status());
+  }
+  return absl::OkStatus();
+}
+
+std::unique_ptr<feed::Consumer> FollowRegistry(rpc::Runtime& runtime,
+                                               access::RegistryAccess& registry,
+                                               bool automatic_sync) {
+  return std::make_unique<feed::Consumer>(
+      runtime.pool(),
+      feed::Consumer::Options{
+          .feed = "event_registry",
+          .fetch = [&registry](int64_t after,
+                               int limit) { return registry.ListChanges(after, limit); },
+          .prepare = nullptr,
+          .apply =
+              [&runtime, automatic_sync](pg::Transaction& tx, const type::Change& change,
+                                         void* /*prepared*/) {
+                return ApplyRegistryChange(tx, change, runtime.ids(), automatic_sync);
+              },
+          .committed = nullptr});
+}
+
+}  // namespace edcert::dataset

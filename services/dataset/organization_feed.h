@@ -1,0 +1,25 @@
+// Follows event_registry's feed: which schools are whose.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "absl/status/status.h"
+#include "common/access/registry_access.h"
+#include "common/feed/feed.h"
+#include "common/ids/ids.h"
+#include "common/pg/pg.h"
+
+namespace edcert::dataset {
+
+// Takes over one change. A school that records waited for sets off the sync of those datasets when
+// `automatic_sync` says so.
+absl::Status ApplyRegistryChange(pg::Transaction& tx, const type::Change& change,
+                                 const ids::IdSource& ids, bool automatic_sync);
+
+// Reads the feed while it lives, from its beginning the first time.
+std::unique_ptr<feed::Consumer> FollowRegistry(rpc::Runtime& runtime,
+                                               access::RegistryAccess& registry,
+                                               bool automatic_sync);
+
+}  // namespace edcert::dataset

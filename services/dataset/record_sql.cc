@@ -1,0 +1,188 @@
+#include "services/dataset/record_sql.h"
+
+#include <fmt/format.h>
+
+#include <functional>
+#include <map>
+#include <vector>
+
+#include "common/status/macros.h"
+#include "services/dataset/sql/record.sql.h"
+
+namespace edcert::dataset {
+namespace {
+
+// The columns that hold data, quoted.
+std::vector<std::string> DataColumns(const Dataset& dataset) {
+  std::vector<std::string> names;
+  for (const Column& column : dataset.columns) names.push_back(fmt::format("\"{}\"", column.name));
+  if (HasExtraSchoolColumn(dataset)) names.emplace_back("school_id");
+  return names;
+}
+
+std::string Prefixed(const Dataset& dataset, std::string_view prefix) {
+  std::string out;
+  for (const std::string& name : DataColumns(dataset)) {
+    out += fmt::format("{}{}{}", out.empty() ? "" : ", ", prefix, name);
+  }
+  return out;
+}
+
+std::string TypedColumns(const Dataset& dataset) {
+  std::string out;
+  for (const Column& column : dataset.columns) {
+    out += fmt::format("{}\"{}\" {}", out.empty() ? "" : ", ", column.name, SqlType(column));
+  }
+  return HasExtraSchoolColumn(dataset) ? out + ", school_id text" : out;
+}
+
+std::string Assignments(const Dataset& dataset) {
+  std::string out;
+  for (const std::string& name : DataColumns(dataset)) {
+    out += fmt::format("{}{} = b.{}", out.empty() ? "" : ", ", name, name);
+  }
+  return out;
+}
+
+// The columns of a view: all but the one that stands there already.
+std::string ViewColumns(const Dataset& dataset) {
+  std::string out;
+  for (const Column& column : dataset.columns) {
+    if (column.name != "school_id") out += fmt::format(", \"{}\"", column.name);
+  }
+  return out;
+}
+
+// The columns of the definition as a page reads them, each by its own name and place.
+std::string Values(const Dataset& dataset) {
+  std::string out;
+  for (const Column& column : dataset.columns) {
+    out += fmt::format("{}\"{}\"", out.empty() ? "" : ", ", column.name);
+  }
+  return out;
+}
+
+std::string Differing(const Dataset& dataset) {
+  std::string out;
+  for (const Column& column : dataset.columns) {
+    out += fmt::format("{}CASE WHEN d.\"{}\" IS DISTINCT FROM s.\"{}\" THEN '{}' END",
+                       out.empty() ? "" : ", ", column.name, column.name, column.name);
+  }
+  return out;
+}
+
+// One row: the reason and the column of the first check of the state that the record d breaks.
+std::string Verdict(const Dataset& dataset) {
+  std::string reason;
+  std::string column_name;
+  const auto add = [&](const std::string& broken, const char* why, const std::string& column) {
+    reason += fmt::format(" WHEN {} THEN '{}'", broken, why);
+    column_name += fmt::format(" WHEN {} THEN '{}'", broken, column);
+  };
+  if (dataset.school >= 0) {
+    add("d.school_id IS NOT NULL AND NOT EXISTS (SELECT FROM dataset.known_organization o"
+        " WHERE o.organization_id = d.school_id AND o.parent_id = $1 AND o.kind = 'SCHOOL')",
+        "SCHOOL_UNKNOWN", dataset.columns[static_cast<std::size_t>(dataset.school)].name);
+  }
+  for (const Column& column : dataset.columns) {
+    if (column.type == ColumnType::kCode) {
+      add(fmt::format("d.\"{0}\" IS NOT NULL AND NOT EXISTS (SELECT FROM dataset.code c"
+                      " WHERE c.code_list = '{1}' AND c.code = d.\"{0}\")",
+                      column.name, column.code_list),
+          "CODE_UNKNOWN", column.name);
+    } else if (column.type == ColumnType::kCodes) {
+      add(fmt::format("EXISTS (SELECT FROM unnest(string_to_array(d.\"{0}\", ';')) one (code)"
+                      " WHERE NOT EXISTS (SELECT FROM dataset.code c WHERE c.code_list = '{1}'"
+                      " AND c.code = one.code))",
+                      column.name, column.code_list),
+          "CODE_UNKNOWN", column.name);
+    }
+  }
+  static constexpr std::string_view kSelect = "SELECT ";
+  if (reason.empty()) {
+    return fmt::format("{}NULL::text AS reason, NULL::text AS column_name", kSelect);
+  }
+  // OFFSET 0 keeps the planner from copying the checks to each use of their answer.
+  return fmt::format("{}CASE{} END AS reason, CASE{} END AS column_name OFFSET 0", kSelect, reason,
+                     column_name);
+}
+
+std::string RowsAt(const Dataset& dataset, Copy copy, std::string_view version) {
+  std::string text = SqlFor(sql::kRowsAt, dataset);
+  text = Replace(text, "copy", ToString(copy));
+  return Replace(text, "version", version);
+}
+
+const std::map<std::string_view, std::function<std::string(const Dataset&)>>& Names() {
+  static const std::map<std::string_view, std::function<std::string(const Dataset&)>> names = {
+      {"id", [](const Dataset& dataset) { return dataset.id; }},
+      {"table", [](const Dataset& dataset) { return "dataset." + dataset.id; }},
+      {"history", [](const Dataset& dataset) { return "dataset." + dataset.id + "_history"; }},
+      {"columns", [](const Dataset& dataset) { return Prefixed(dataset, ""); }},
+      {"c.columns", [](const Dataset& dataset) { return Prefixed(dataset, "c."); }},
+      {"b.columns", [](const Dataset& dataset) { return Prefixed(dataset, "b."); }},
+      {"d.columns", [](const Dataset& dataset) { return Prefixed(dataset, "d."); }},
+      {"typed_columns", TypedColumns},
+      {"view_columns", ViewColumns},
+      {"values", Values},
+      {"set", Assignments},
+      {"differing", Differing},
+      {"verdict", Verdict},
+      {"district_rows",
+       [](const Dataset& dataset) { return RowsAt(dataset, Copy::kDistrict, "$2"); }},
+      {"state_rows", [](const Dataset& dataset) { return RowsAt(dataset, Copy::kState, "$3"); }},
+  };
+  return names;
+}
+
+}  // namespace
+
+bool HasExtraSchoolColumn(const Dataset& dataset) { return dataset.Find("school_id") < 0; }
+
+std::string SqlType(const Column& column) {
+  switch (column.type) {
+    case ColumnType::kString:
+    case ColumnType::kCode:
+    case ColumnType::kCodes:
+      return "text";
+    case ColumnType::kInt64:
+      return "bigint";
+    case ColumnType::kDecimal:
+      return fmt::format("numeric({},{})", column.precision, column.scale);
+    case ColumnType::kDate:
+      return "date";
+    case ColumnType::kBool:
+      return "boolean";
+    case ColumnType::kTimestamp:
+      return "timestamptz";
+  }
+  return "";
+}
+
+std::string Replace(std::string_view text, std::string_view name, std::string_view value) {
+  const std::string mark = fmt::format("${{{}}}", name);
+  std::string out(text);
+  for (std::size_t at = out.find(mark); at != std::string::npos; at = out.find(mark, at)) {
+    out.replace(at, mark.size(), value);
+    at += value.size();
+  }
+  return out;
+}
+
+std::string SqlFor(const pg::Statement& statement, const Dataset& dataset) {
+  std::string out;
+  std::string_view rest = statement.sql;
+  while (true) {
+    const std::size_t mark = rest.find("${");
+    out.append(rest.substr(0, mark));
+    if (mark == std::string_view::npos) return out;
+    const std::size_t end = rest.find('}', mark);
+    const std::string_view name = rest.substr(mark + 2, end - mark - 2);
+    const auto it = Names().find(name);
+    // What is not a name of the definition is filled in by the caller.
+    out += it == Names().end() ? fmt::format("${{{}}}", name) : it->second(dataset);
+    rest.remove_prefix(end + 1);
+  }
+}
+
+}  // namespace edcert::dataset

@@ -1,0 +1,229 @@
+#include "services/dataset/record_store.h"
+
+#include "common/status/errors.h"
+#include "common/status/macros.h"
+#include "services/dataset/record_encoder.h"
+#include "services/dataset/record_sql.h"
+#include "services/dataset/sql/record.sql.h"
+#include "services/dataset/value.h"
+
+namespace edcert::dataset {
+namespace {
+
+Version VersionOf(const pg::Row& row, std::string dataset) {
+  return {.dataset = std::move(dataset),
+          .version = row.Int("version"),
+          .changed_at = std::nullopt,
+          .row_count = row.Int("row_count")};
+}
+
+}  // namespace
+
+std::string_view ToString(Mode mode) {
+  switch (mode) {
+    case Mode::kUpsert:
+      return "UPSERT";
+    case Mode::kDelete:
+      return "DELETE";
+    case Mode::kReplaceAll:
+      return "REPLACE_ALL";
+  }
+  return "";
+}
+
+RecordBatch::RecordBatch(pg::Transaction& tx, const Dataset& dataset, Copy copy,
+                         std::string district)
+    : tx_(tx), dataset_(dataset), copy_(copy), district_(std::move(district)) {}
+
+absl::Status RecordBatch::Stage() {
+  RETURN_IF_ERROR(tx_.Run(sql::kSettings).status());
+  RETURN_IF_ERROR(tx_.RunText(SqlFor(sql::kCreateBatch, dataset_)).status());
+  return tx_.RunText(std::string(sql::kCreateRemoved.sql)).status();
+}
+
+std::string RecordBatch::CopyStatement() const {
+  return Replace(sql::kCopyBatch.sql, "batch_columns", BatchColumns(dataset_));
+}
+
+absl::StatusOr<int64_t> RecordBatch::RejectDuplicates() {
+  ASSIGN_OR_RETURN(const pg::Result found, tx_.Run(sql::kFindDuplicates));
+  if (!found[0].Bool("any")) return 0;
+  ASSIGN_OR_RETURN(const pg::Result rejected, tx_.Run(sql::kRejectDuplicates));
+  return rejected.affected();
+}
+
+absl::StatusOr<Version> RecordBatch::Lock() {
+  tx_.Defer(sql::kEnsureVersion, ToString(copy_), dataset_.id, district_);
+  ASSIGN_OR_RETURN(const pg::Result rows,
+                   tx_.Run(sql::kLockVersion, ToString(copy_), dataset_.id, district_));
+  if (rows.empty()) return status::Internal("version row");
+  version_ = VersionOf(rows[0], dataset_.id);
+  return version_;
+}
+
+absl::StatusOr<int64_t> RecordBatch::Run(const pg::Statement& statement) {
+  ASSIGN_OR_RETURN(const pg::Result done, tx_.RunText(SqlFor(statement, dataset_), ToString(copy_),
+                                                      district_, version_.version + 1));
+  return done.affected();
+}
+
+absl::StatusOr<int64_t> RecordBatch::List(const pg::Statement& statement) {
+  ASSIGN_OR_RETURN(const pg::Result done,
+                   tx_.RunText(SqlFor(statement, dataset_), ToString(copy_), district_));
+  return done.affected();
+}
+
+absl::Status RecordBatch::RaiseVersion(Changes& changes) {
+  changes.version = version_.version;
+  if (!changes.any()) return absl::OkStatus();
+  changes.version = version_.version + 1;
+  tx_.DeferOne(sql::kRaiseVersion, ToString(copy_), dataset_.id, district_, changes.version,
+               changes.inserted - changes.deleted);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Changes> RecordBatch::ApplyListed(bool upsert, bool remove) {
+  Changes changes;
+  const bool any_rows = version_.row_count > 0;
+  if (remove) {
+    ASSIGN_OR_RETURN(changes.deleted, Run(sql::kRemove));
+  }
+  if (upsert && any_rows) {
+    ASSIGN_OR_RETURN(const int64_t closed, Run(sql::kCloseChanged));
+    if (closed > 0) {
+      ASSIGN_OR_RETURN(changes.updated, Run(sql::kChange));
+      if (changes.updated != closed) return status::Internal("rows changed under the version lock");
+    }
+  }
+  if (upsert) {
+    ASSIGN_OR_RETURN(changes.inserted, Run(any_rows ? sql::kInsertFresh : sql::kInsertAll));
+  }
+  RETURN_IF_ERROR(RaiseVersion(changes));
+  return changes;
+}
+
+absl::StatusOr<Changes> RecordBatch::Apply(Mode mode) {
+  int64_t to_remove = 0;
+  if (mode != Mode::kUpsert && version_.row_count > 0) {
+    ASSIGN_OR_RETURN(to_remove,
+                     List(mode == Mode::kDelete ? sql::kRemoveListed : sql::kRemoveAbsent));
+  }
+  return ApplyListed(/*upsert=*/mode != Mode::kDelete, /*remove=*/to_remove > 0);
+}
+
+absl::StatusOr<RecordBatch::Synced> RecordBatch::Sync() {
+  Synced synced;
+  ASSIGN_OR_RETURN(const Version state, Lock());
+  const std::string_view district = ToString(Copy::kDistrict);
+  tx_.Defer(sql::kEnsureVersion, district, dataset_.id, district_);
+  ASSIGN_OR_RETURN(const pg::Result held,
+                   tx_.Run(sql::kHoldVersion, district, dataset_.id, district_));
+  synced.district_version = held[0].Int("version");
+  synced.read = held[0].Int("row_count");
+  RETURN_IF_ERROR(tx_.RunText(SqlFor(sql::kGatherSync, dataset_), district_).status());
+  ASSIGN_OR_RETURN(const pg::Result rejected, tx_.Run(sql::kCountRejected));
+  synced.refused = rejected[0].Int("rejected");
+  int64_t to_remove = 0;
+  if (state.row_count > 0) {
+    ASSIGN_OR_RETURN(const pg::Result listed,
+                     tx_.RunText(SqlFor(sql::kRemoveSync, dataset_), district_));
+    to_remove = listed.affected();
+  }
+  ASSIGN_OR_RETURN(synced.changes, ApplyListed(/*upsert=*/true, /*remove=*/to_remove > 0));
+  return synced;
+}
+
+absl::Status RecordBatch::Drop() { return tx_.RunText(std::string(sql::kDropBatch.sql)).status(); }
+
+absl::StatusOr<std::vector<Version>> GetVersions(pg::Querier& db, Copy copy,
+                                                 const std::string& district) {
+  ASSIGN_OR_RETURN(const pg::Result rows, db.Run(sql::kVersions, ToString(copy), district));
+  std::vector<Version> versions;
+  for (const pg::Row row : rows) {
+    versions.push_back(VersionOf(row, row.Text("dataset")));
+    versions.back().changed_at = row.OptionalTime("changed_at");
+  }
+  return versions;
+}
+
+absl::StatusOr<VersionPair> GetVersionPair(pg::Querier& db, const Dataset& dataset,
+                                           const std::string& district) {
+  ASSIGN_OR_RETURN(const pg::Result rows, db.Run(sql::kVersionPair, dataset.id, district));
+  return VersionPair{.district = rows[0].Int("district"), .state = rows[0].Int("state")};
+}
+
+absl::StatusOr<std::vector<std::string>> DatasetsWithRecords(pg::Querier& db,
+                                                             const std::string& district) {
+  ASSIGN_OR_RETURN(const pg::Result rows, db.Run(sql::kWithRecords, district));
+  std::vector<std::string> datasets;
+  for (const pg::Row row : rows) datasets.push_back(row.Text("dataset"));
+  return datasets;
+}
+
+absl::StatusOr<std::vector<Record>> ListRecords(pg::Querier& db, const Dataset& dataset, Copy copy,
+                                                const std::string& district, int64_t version,
+                                                const Schools& schools, const std::string& after,
+                                                int limit) {
+  constexpr int kFirstValue = 4;  // after record_key, school, row_hash, valid_from
+  ASSIGN_OR_RETURN(const pg::Result rows,
+                   db.RunText(SqlFor(sql::kListRecords, dataset), ToString(copy), district, version,
+                              after, schools, limit));
+  std::vector<Record> records;
+  for (const pg::Row row : rows) {
+    Record& record = records.emplace_back(Record{.key = std::string(row.ViewAt(0)),
+                                                 .school = std::string(row.ViewAt(1)),
+                                                 .row_hash = row.Binary("row_hash"),
+                                                 .valid_from = row.Int("valid_from"),
+                                                 .values = {}});
+    for (std::size_t i = 0; i < dataset.columns.size(); ++i) {
+      const int at = kFirstValue + static_cast<int>(i);
+      record.values.push_back(row.HasAt(at) ? FromDatabase(dataset.columns[i], row.ViewAt(at))
+                                            : std::string());
+    }
+  }
+  return records;
+}
+
+absl::StatusOr<std::vector<SchoolCounts>> CompareSchools(pg::Querier& db, const Dataset& dataset,
+                                                         const std::string& district,
+                                                         const VersionPair& versions,
+                                                         const Schools& schools) {
+  ASSIGN_OR_RETURN(const pg::Result rows,
+                   db.RunText(SqlFor(sql::kCompareSchools, dataset), district, versions.district,
+                              versions.state, schools));
+  std::vector<SchoolCounts> counts;
+  for (const pg::Row row : rows) {
+    counts.push_back({.school = row.Text("school"),
+                      .district_rows = row.Int("district_rows"),
+                      .state_rows = row.Int("state_rows"),
+                      .only_district = row.Int("only_district"),
+                      .only_state = row.Int("only_state"),
+                      .different = row.Int("different")});
+  }
+  return counts;
+}
+
+absl::StatusOr<std::vector<Difference>> CompareRecords(pg::Querier& db, const Dataset& dataset,
+                                                       const std::string& district,
+                                                       const VersionPair& versions,
+                                                       const Schools& schools,
+                                                       const std::string& after, int limit) {
+  ASSIGN_OR_RETURN(const pg::Result rows,
+                   db.RunText(SqlFor(sql::kCompareRecords, dataset), district, versions.district,
+                              versions.state, schools, after, limit));
+  std::vector<Difference> differences;
+  for (const pg::Row row : rows) {
+    Difference& difference =
+        differences.emplace_back(Difference{.key = row.Text("record_key"),
+                                            .school = row.Text("school"),
+                                            .in_district = row.Bool("in_district"),
+                                            .in_state = row.Bool("in_state"),
+                                            .columns = {}});
+    if (difference.in_district && difference.in_state) {
+      difference.columns = row.TextArray("columns");
+    }
+  }
+  return differences;
+}
+
+}  // namespace edcert::dataset

@@ -1,0 +1,145 @@
+// The records: batches into the tables, pages out of them, at any version.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/pg/pg.h"
+#include "services/dataset/dataset.h"
+
+namespace edcert::dataset {
+
+// In the order of edcert.dataset.v1.PushRecordsRequest.Mode, from 1.
+enum class Mode { kUpsert = 1, kDelete, kReplaceAll };
+std::string_view ToString(Mode mode);
+
+// Of one copy of a dataset of a district.
+struct Version {
+  std::string dataset;  // id
+  int64_t version = 0;
+  std::optional<absl::Time> changed_at;
+  int64_t row_count = 0;
+};
+
+// What a batch did.
+struct Changes {
+  int64_t version = 0;  // afterwards
+  int64_t inserted = 0;
+  int64_t updated = 0;
+  int64_t deleted = 0;
+  bool any() const { return inserted + updated + deleted > 0; }
+};
+
+struct Record {
+  std::string key;
+  std::string school;    // id; empty when there is none
+  std::string row_hash;  // 32 bytes
+  int64_t valid_from = 0;
+  std::vector<std::string> values;
+};
+
+struct SchoolCounts {
+  std::string school;
+  int64_t district_rows = 0;
+  int64_t state_rows = 0;
+  int64_t only_district = 0;
+  int64_t only_state = 0;
+  int64_t different = 0;
+};
+
+struct Difference {
+  std::string key;
+  std::string school;
+  bool in_district = false;
+  bool in_state = false;
+  std::vector<std::string> columns;
+};
+
+// Which schools' records may be read; absent says all of the district.
+using Schools = std::optional<std::vector<std::string>>;
+
+// One batch, staged in temporary tables of the transaction and applied at its end. The order is:
+// Stage, RejectDuplicates, Lock, Apply.
+class RecordBatch {
+ public:
+  RecordBatch(pg::Transaction& tx, const Dataset& dataset, Copy copy, std::string district);
+
+  // Makes the staging tables.
+  absl::Status Stage();
+  // The statement of the binary COPY into them; RecordEncoder writes the rows.
+  std::string CopyStatement() const;
+  // How many rows were rejected because another one has the same key.
+  absl::StatusOr<int64_t> RejectDuplicates();
+  // Locks the version row; the version as it is.
+  absl::StatusOr<Version> Lock();
+  // Applies the staged rows that are not rejected. The version rises when something changes.
+  absl::StatusOr<Changes> Apply(Mode mode);
+
+  // Instead of a COPY, for the sync: locks both versions, stages what differs between the copies or
+  // is refused, and applies it to the STATE copy.
+  struct Synced {
+    Changes changes;
+    int64_t district_version = 0;
+    int64_t read = 0;
+    int64_t refused = 0;
+  };
+  absl::StatusOr<Synced> Sync();
+
+  // Drops the staging tables, for another batch in the same transaction.
+  absl::Status Drop();
+
+ private:
+  // Runs a statement with copy, district and the next version; the rows that it touched.
+  absl::StatusOr<int64_t> Run(const pg::Statement& statement);
+  // The same with copy and district alone.
+  absl::StatusOr<int64_t> List(const pg::Statement& statement);
+  absl::Status RaiseVersion(Changes& changes);
+  absl::StatusOr<Changes> ApplyListed(bool upsert, bool remove);
+
+  pg::Transaction& tx_;
+  const Dataset& dataset_;
+  const Copy copy_;
+  const std::string district_;
+  Version version_;
+};
+
+// The versions of the datasets of a district that have one, in one statement.
+absl::StatusOr<std::vector<Version>> GetVersions(pg::Querier& db, Copy copy,
+                                                 const std::string& district);
+
+// The versions of both copies at one moment.
+struct VersionPair {
+  int64_t district = 0;
+  int64_t state = 0;
+};
+absl::StatusOr<VersionPair> GetVersionPair(pg::Querier& db, const Dataset& dataset,
+                                           const std::string& district);
+
+// The datasets (ids) that have records in one of the copies.
+absl::StatusOr<std::vector<std::string>> DatasetsWithRecords(pg::Querier& db,
+                                                             const std::string& district);
+
+// At most `limit` records at a version, by key, after the key `after`.
+absl::StatusOr<std::vector<Record>> ListRecords(pg::Querier& db, const Dataset& dataset, Copy copy,
+                                                const std::string& district, int64_t version,
+                                                const Schools& schools, const std::string& after,
+                                                int limit);
+
+absl::StatusOr<std::vector<SchoolCounts>> CompareSchools(pg::Querier& db, const Dataset& dataset,
+                                                         const std::string& district,
+                                                         const VersionPair& versions,
+                                                         const Schools& schools);
+
+// At most `limit` records that differ, by key, after the key `after`.
+absl::StatusOr<std::vector<Difference>> CompareRecords(pg::Querier& db, const Dataset& dataset,
+                                                       const std::string& district,
+                                                       const VersionPair& versions,
+                                                       const Schools& schools,
+                                                       const std::string& after, int limit);
+
+}  // namespace edcert::dataset

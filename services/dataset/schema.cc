@@ -1,0 +1,123 @@
+#include "services/dataset/schema.h"
+
+#include <fmt/format.h>
+
+#include <array>
+
+#include "common/clock/clock.h"
+#include "common/status/errors.h"
+#include "common/status/macros.h"
+#include "services/dataset/record_sql.h"
+#include "services/dataset/sql/table.sql.h"
+
+namespace edcert::dataset {
+namespace {
+
+constexpr absl::Duration kTimeout = absl::Minutes(10);
+// Who reads the records: the services that evaluate and freeze them, and the role of rules.
+constexpr std::array kReaders = {"validation", "snapshot", "rule_exec"};
+
+absl::Status Widen(pg::Transaction& tx, const Dataset& dataset, const Column& column,
+                   const pg::Row& known) {
+  const bool narrower =
+      known.Int("length") > column.length || known.Int("scale") > column.scale ||
+      known.Int("precision") - known.Int("scale") > column.precision - column.scale;
+  if (known.View("type") != ToString(column.type) || narrower) {
+    return status::Internal(
+        fmt::format("column {} of {} would lose data", column.name, dataset.id));
+  }
+  if (column.type != ColumnType::kDecimal ||
+      (known.Int("precision") == column.precision && known.Int("scale") == column.scale)) {
+    return absl::OkStatus();
+  }
+  for (const char* suffix : {"", "_history"}) {
+    std::string text = Replace(sql::kWidenColumn.sql, "target", "dataset." + dataset.id + suffix);
+    text = Replace(text, "name", fmt::format("\"{}\"", column.name));
+    RETURN_IF_ERROR(tx.RunText(Replace(text, "type", SqlType(column))).status());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ExtendColumn(pg::Transaction& tx, const Dataset& dataset, const Column& column) {
+  ASSIGN_OR_RETURN(const pg::Result known, tx.Run(sql::kKnownColumn, dataset.id, column.name));
+  if (!known.empty()) return Widen(tx, dataset, column, known[0]);
+  for (const char* suffix : {"", "_history"}) {
+    const std::string text =
+        Replace(sql::kAddColumn.sql, "target", "dataset." + dataset.id + suffix);
+    const std::string added = fmt::format("\"{}\" {}", column.name, SqlType(column));
+    RETURN_IF_ERROR(tx.RunText(Replace(text, "column", added)).status());
+  }
+  return absl::OkStatus();
+}
+
+std::vector<std::string> KeyColumns(const Dataset& dataset) {
+  std::vector<std::string> names;
+  for (const std::size_t column : dataset.key) names.push_back(dataset.columns[column].name);
+  return names;
+}
+
+absl::Status StoreDefinition(pg::Transaction& tx, const Dataset& dataset) {
+  const std::string school =
+      dataset.school < 0 ? "" : dataset.columns[static_cast<std::size_t>(dataset.school)].name;
+  RETURN_IF_ERROR(tx.Run(sql::kPutDefinition, dataset.id, dataset.title, dataset.description,
+                         KeyColumns(dataset), school, dataset.builtin)
+                      .status());
+  int ordinal = 0;
+  for (const Column& column : dataset.columns) {
+    tx.Defer(sql::kPutColumn, dataset.id, ++ordinal, column.name, ToString(column.type),
+             column.length, column.precision, column.scale, column.code_list, column.required,
+             ToString(column.personal_data), column.description, column.unit);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status InstallDataset(pg::Transaction& tx, const Dataset& dataset) {
+  ASSIGN_OR_RETURN(const pg::Result known, tx.Run(sql::kKnownKey, dataset.id));
+  if (!known.empty() && known[0].TextArray("key_columns") != KeyColumns(dataset)) {
+    return status::Internal(fmt::format("the key of {} would change", dataset.id));
+  }
+  for (const pg::Statement& statement :
+       {sql::kCreateRecords, sql::kCreateHistory, sql::kCreateHistoryIndex, sql::kGrantRecords}) {
+    RETURN_IF_ERROR(tx.RunText(SqlFor(statement, dataset)).status());
+  }
+  for (const Column& column : dataset.columns) {
+    RETURN_IF_ERROR(ExtendColumn(tx, dataset, column));
+  }
+  RETURN_IF_ERROR(StoreDefinition(tx, dataset));
+  RETURN_IF_ERROR(tx.RunText(SqlFor(sql::kDropView, dataset)).status());
+  return tx.RunText(SqlFor(sql::kCreateView, dataset)).status();
+}
+
+absl::Status InstallAll(pg::Transaction& tx, const Catalogue& catalogue,
+                        const std::vector<Code>& codes) {
+  RETURN_IF_ERROR(tx.Run(sql::kCreateReadSchema).status());
+  for (const Dataset& dataset : catalogue.all()) RETURN_IF_ERROR(InstallDataset(tx, dataset));
+  for (const Code& code : codes) {
+    tx.Defer(sql::kPutCode, code.list, code.code, code.label, code.valid_from, code.valid_to);
+  }
+  for (const pg::Statement& statement :
+       {sql::kViewDataVersion, sql::kViewDatasetDefinition, sql::kViewColumnDefinition,
+        sql::kViewOrganization, sql::kViewCode}) {
+    RETURN_IF_ERROR(tx.Run(statement).status());
+  }
+  for (const char* role : kReaders) {
+    for (const pg::Statement& statement :
+         {sql::kCreateReader, sql::kGrantReadSchema, sql::kGrantRead}) {
+      RETURN_IF_ERROR(tx.RunText(Replace(statement.sql, "role", role)).status());
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status Install(pg::Connection& owner, const Catalogue& catalogue,
+                     const std::vector<Code>& codes) {
+  pg::Transaction tx(owner, clock::Clock::Real().Now() + kTimeout);
+  const absl::Status installed = InstallAll(tx, catalogue, codes);
+  if (installed.ok()) return tx.Commit();
+  tx.Rollback();
+  return installed;
+}
+
+}  // namespace edcert::dataset

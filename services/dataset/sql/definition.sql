@@ -1,0 +1,2 @@
+-- name: times
+SELECT dataset, created_at, updated_at FROM dataset.definition;

@@ -1,0 +1,212 @@
+-- name: settings
+-- For the transaction of a batch: it sorts and joins all rows of a district, waits for its turn at
+-- the version row, and its statements are too short-lived to be compiled.
+SELECT set_config('work_mem', '64MB', true), set_config('lock_timeout', '60s', true),
+       set_config('jit', 'off', true), set_config('synchronize_seqscans', 'off', true);
+
+-- name: create_batch
+-- The rows of the batch; they go with the transaction, however it ends.
+CREATE TEMPORARY TABLE batch_row ON COMMIT DROP AS
+SELECT 0::bigint AS line, ''::text AS reason, ''::text AS column_name, ''::text AS message,
+       ${columns}, record_key, row_hash
+  FROM ${table} LIMIT 0;
+
+-- name: create_removed
+CREATE TEMPORARY TABLE batch_removed (record_key text COLLATE "C" NOT NULL) ON COMMIT DROP;
+
+-- name: drop_batch
+DROP TABLE batch_row, batch_removed;
+
+-- name: copy_batch
+COPY batch_row (${batch_columns}) FROM STDIN (FORMAT binary);
+
+-- name: find_duplicates
+SELECT EXISTS (SELECT FROM batch_row WHERE reason IS NULL
+                GROUP BY record_key HAVING count(record_key) > 1) AS any;
+
+-- name: reject_duplicates
+-- Nobody can say which of them is meant, so none is taken.
+UPDATE batch_row b
+   SET reason = 'DUPLICATE_KEY', column_name = '',
+       message = format('lines %s and %s have the same key', twice.first, twice.last)
+  FROM (SELECT record_key, min(line) AS first, max(line) AS last
+          FROM batch_row WHERE reason IS NULL
+         GROUP BY record_key HAVING count(record_key) > 1) twice
+ WHERE b.reason IS NULL AND b.record_key = twice.record_key;
+
+-- name: ensure_version
+INSERT INTO dataset.data_version (copy, dataset, district_id) VALUES ($1, $2, $3)
+ON CONFLICT DO NOTHING;
+
+-- name: lock_version
+SELECT version, row_count FROM dataset.data_version
+ WHERE copy = $1 AND dataset = $2 AND district_id = $3 FOR UPDATE;
+
+-- name: hold_version
+-- Keeps others from raising a version for as long as the transaction reads what it counts.
+SELECT version, row_count FROM dataset.data_version
+ WHERE copy = $1 AND dataset = $2 AND district_id = $3 FOR SHARE;
+
+-- name: raise_version
+UPDATE dataset.data_version
+   SET version = $4, row_count = row_count + $5::bigint, changed_at = clock_timestamp()
+ WHERE copy = $1 AND dataset = $2 AND district_id = $3;
+
+-- name: remove_listed
+-- Mode DELETE: the listed keys that are there.
+INSERT INTO batch_removed (record_key)
+SELECT c.record_key
+  FROM batch_row b
+  JOIN ${table} c ON c.copy = $1 AND c.district_id = $2 AND c.record_key = b.record_key
+ WHERE b.reason IS NULL;
+
+-- name: remove_absent
+-- Mode REPLACE_ALL: what is not in the batch, not even as a rejected record.
+INSERT INTO batch_removed (record_key)
+SELECT c.record_key
+  FROM ${table} c
+ WHERE c.copy = $1 AND c.district_id = $2
+   AND NOT EXISTS (SELECT FROM batch_row b WHERE b.record_key = c.record_key);
+
+-- name: close_changed
+INSERT INTO ${history} (copy, district_id, record_key, valid_from, valid_to, row_hash, ${columns})
+SELECT c.copy, c.district_id, c.record_key, c.valid_from, $3::bigint, c.row_hash, ${c.columns}
+  FROM batch_row b
+  JOIN ${table} c ON c.copy = $1 AND c.district_id = $2 AND c.record_key = b.record_key
+ WHERE b.reason IS NULL AND c.row_hash <> b.row_hash;
+
+-- name: change
+UPDATE ${table} c
+   SET valid_from = $3::bigint, row_hash = b.row_hash, ${set}
+  FROM batch_row b
+ WHERE c.copy = $1 AND c.district_id = $2 AND c.record_key = b.record_key
+   AND b.reason IS NULL AND c.row_hash <> b.row_hash;
+
+-- name: remove
+WITH gone AS (
+  DELETE FROM ${table} c USING batch_removed r
+   WHERE c.copy = $1 AND c.district_id = $2 AND c.record_key = r.record_key
+  RETURNING c.copy, c.district_id, c.record_key, c.valid_from, c.row_hash, ${c.columns})
+INSERT INTO ${history} (copy, district_id, record_key, valid_from, valid_to, row_hash, ${columns})
+SELECT copy, district_id, record_key, valid_from, $3::bigint, row_hash, ${columns} FROM gone;
+
+-- name: insert_fresh
+INSERT INTO ${table} (copy, district_id, record_key, valid_from, row_hash, ${columns})
+SELECT $1, $2, b.record_key, $3::bigint, b.row_hash, ${b.columns}
+  FROM batch_row b
+ WHERE b.reason IS NULL
+   AND NOT EXISTS (SELECT FROM ${table} c WHERE c.copy = $1 AND c.district_id = $2
+                                            AND c.record_key = b.record_key);
+
+-- name: insert_all
+-- The same where nothing is there yet.
+INSERT INTO ${table} (copy, district_id, record_key, valid_from, row_hash, ${columns})
+SELECT $1, $2, b.record_key, $3::bigint, b.row_hash, ${b.columns}
+  FROM batch_row b
+ WHERE b.reason IS NULL;
+
+-- name: gather_sync
+-- The records of the DISTRICT copy that a check of the state refuses, or that are not the same in
+-- the STATE copy.
+INSERT INTO batch_row (line, reason, column_name, message, ${columns}, record_key, row_hash)
+SELECT 0, verdict.reason, verdict.column_name,
+       CASE verdict.reason
+         WHEN 'SCHOOL_UNKNOWN' THEN 'the state does not know this school in the district'
+         WHEN 'CODE_UNKNOWN'
+           THEN verdict.column_name || ' has a code that is not in the state''s list'
+       END,
+       ${d.columns}, d.record_key, d.row_hash
+  FROM ${table} d
+  LEFT JOIN ${table} s
+    ON s.copy = 'STATE' AND s.district_id = $1 AND s.record_key = d.record_key
+ CROSS JOIN LATERAL (${verdict}) verdict
+ WHERE d.copy = 'DISTRICT' AND d.district_id = $1
+   AND (verdict.reason IS NOT NULL OR s.row_hash IS DISTINCT FROM d.row_hash);
+
+-- name: remove_sync
+-- What the DISTRICT copy does not have, or no longer with values that the state takes.
+INSERT INTO batch_removed (record_key)
+SELECT s.record_key
+  FROM ${table} s
+ WHERE s.copy = 'STATE' AND s.district_id = $1
+   AND (NOT EXISTS (SELECT FROM ${table} d WHERE d.copy = 'DISTRICT' AND d.district_id = $1
+                                             AND d.record_key = s.record_key)
+        OR EXISTS (SELECT FROM batch_row r WHERE r.record_key = s.record_key
+                                             AND r.reason IS NOT NULL));
+
+-- name: count_rejected
+SELECT count(line) AS rejected FROM batch_row WHERE reason IS NOT NULL;
+
+-- name: versions
+SELECT dataset, version, changed_at, row_count FROM dataset.data_version
+ WHERE copy = $1 AND district_id = $2;
+
+-- name: version_pair
+-- Both copies' versions at one moment.
+SELECT coalesce(max(version) FILTER (WHERE copy = 'DISTRICT'), 0) AS district,
+       coalesce(max(version) FILTER (WHERE copy = 'STATE'), 0) AS state
+  FROM dataset.data_version WHERE dataset = $1 AND district_id = $2;
+
+-- name: with_records
+SELECT DISTINCT dataset FROM dataset.data_version
+ WHERE district_id = $1 AND row_count > 0 ORDER BY dataset;
+
+-- name: list_records
+-- One page at a version: $3 the version, $4 the key after which to begin, $5 schools or null.
+SELECT record_key, school_id AS school, row_hash, valid_from, ${values}
+  FROM (SELECT record_key, valid_from, row_hash, ${columns} FROM ${table}
+         WHERE copy = $1 AND district_id = $2 AND valid_from <= $3::bigint AND record_key > $4
+           AND ($5::text[] IS NULL OR school_id = ANY ($5::text[]))
+        UNION ALL
+        SELECT record_key, valid_from, row_hash, ${columns} FROM ${history}
+         WHERE copy = $1 AND district_id = $2 AND valid_from <= $3::bigint
+           AND valid_to > $3::bigint AND record_key > $4
+           AND ($5::text[] IS NULL OR school_id = ANY ($5::text[]))) v
+ ORDER BY record_key LIMIT $6;
+
+-- name: compare_schools
+-- $2 and $3 are the versions of the DISTRICT and the STATE copy.
+WITH d AS (${district_rows}), s AS (${state_rows}),
+pair AS (
+  SELECT d.record_key AS district_key, s.record_key AS state_key,
+         coalesce(d.record_school, '') AS district_school, coalesce(s.record_school, '') AS state_school,
+         d.row_hash IS DISTINCT FROM s.row_hash AS differs
+    FROM d FULL JOIN s ON s.record_key = d.record_key)
+SELECT school, sum(district_rows) AS district_rows, sum(state_rows) AS state_rows,
+       sum(only_district) AS only_district, sum(only_state) AS only_state,
+       sum(different) AS different
+  FROM (SELECT district_school AS school, 1 AS district_rows, 0 AS state_rows,
+               (state_key IS NULL)::int AS only_district, 0 AS only_state,
+               (state_key IS NOT NULL AND differs)::int AS different
+          FROM pair WHERE district_key IS NOT NULL
+        UNION ALL
+        SELECT state_school, 0, 1, 0, (district_key IS NULL)::int, 0
+          FROM pair WHERE state_key IS NOT NULL) one
+ WHERE ($4::text[] IS NULL OR school = ANY ($4::text[]))
+ GROUP BY school ORDER BY school COLLATE "C";
+
+-- name: compare_records
+-- $4 schools or null, $5 the key after which to begin.
+WITH d AS (${district_rows}), s AS (${state_rows})
+SELECT coalesce(d.record_key, s.record_key) COLLATE "C" AS record_key,
+       CASE WHEN d.record_key IS NULL THEN coalesce(s.record_school, '')
+            ELSE coalesce(d.record_school, '') END AS school,
+       d.record_key IS NOT NULL AS in_district, s.record_key IS NOT NULL AS in_state,
+       array_remove(ARRAY[${differing}]::text[], NULL) AS columns
+  FROM d FULL JOIN s ON s.record_key = d.record_key
+ WHERE d.row_hash IS DISTINCT FROM s.row_hash
+   AND coalesce(d.record_key, s.record_key) COLLATE "C" > $5
+   AND ($4::text[] IS NULL OR (CASE WHEN d.record_key IS NULL THEN s.record_school ELSE d.record_school END)
+                              = ANY ($4::text[]))
+ ORDER BY 1 LIMIT $6;
+
+-- name: rows_at
+-- The rows of one copy of district $1 at a version, for the two above.
+SELECT record_key, school_id AS record_school, row_hash, ${columns}
+  FROM ${table}
+ WHERE copy = '${copy}' AND district_id = $1 AND valid_from <= ${version}::bigint
+UNION ALL
+SELECT record_key, school_id, row_hash, ${columns}
+  FROM ${history}
+ WHERE copy = '${copy}' AND district_id = $1 AND valid_from <= ${version}::bigint
+   AND valid_to > ${version}::bigint;
