@@ -1,0 +1,2 @@
+DROP TABLE snapshot_version;
+DROP TABLE snapshot;
