@@ -4,8 +4,10 @@
 #include <google/protobuf/io/tokenizer.h>
 #include <google/protobuf/text_format.h>
 
+#include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <memory>
 
 #include "common/status/errors.h"
 #include "common/status/macros.h"
@@ -28,6 +30,10 @@ class FirstError final : public google::protobuf::io::ErrorCollector {
 }  // namespace
 
 absl::StatusOr<std::string> ReadFile(const std::string& path) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) {
+    return status::FieldInvalid(path, "is a directory");
+  }
   std::ifstream file(path, std::ios::binary);
   std::string content((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
   if (!file) return status::FieldInvalid(path, "cannot be read");
@@ -40,7 +46,11 @@ absl::Status Load(const std::string& path, google::protobuf::Message& config) {
   FirstError error;
   google::protobuf::TextFormat::Parser parser;
   parser.RecordErrorsTo(&error);
-  if (!parser.ParseFromString(text, &config)) return status::FieldInvalid(path, error.text());
+  const std::unique_ptr<google::protobuf::Message> parsed(config.New());
+  if (!parser.ParseFromString(text, parsed.get())) return status::FieldInvalid(path, error.text());
+  // Merging keeps the sub-messages where they are; parsing would free what callers point at. Not
+  // merging of text, which takes a field that is given twice.
+  config.MergeFrom(*parsed);
   return absl::OkStatus();
 }
 
