@@ -30,13 +30,19 @@ class TellingRunner final : public Runner {
     if (job.organization == "organizations/invalid") {
       return status::FieldInvalid("rule", "makes no sense");
     }
-    char byte = 0;
-    if (job.organization == "organizations/blocked" && read(go_, &byte, 1) != 1) {
-      return status::Internal("test pipe");
+    if (job.organization == "organizations/unlucky" && job.attempt == 1) {
+      return status::Unavailable("luck");
     }
-    Tell("progress", job, running.Progress(1, 2, "rows"));
-    Tell("written", job,
-         running.Write([&](pg::Transaction& tx) { return WriteEffect(tx, "written", job.id); }));
+    const bool silent = job.organization == "organizations/silent";
+    const bool writing = job.organization == "organizations/writing";
+    const bool waits = silent || writing || job.organization == "organizations/blocked";
+    char byte = 0;
+    if (waits && read(go_, &byte, 1) != 1) return status::Internal("test pipe");
+    if (!silent && !writing) Tell("progress", job, running.Progress(1, 2, "rows"));
+    if (!silent) {
+      Tell("written", job,
+           running.Write([&](pg::Transaction& tx) { return WriteEffect(tx, "written", job.id); }));
+    }
     const absl::Status completed =
         running.Complete([&](pg::Transaction& tx) { return WriteEffect(tx, "completed", job.id); });
     Tell("completed", job, completed);

@@ -23,9 +23,12 @@ struct Told {
 };
 
 // A job does what its organization is called:
-//   organizations/blocked  waits for Go() before it goes on
-//   organizations/invalid  is refused with FIELD_INVALID
-//   any other one          goes on at once
+//   organizations/blocked   waits for Go() before it goes on
+//   organizations/silent    waits too, then only completes
+//   organizations/writing   waits too, then only writes and completes
+//   organizations/invalid   is refused with FIELD_INVALID
+//   organizations/unlucky   fails with UNAVAILABLE at its first attempt
+//   any other one           goes on at once
 // and then stores progress, writes one effect by Write, another one by Complete.
 class WorkerFixture {
  public:

@@ -1,6 +1,8 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include "common/clock/clock.h"
+#include "common/jobs/limits.h"
 #include "common/jobs/worker_fixture.h"
 
 namespace edcert::jobs {
@@ -128,6 +130,54 @@ TEST_F(WorkersTest, LateWorkerWritesNothing) {
   EXPECT_EQ(NextOf("completed").status, "OK");
   EXPECT_EQ(Stop(), 0);
   EXPECT_EQ(Read(id).state, State::kRunning) << "given back by a worker that had lost it";
+}
+
+// Whichever write of a late worker comes first.
+TEST_F(WorkersTest, LateCompleteOrWriteIsRolledBack) {
+  for (const std::string organization : {"organizations/silent", "organizations/writing"}) {
+    Add(organization);
+  }
+  Start("", 2);
+  const std::string first = NextOf("started").id;
+  const std::string second = NextOf("started").id;
+  Change("attempt = 2", first);
+  Change("attempt = 2", second);
+  Go();
+  Go();
+  EXPECT_EQ(NextOf("completed").status, "CANCELLED");
+  EXPECT_EQ(NextOf("completed").status, "CANCELLED");
+  for (const std::string& id : {first, second}) {
+    EXPECT_EQ(Effects("written", id) + Effects("completed", id), 0);
+    EXPECT_EQ(Read(id).state, State::kRunning);
+  }
+}
+
+TEST_F(WorkersTest, ErrorIsTriedAgain) {
+  const std::string id = Add("organizations/unlucky");
+  Start();
+  EXPECT_EQ(NextOf("completed").attempt, 2);
+  EXPECT_EQ(Read(id).state, State::kCompleted);
+  EXPECT_EQ(Counter("errors", id), 1);
+  EXPECT_EQ(Counter("crashes", id) + Counter("abandons", id), 0);
+  EXPECT_EQ(Stop(), 0);
+}
+
+TEST_F(WorkersTest, LeaseIsExtendedWhileAJobIsBusy) {
+  const std::string id = Add("organizations/blocked");
+  Start();
+  NextOf("started");
+  Change("lease_until = clock_timestamp() + interval '1 hour'", id);
+  const absl::Time deadline = clock::Clock::Real().Now() + 2 * kHeartbeat;
+  bool extended = false;
+  while (!extended && clock::Clock::Real().Now() < deadline) {
+    const auto lease = database().db().RunText(
+        "SELECT lease_until < clock_timestamp() + interval '1 minute' AS extended, pg_sleep(0.05)"
+        " FROM job");
+    extended = (*lease)[0].Bool("extended");
+  }
+  EXPECT_TRUE(extended);
+  Go();
+  EXPECT_EQ(NextOf("completed").status, "OK");
 }
 
 TEST_F(WorkersTest, WorkersShareTheJobs) {
