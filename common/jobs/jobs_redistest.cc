@@ -9,7 +9,7 @@
 #include "common/clock/clock.h"
 #include "common/jobs/limits.h"
 #include "common/jobs/queue.h"
-#include "common/jobs/worker_fixture.h"
+#include "common/jobs/worker_fixture_test.h"
 
 namespace edcert::jobs {
 namespace {

@@ -1,4 +1,4 @@
-#include "common/jobs/worker_fixture.h"
+#include "common/jobs/worker_fixture_test.h"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
