@@ -89,7 +89,7 @@ COLUMNS = {
         grade_level days_expected days_present days_present_iss days_absent_excused
         days_absent_unexcused days_absent_oss days_independent_study tardies chronic_absent
         exemption_reason""".split(),
-    "attendance_event": """student_uid school_id event_date category event_type reason duration_days
+    "attendance_event": """student_uid school_id event_date category event_type absence_reason duration_days
         session school_year""".split(),
 }
 DATASETS = ("enrollment", "attendance_summary", "attendance_event")
@@ -335,7 +335,7 @@ class District:
     def event(self, base, n, category, reason, duration):
         term = "Fall" if n < self.january else "Spring"
         self.tables["attendance_event"].append(dict(
-            base, event_date=self.texts[n], category=category, event_type="DAILY", reason=reason,
+            base, event_date=self.texts[n], category=category, event_type="DAILY", absence_reason=reason,
             duration_days=duration, session=f"{self.year - 1}-{self.year} {term} Semester",
             school_year=str(self.year)))
 
@@ -571,13 +571,13 @@ class District:
         for student, spells in self.take(lambda *_: True):
             day = shift(self.texts[0], -rng.choice([3, 4, 5, 6, 7]))
             row = dict(student_uid=student["student_uid"], school_id=spells[0]["school"]["id"],
-                       event_date=day, category="TARDY", event_type="DAILY", reason="Tardy",
+                       event_date=day, category="TARDY", event_type="DAILY", absence_reason="Tardy",
                        duration_days="0.10", session=term(day), school_year=str(self.year))
             events.append(row)
             self.plant("ATT-009", "attendance_event", row)
         for student, _ in self.take(lambda s, _: whole_days(s, "EXCUSED_ABSENCE")):
             row = rng.choice(whole_days(student, "EXCUSED_ABSENCE"))
-            twin = dict(row, category="UNEXCUSED_ABSENCE", reason="Absent without reason")
+            twin = dict(row, category="UNEXCUSED_ABSENCE", absence_reason="Absent without reason")
             events.append(twin)
             self.plant("ATT-010", "attendance_event", row)
             self.plant("ATT-010", "attendance_event", twin)
@@ -601,7 +601,7 @@ class District:
             events.append(dict(
                 student_uid=student["student_uid"], school_id=spells[0]["school"]["id"],
                 event_date=day, category="UNEXCUSED_ABSENCE", event_type="DAILY",
-                reason="Absent without reason", duration_days="1.00", session=term(day),
+                absence_reason="Absent without reason", duration_days="1.00", session=term(day),
                 school_year=str(self.year)))
             for row in self.tables["attendance_summary"]:
                 if row["student_uid"] == student["student_uid"]:

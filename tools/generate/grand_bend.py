@@ -53,7 +53,7 @@ def convert(students, attendance):
         year = year_of(row["school_year"])
         events.append(dict(
             student_uid=row["student_id"], school_id=row["school_id"], event_date=row["event_date"],
-            category=code(row["category"]), event_type="", reason=row["reason"],
+            category=code(row["category"]), event_type="", absence_reason=row["reason"],
             duration_days=row["duration_days"], session=row["session"], school_year=year))
         place = (row["student_id"], row["school_id"], year)
         first_day[place] = min(first_day.get(place, row["event_date"]), row["event_date"])
