@@ -324,12 +324,14 @@ void AddServices(CLI::App& app, const Global& global, int& exit_code) {
 
 void AddTools(CLI::App& app, const Global& global, int& exit_code) {
   CLI::App* health = app.add_subcommand("health", "Asks whether the server at --address serves");
+  health->fallthrough();  // `health --address A` and `--address A health` are the same
   health->callback([&global, &exit_code] {
     exit_code = Finish(global.address.empty() ? status::FieldInvalid("--address", "required")
                                               : CheckHealth(global.address));
   });
   CLI::App* token = app.add_subcommand(
       "token", "Prints a token for --as USER, signed with the cluster's development key");
+  token->fallthrough();
   token->callback([&global, &exit_code] {
     const absl::StatusOr<std::string> signed_token = SignFor(global, global.user);
     if (signed_token.ok()) std::printf("%s\n", signed_token->c_str());
