@@ -1,6 +1,6 @@
 // What every RPC promises alike, read from the protos of the tree and asked of every replica.
 import assert from 'node:assert/strict';
-import {after, before, test} from 'node:test';
+import {after, test} from 'node:test';
 import grpc from '@grpc/grpc-js';
 import descriptor from 'protobufjs/ext/descriptor/index.js';
 import {
@@ -123,7 +123,7 @@ test('an answer repeats the caller\'s x-request-id', async () => {
 const D = 'contract-district';
 const world = {};
 
-before(async () => {
+test('a small world', {timeout: 60_000}, async () => {
   await ensureState();
   await createOrganization(command, D, 'KIND_DISTRICT', 'Contract District', 'state');
   await createUser(command, 'contract-sam', 'Contract manager', 'state', STATE_TOOLS);
@@ -165,7 +165,7 @@ before(async () => {
   const base = (await call('contract-sam', 'snapshot.ListSnapshots', {event: events[0].name}))
       .snapshots[0].name;
   Object.assign(world, {category, certification, report, base});
-}, {timeout: 60_000});
+});
 
 const LOCAL = {
   'dataset.ListSyncIssues': () => ({district: `organizations/${D}`}),

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import crypto from 'node:crypto';
 import fs from 'node:fs';
-import {after, before, test} from 'node:test';
+import {after, test} from 'node:test';
 import protobuf from 'protobufjs';
 import {call, closeAll, list, makeToken, newId, Refusal, serviceToken, upload} from './lib/client.mjs';
 import {cluster, feedsAreRead, quote, SCHEMAS, sql, stored} from './lib/cluster.mjs';
@@ -30,7 +30,7 @@ const rule = (code) => ({
   row: {expression: 'first_name IS NULL'},
   fixtures: [{rows: [{values: {student_uid: '1'}, must_fire: true}]}]});
 
-before(async () => {
+test('a small world', {timeout: 60_000}, async () => {
   await ensureState();
   for (const id of [D1, D2]) await createOrganization(command, id, 'KIND_DISTRICT', id, 'state');
   await createUser(command, state, state, 'state', STATE_TOOLS);
@@ -74,7 +74,7 @@ before(async () => {
   await watchReport(ann, w.report.name);
   await feedsAreRead();
   [w.message] = await list(ann, 'notification.ListMessages', {parent: `users/${ann}`}, 'messages');
-}, {timeout: 60_000});
+});
 
 // --- The table ----------------------------------------------------------------------------------
 //

@@ -41,7 +41,8 @@ export const createOrganization = (send, id, kind, display_name, parent) =>
 export const createUser = (send, id, display_name, organization, tool_grants) =>
   send('admin', 'registry.CreateUser', {user_id: id, user: {
     display_name, email: `${id}@example.org`, tool_grants,
-    assignments: [{organization: `organizations/${organization}`, all_schools: true}]}});
+    assignments: [{organization: `organizations/${organization}`,
+      all_schools: organization !== 'state'}]}});
 
 export function addMember(send, manager, category, user, role, organization) {
   const member = {category, user: `users/${user}`, role: `ROLE_${role}`,
