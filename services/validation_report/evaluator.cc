@@ -73,6 +73,7 @@ class Run {
       if (status.ok()) break;
       if (!IsStatementError(status) || !counted_) return status;
       Fail(status);
+      if (request_.progress) RETURN_IF_ERROR(request_.progress(done_));
     }
     return absl::OkStatus();
   }

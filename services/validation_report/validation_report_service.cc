@@ -440,34 +440,18 @@ grpc::ServerUnaryReactor* ValidationReportService::CreateReport(
   });
 }
 
-absl::StatusOr<Report> ValidationReportService::FindReport(rpc::Call& call, std::string_view name,
-                                                           access::Access* access) {
+absl::StatusOr<Report> ValidationReportService::FindReport(rpc::Call& call,
+                                                           std::string_view name) {
   ASSIGN_OR_RETURN(const auto parsed, names::ReportName::Parse(name, "name"));
   if (!ids::IsUuid(parsed.id())) return status::NotFound(name);
   pg::Database db = call.db();
   ASSIGN_OR_RETURN(Report report, reports_.Get(db, parsed.id(), call.principal().user));
-  absl::StatusOr<access::Access> resolved =
+  const absl::StatusOr<access::Access> access =
       access_.Resolve(call, {.event = report.event, .organization = report.organization});
-  if (resolved.status().code() == absl::StatusCode::kNotFound) return status::NotFound(name);
-  if (!resolved.ok()) return resolved.status();
-  if (!MayRun(*resolved, report) && report.requester != call.principal().name()) {
+  if (access.status().code() == absl::StatusCode::kNotFound) return status::NotFound(name);
+  if (!access.ok()) return access.status();
+  if (!MayRun(*access, report) && report.requester != call.principal().name()) {
     return status::NotFound(name);
-  }
-  if (access != nullptr) *access = *std::move(resolved);
-  return report;
-}
-
-absl::StatusOr<Report> ValidationReportService::FindReport(rpc::Call& call,
-                                                           std::string_view name) {
-  return FindReport(call, name, nullptr);
-}
-
-absl::StatusOr<Report> ValidationReportService::FindReportToChange(rpc::Call& call,
-                                                                   std::string_view name) {
-  access::Access access;
-  ASSIGN_OR_RETURN(Report report, FindReport(call, name, &access));
-  if (!MayRun(access, report) && report.requester != call.principal().name()) {
-    return status::NotPermitted("a role in the event's category");
   }
   return report;
 }
@@ -538,7 +522,7 @@ grpc::ServerUnaryReactor* ValidationReportService::CancelReport(
     grpc::CallbackServerContext* context, const v1::CancelReportRequest* request,
     v1::Report* response) {
   return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
-    ASSIGN_OR_RETURN(const Report report, FindReportToChange(call, request->name()));
+    ASSIGN_OR_RETURN(const Report report, FindReport(call, request->name()));
     return rpc::Command(call, *request, response, [&](pg::Transaction& tx) -> absl::StatusOr<std::string> {
       ASSIGN_OR_RETURN(const bool cancelled, jobs::Cancel(tx, report.id));
       ASSIGN_OR_RETURN(const Report now, reports_.Get(tx, report.id, call.principal().user));
@@ -557,7 +541,7 @@ grpc::ServerUnaryReactor* ValidationReportService::RetryReport(
     grpc::CallbackServerContext* context, const v1::RetryReportRequest* request,
     v1::Report* response) {
   return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
-    ASSIGN_OR_RETURN(const Report report, FindReportToChange(call, request->name()));
+    ASSIGN_OR_RETURN(const Report report, FindReport(call, request->name()));
     const auto not_allowed = [&](ReportState state) {
       return status::TransitionNotAllowed(request->name(), ToString(state), "retry",
                                           IsFinal(state) ? "" : "cancel");

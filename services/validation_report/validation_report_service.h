@@ -99,12 +99,8 @@ class ValidationReportService final : public v1::ValidationReports::CallbackServ
                                              v1::ListAuditRecordsResponse* response) override;
 
  private:
-  // A report that the caller may see; NOT_FOUND else. `access` gets what he may do there.
-  absl::StatusOr<Report> FindReport(rpc::Call& call, std::string_view name,
-                                    access::Access* access);
+  // A report that the caller may see, as its requester or by a role; NOT_FOUND else.
   absl::StatusOr<Report> FindReport(rpc::Call& call, std::string_view name);
-  // The same, for a verb: NOT_PERMITTED for who is neither requester nor member.
-  absl::StatusOr<Report> FindReportToChange(rpc::Call& call, std::string_view name);
   // The same, COMPLETED.
   absl::StatusOr<Report> FindCompletedReport(rpc::Call& call, std::string_view name);
 

@@ -1,0 +1,395 @@
+// Every kind of rule against an oracle written by hand, on rows made by a fixed sequence.
+#include "services/validation_report/evaluator.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+
+#include "common/clock/clock.h"
+#include "common/jobs/jobs.h"
+#include "common/testing/database.h"
+#include "common/testing/matchers.h"
+#include "services/validation_report/definition_store.h"
+#include "services/validation_report/migrations/migrations.h"
+#include "services/validation_report/rule_fixture.h"
+
+namespace edcert::validation_report {
+namespace {
+
+using edcert::testing::IsOk;
+
+constexpr int kVersion = 7;
+
+struct Spell {
+  std::string key;
+  std::string student;
+  std::string school;
+  int entry = 0;  // days after the first of August
+  std::optional<int> exit;
+};
+
+std::string DateOf(int day) { return fmt::format("date '2025-08-01' + {}", day); }
+
+// A fixed sequence of numbers that look random.
+class Sequence {
+ public:
+  int Next(int bound) {
+    state_ = state_ * 6364136223846793005U + 1442695040888963407U;
+    return static_cast<int>((state_ >> 33U) % static_cast<uint64_t>(bound));
+  }
+
+ private:
+  uint64_t state_ = 42;
+};
+
+class EvaluatorTest : public ::testing::Test {
+ protected:
+  EvaluatorTest() {
+    PublishDatasets(database_.owner());
+    pg::Database db = database_.db();
+    definitions_ =
+        *ReadDefinitions(db, {"enrollment", "attendance_summary", "attendance_event"});
+  }
+
+  absl::Time Deadline() const { return clock::Clock::Real().Now() + absl::Seconds(60); }
+
+  void Sql(const std::string& sql) { ASSERT_THAT(database_.owner().RunScript(sql), IsOk()); }
+
+  void Insert(const Spell& spell, std::string_view copy = "DISTRICT",
+              std::string_view district = "north", int from = 1,
+              const std::string& to = "9223372036854775807") {
+    script_ += fmt::format(
+        "INSERT INTO dataset_read.enrollment (copy, district_id, record_key, valid_from, valid_to,"
+        " student_uid, school_id, entry_date, exit_date, school_year) VALUES"
+        " ('{}', '{}', '{}', {}, {}, '{}', '{}', {}, {}, 2026);",
+        copy, district, spell.key, from, to, spell.student, spell.school, DateOf(spell.entry),
+        spell.exit.has_value() ? DateOf(*spell.exit) : "NULL");
+  }
+
+  // Spells of the district, and as many around them that are not to be seen.
+  void MakeSpells(int count) {
+    Sequence sequence;
+    for (int i = 0; i < count; ++i) {
+      Spell spell{.key = fmt::format("k{:05}", i),
+                  .student = fmt::format("s{}", sequence.Next(count / 4)),
+                  .school = fmt::format("school-{}", sequence.Next(3)),
+                  .entry = sequence.Next(20),
+                  .exit = std::nullopt};
+      if (sequence.Next(5) > 0) spell.exit = spell.entry + sequence.Next(15) - 3;
+      spells_.push_back(spell);
+      Insert(spell, "DISTRICT", "north", 1 + sequence.Next(kVersion));
+      Insert(spell, "STATE");
+      Insert(spell, "DISTRICT", "south");
+      spell.key += "-closed";
+      Insert(spell, "DISTRICT", "north", 1, std::to_string(kVersion));
+      spell.key += "-coming";
+      Insert(spell, "DISTRICT", "north", kVersion + 1);
+    }
+    for (const Spell& spell : spells_) {
+      if (sequence.Next(2) == 0) continue;
+      attended_.insert({spell.student, spell.school});
+      script_ += fmt::format(
+          "INSERT INTO dataset_read.attendance_summary (copy, district_id, record_key, student_uid,"
+          " school_id) VALUES ('DISTRICT', 'north', '{}', '{}', '{}');",
+          spell.key, spell.student, spell.school);
+    }
+    Sql(script_);
+  }
+
+  std::shared_ptr<const CompiledRule> Compile(const v1::Rule& rule) {
+    const absl::StatusOr<RuleContent> content = ContentOf(rule);
+    EXPECT_THAT(content, IsOk());
+    EXPECT_THAT(CheckContent(*content), IsOk());
+    absl::StatusOr<CompiledRule> compiled = CompileRule("r", 1, *content, definitions_);
+    EXPECT_THAT(compiled, IsOk());
+    return std::make_shared<const CompiledRule>(*std::move(compiled));
+  }
+
+  RowSources Sources(std::string_view school = "") {
+    RowSources sources;
+    for (const auto& [id, definition] : definitions_) {
+      sources[id] = RowsOfSlice(definition, {.copy = "DISTRICT",
+                                             .district = "north",
+                                             .version = kVersion,
+                                             .school = school});
+    }
+    return sources;
+  }
+
+  Evaluation Evaluate(const std::vector<v1::Rule>& rules, std::string_view school = "") {
+    EvaluationRequest request{.organization = "organizations/north",
+                              .rules = {},
+                              .definitions = definitions_,
+                              .sources = Sources(school),
+                              .progress = nullptr};
+    for (const v1::Rule& rule : rules) request.rules.push_back({.rule = Compile(rule)});
+    absl::StatusOr<Evaluation> evaluation = Evaluator(pool_).Evaluate(request, Deadline());
+    EXPECT_THAT(evaluation, IsOk());
+    return *std::move(evaluation);
+  }
+
+  std::vector<std::string> Found(const std::string& kind) {
+    const Evaluation evaluation = Evaluate({EnrollmentRule("T-1", kind)});
+    const RuleResult& result = evaluation.results.front();
+    EXPECT_NE(result.outcome, Outcome::kError) << result.error;
+    EXPECT_EQ(result.findings, static_cast<int64_t>(result.stored.size()));
+    std::vector<std::string> keys;
+    for (const Finding& finding : result.stored) keys.push_back(finding.record_key);
+    return keys;
+  }
+
+  // The keys of the spells that the oracle calls bad; there must be some and not all.
+  std::vector<std::string> Bad(const std::function<bool(const Spell&)>& oracle) {
+    std::vector<std::string> keys;
+    for (const Spell& spell : spells_) {
+      if (oracle(spell)) keys.push_back(spell.key);
+    }
+    EXPECT_GT(keys.size(), 0U);
+    EXPECT_LT(keys.size(), spells_.size());
+    return keys;
+  }
+
+  int CountWhere(const std::function<bool(const Spell&)>& oracle) {
+    return static_cast<int>(std::count_if(spells_.begin(), spells_.end(), oracle));
+  }
+
+  const std::vector<pg::Component> components_ = {jobs::Migrations(),
+                                                  {"validation", sql::kMigrations}};
+  edcert::testing::TestDatabase database_{"validation", components_};
+  pg::Pool pool_{{.conninfo = database_.owner_conninfo() + " user=rule_exec", .size = 2}};
+  Definitions definitions_;
+  std::string script_;
+  std::vector<Spell> spells_;
+  std::set<std::pair<std::string, std::string>> attended_;
+};
+
+TEST_F(EvaluatorTest, Row) {
+  MakeSpells(200);
+  EXPECT_EQ(Found(R"("row": {"expression": "exit_date < entry_date"})"),
+            Bad([](const Spell& s) { return s.exit.has_value() && *s.exit < s.entry; }));
+  // NULL is not true, and neither is its negation.
+  EXPECT_EQ(Found(R"json("row": {"expression": "NOT (exit_date < entry_date)"})json"),
+            Bad([](const Spell& s) { return s.exit.has_value() && *s.exit >= s.entry; }));
+}
+
+TEST_F(EvaluatorTest, Unique) {
+  MakeSpells(200);
+  EXPECT_EQ(Found(R"("unique": {"columns": ["student_uid", "school_id"]})"),
+            Bad([&](const Spell& s) {
+              return CountWhere([&](const Spell& o) {
+                       return o.student == s.student && o.school == s.school;
+                     }) > 1;
+            }));
+  EXPECT_EQ(
+      Found(R"("unique": {"columns": ["student_uid"], "condition": "exit_date IS NULL"})"),
+      Bad([&](const Spell& s) {
+        return !s.exit.has_value() && CountWhere([&](const Spell& o) {
+                                        return o.student == s.student && !o.exit.has_value();
+                                      }) > 1;
+      }));
+  // A NULL in the key is passed over.
+  const auto ended = [](const Spell& s) { return s.exit.has_value(); };
+  EXPECT_EQ(Found(R"("unique": {"columns": ["school_id", "exit_date"]})"),
+            Bad([&](const Spell& s) {
+              return ended(s) && CountWhere([&](const Spell& o) {
+                                   return ended(o) && o.school == s.school && o.exit == s.exit;
+                                 }) > 1;
+            }));
+}
+
+TEST_F(EvaluatorTest, Reference) {
+  MakeSpells(200);
+  const std::string columns =
+      R"("reference": {"dataset": "datasets/attendance_summary",
+         "columns": ["student_uid", "school_id"], "other_columns": ["student_uid", "school_id"],)";
+  EXPECT_EQ(Found(columns + R"("mode": "MUST_EXIST"})"), Bad([&](const Spell& s) {
+              return !attended_.contains({s.student, s.school});
+            }));
+  EXPECT_EQ(Found(columns + R"("mode": "MUST_NOT_EXIST"})"), Bad([&](const Spell& s) {
+              return attended_.contains({s.student, s.school});
+            }));
+  EXPECT_EQ(Found(columns + R"("condition": "this.exit_date IS NULL AND other.school_id <> ''",
+                               "mode": "MUST_NOT_EXIST"})"),
+            Bad([&](const Spell& s) {
+              return !s.exit.has_value() && attended_.contains({s.student, s.school});
+            }));
+}
+
+TEST_F(EvaluatorTest, Overlap) {
+  MakeSpells(200);
+  constexpr int kOpen = 1'000'000;
+  for (const int tolerance : {0, 1, 5}) {
+    const auto oracle = [&](const Spell& s) {
+      return std::any_of(spells_.begin(), spells_.end(), [&](const Spell& o) {
+        if (o.key == s.key || o.student != s.student) return false;
+        const int end = std::min(s.exit.value_or(kOpen), o.exit.value_or(kOpen));
+        return end - std::max(s.entry, o.entry) + 1 > tolerance;
+      });
+    };
+    EXPECT_EQ(Found(fmt::format(
+                  R"("overlap": {{"partition_columns": ["student_uid"], "from_column": "entry_date",
+                     "to_column": "exit_date", "tolerance_days": {}}})",
+                  tolerance)),
+              Bad(oracle))
+        << tolerance;
+  }
+}
+
+TEST_F(EvaluatorTest, Aggregate) {
+  MakeSpells(200);
+  std::map<std::string, int> open;
+  for (const Spell& spell : spells_) open[spell.school] += spell.exit.has_value() ? 0 : 1;
+  std::vector<std::string> expected;
+  const int limit = open.at("school-1");
+  for (const auto& [school, count] : open) {
+    if (count >= limit) expected.push_back(school);
+  }
+  v1::Rule rule = EnrollmentRule(
+      "T-1", fmt::format(R"json("fields": ["school_id", "still_open"], "aggregate": {{
+               "group_columns": ["school_id"], "expression": "still_open >= {}", "aggregates": [
+               {{"name": "still_open", "expression": "count(*) FILTER (WHERE exit_date IS NULL)"}}
+             ]}})json",
+                         limit));
+  const Evaluation evaluation = Evaluate({rule});
+  std::vector<std::string> found;
+  for (const Finding& finding : evaluation.results[0].stored) {
+    found.push_back(finding.record_key);
+    EXPECT_EQ(finding.school, finding.record_key);
+    EXPECT_EQ(finding.fields.at("still_open"), std::to_string(open.at(finding.record_key)));
+    EXPECT_EQ(finding.message, finding.record_key + " is bad");
+  }
+  EXPECT_EQ(found, expected);
+}
+
+TEST_F(EvaluatorTest, Query) {
+  MakeSpells(200);
+  EXPECT_EQ(
+      Found(R"("query": {"sql": "SELECT e.record_key FROM enrollment e JOIN (SELECT student_uid,
+               count(*) AS n FROM enrollment GROUP BY student_uid) c
+               ON c.student_uid = e.student_uid WHERE c.n > 5"})"),
+      Bad([&](const Spell& s) {
+        return CountWhere([&](const Spell& o) { return o.student == s.student; }) > 5;
+      }));
+}
+
+TEST_F(EvaluatorTest, SchoolSeesItsRowsOnly) {
+  MakeSpells(100);
+  const Evaluation evaluation =
+      Evaluate({EnrollmentRule("T-1", R"("row": {"expression": "true"})")}, "school-2");
+  EXPECT_EQ(evaluation.rows.at("enrollment"),
+            CountWhere([](const Spell& s) { return s.school == "school-2"; }));
+  EXPECT_EQ(evaluation.results[0].findings, evaluation.rows.at("enrollment"));
+  for (const Finding& finding : evaluation.results[0].stored) {
+    EXPECT_EQ(finding.school, "school-2");
+  }
+}
+
+TEST_F(EvaluatorTest, RuleThatFailsIsErrorAndSpoilsNoOther) {
+  MakeSpells(50);
+  const Evaluation evaluation = Evaluate({
+      EnrollmentRule("T-1", R"("row": {"expression": "exit_date IS NULL"})"),
+      EnrollmentRule("T-2", R"json("row": {"expression": "1 / (school_year - school_year) > 0"})json"),
+      EnrollmentRule("T-3", R"("row": {"expression": "exit_date IS NOT NULL"})"),
+      EnrollmentRule("T-4", R"("unique": {"columns": ["school_year"]})"),
+      EnrollmentRule("T-5", R"("row": {"expression": "school_id > 5"})"),
+  });
+  EXPECT_EQ(evaluation.results[0].outcome, Outcome::kFail);
+  EXPECT_EQ(evaluation.results[0].findings + evaluation.results[2].findings, 50);
+  EXPECT_EQ(evaluation.results[1].outcome, Outcome::kError);
+  EXPECT_EQ(evaluation.results[1].error, "divided by zero (22012)");
+  EXPECT_EQ(evaluation.results[3].findings, 50);
+  EXPECT_EQ(evaluation.results[4].outcome, Outcome::kError);
+}
+
+TEST_F(EvaluatorTest, MoreRowRulesThanBits) {
+  MakeSpells(200);
+  std::vector<v1::Rule> rules;
+  for (int i = 0; i < 150; ++i) {
+    rules.push_back(EnrollmentRule(
+        fmt::format("T-{}", i), fmt::format(R"("row": {{"expression": "student_uid = 's{}'"}})", i)));
+  }
+  const Evaluation evaluation = Evaluate(rules);
+  int64_t sum = 0;
+  for (int i = 0; i < 150; ++i) {
+    const std::string student = fmt::format("s{}", i);
+    const RuleResult& result = evaluation.results[static_cast<std::size_t>(i)];
+    EXPECT_EQ(result.findings, CountWhere([&](const Spell& s) { return s.student == student; }));
+    sum += result.findings;
+  }
+  EXPECT_EQ(sum, 200);
+}
+
+TEST_F(EvaluatorTest, CountsBeyondTheCap) {
+  Sql("INSERT INTO dataset_read.enrollment (copy, district_id, record_key, school_id, student_uid)"
+      " SELECT 'DISTRICT', 'north', 'k' || i, 'school-1', 's' FROM generate_series(1, 10050) i");
+  const Evaluation evaluation = Evaluate({
+      EnrollmentRule("T-1", R"("row": {"expression": "student_uid = 's'"})"),
+      EnrollmentRule("T-2", R"("unique": {"columns": ["student_uid"]})"),
+  });
+  for (const RuleResult& result : evaluation.results) {
+    EXPECT_EQ(result.findings, 10'050);
+    EXPECT_EQ(result.stored.size(), 10'000U);
+    EXPECT_TRUE(result.truncated());
+    EXPECT_EQ(result.schools.at("school-1"), 10'050);
+    EXPECT_TRUE(std::is_sorted(
+        result.stored.begin(), result.stored.end(),
+        [](const Finding& a, const Finding& b) { return a.record_key < b.record_key; }));
+  }
+}
+
+TEST_F(EvaluatorTest, DatasetThatIsNotThereIsAnError) {
+  EvaluationRequest request{.organization = "organizations/north",
+                            .rules = {{.rule = Compile(EnrollmentRule(
+                                           "T-1", R"("row": {"expression": "true"})"))},
+                                      {.problem = "FIELD_INVALID"}},
+                            .definitions = definitions_,
+                            .sources = {},
+                            .progress = nullptr};
+  const absl::StatusOr<Evaluation> evaluation = Evaluator(pool_).Evaluate(request, Deadline());
+  ASSERT_THAT(evaluation, IsOk());
+  EXPECT_EQ(evaluation->results[0].outcome, Outcome::kError);
+  EXPECT_EQ(evaluation->results[1].outcome, Outcome::kError);
+}
+
+TEST_F(EvaluatorTest, RoleOfRulesReadsTheViewsOnly) {
+  pg::Database db(pool_, Deadline());
+  EXPECT_THAT(db.RunText("SELECT count(*) FROM dataset_read.enrollment"), IsOk());
+  EXPECT_EQ(pg::SqlStateOf(db.RunText("SELECT count(*) FROM validation.rule").status()), "42501");
+  EXPECT_EQ(pg::SqlStateOf(db.RunText("DELETE FROM dataset_read.enrollment").status()), "42501");
+}
+
+TEST_F(EvaluatorTest, FixturesTellWhatIsMissedAndWhatIsTooMuch) {
+  v1::Rule rule = EnrollmentRule("T-1", R"("row": {"expression": "grade_level = 'KG'"},
+      "fixtures": [{"rows": [{"values": {"grade_level": "KG"}, "must_fire": true},
+                             {"values": {"grade_level": "01"}}]},
+                   {"rows": [{"values": {"grade_level": "KG"}},
+                             {"values": {"grade_level": "01"}, "must_fire": true}]},
+                   {"rows": [{"values": {"grade_level": "KG", "entry_date": "no day"}}]}])");
+  const auto results = Evaluator(pool_).RunFixtures(*Compile(rule), definitions_, Deadline());
+  ASSERT_THAT(results, IsOk());
+  EXPECT_TRUE((*results)[0].passed());
+  EXPECT_THAT((*results)[1].missed, ::testing::ElementsAre(1));
+  EXPECT_THAT((*results)[1].unexpected, ::testing::ElementsAre(0));
+}
+
+TEST_F(EvaluatorTest, FixturesOfAllProductRulesPass) {
+  const std::vector<v1::Rule> rules = ProductRules();
+  EXPECT_GE(rules.size(), 30U);
+  for (const v1::Rule& rule : rules) {
+    const auto results = Evaluator(pool_).RunFixtures(*Compile(rule), definitions_, Deadline());
+    ASSERT_THAT(results, IsOk());
+    EXPECT_FALSE(results->empty()) << rule.code();
+    for (const FixtureResult& result : *results) {
+      EXPECT_TRUE(result.passed()) << rule.code() << " " << result.error;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace edcert::validation_report

@@ -1,0 +1,341 @@
+// Reports from the queue to the file, without gRPC.
+#include "services/validation_report/report_worker.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "common/clock/clock.h"
+#include "common/jobs/lease.h"
+#include "common/status/errors.h"
+#include "common/testing/database.h"
+#include "common/testing/matchers.h"
+#include "services/validation_report/migrations/migrations.h"
+#include "services/validation_report/rule_fixture.h"
+#include "services/validation_report/rule_store.h"
+
+namespace edcert::validation_report {
+namespace {
+
+using edcert::testing::IsOk;
+using ::testing::HasSubstr;
+
+absl::Time Now() { return clock::Clock::Real().Now(); }
+
+// A claimed job, as a worker process hands it to its runner.
+class ClaimedJob final : public jobs::Running {
+ public:
+  ClaimedJob(pg::Database db, jobs::Job job) : db_(db), job_(std::move(job)) {}
+
+  const jobs::Job& job() const override { return job_; }
+  absl::Status Progress(int64_t done, int64_t /*total*/, std::string_view /*phase*/) override {
+    progress_ = std::max(progress_, done);
+    return absl::OkStatus();
+  }
+  absl::Status Complete(absl::FunctionRef<absl::Status(pg::Transaction&)> body) override {
+    if (before_complete) before_complete();
+    return db_.RunInTransaction([&](pg::Transaction& tx) -> absl::Status {
+      RETURN_IF_ERROR(body(tx));
+      return jobs::Finish(tx, job_.id, job_.attempt, {});
+    });
+  }
+  absl::Status Write(absl::FunctionRef<absl::Status(pg::Transaction&)> body) override {
+    return db_.RunInTransaction([&](pg::Transaction& tx) -> absl::Status {
+      RETURN_IF_ERROR(body(tx));
+      return jobs::Heartbeat(tx, job_.id, job_.attempt);
+    });
+  }
+  pg::Database db() override { return db_; }
+
+  int64_t progress() const { return progress_; }
+  std::function<void()> before_complete;
+
+ private:
+  pg::Database db_;
+  const jobs::Job job_;
+  int64_t progress_ = 0;
+};
+
+class ReportWorkerTest : public ::testing::Test {
+ protected:
+  ReportWorkerTest() {
+    PublishDatasets(database_.owner());
+    Sql("INSERT INTO dataset_read.data_version VALUES"
+        " ('DISTRICT', 'enrollment', 'north', 3, now(), 5000)");
+  }
+
+  void Sql(const std::string& sql) { CHECK(database_.owner().RunScript(sql).ok()); }
+
+  pg::Database Db() const { return database_.db(); }
+
+  void AddEnrollments(int count) {
+    Sql(fmt::format(
+        "INSERT INTO dataset_read.enrollment (copy, district_id, record_key, student_uid,"
+        " school_id, entry_date, exit_date, exit_type, school_year, birth_date, grade_level,"
+        " last_name, hispanic_latino, race, fte) SELECT 'DISTRICT', 'north', 'k' || lpad(i::text, 6, '0'), 's' || i,"
+        " 'school-' || i % 5, '2025-08-18', CASE WHEN i % 50 = 0 THEN date '2025-08-10' END,"
+        " CASE WHEN i % 50 = 0 THEN 'TRANSFERRED' END, 2026, '2015-01-01', '05', 'Name',"
+        " false, 'W', 1"
+        " FROM generate_series(1, {}) i; ANALYZE dataset_read.enrollment;",
+        count));
+  }
+
+  // An active group of these rules, each of them active.
+  void MakeGroup(const std::string& id, const std::vector<v1::Rule>& rules) {
+    const absl::Status made = Db().RunInTransaction([&](pg::Transaction& tx) -> absl::Status {
+      RuleGroup group{.id = id, .title = "Group", .level = GroupLevel::kDistrict};
+      for (const v1::Rule& rule : rules) {
+        ASSIGN_OR_RETURN(const RuleContent content, ContentOf(rule));
+        std::string rule_id = content.code;
+        std::transform(rule_id.begin(), rule_id.end(), rule_id.begin(), ::tolower);
+        ASSIGN_OR_RETURN(const Rule created, RuleStore().Create(tx, rule_id, content));
+        RETURN_IF_ERROR(RuleStore().SetState(tx, created, RuleState::kActive).status());
+        group.members.push_back({rule_id, 0, Severity::kUnspecified});
+      }
+      ASSIGN_OR_RETURN(const RuleGroup created, RuleGroupStore().Create(tx, group));
+      datasets_ = created.datasets;
+      return RuleGroupStore().Activate(tx, created).status();
+    });
+    ASSERT_THAT(made, IsOk());
+  }
+
+  // Asks for a report as the service does; returns the id of its job.
+  std::string Ask(const std::string& group, ReportFormat format = ReportFormat::kHtml) {
+    Report report{.id = ids::IdSource::Real().NewId(),
+                  .title = "Title",
+                  .event = "events/fall",
+                  .event_title = "Fall",
+                  .organization = "organizations/north",
+                  .organization_display_name = "North Valley",
+                  .district = "organizations/north",
+                  .kind = ReportKind::kDistrictData,
+                  .format = format,
+                  .requester = "users/ada",
+                  .rule_group = group,
+                  .rule_group_version = 1};
+    std::string accepted;
+    const absl::Status asked = Db().RunInTransaction([&](pg::Transaction& tx) -> absl::Status {
+      ASSIGN_OR_RETURN(report.data_versions,
+                       store_.ReadVersions(tx, "DISTRICT", "north", datasets_));
+      ASSIGN_OR_RETURN(accepted, jobs::Accept(tx, {.id = report.id,
+                                                   .organization = report.district,
+                                                   .dedupe_key = DedupeKeyOf(report)}));
+      if (accepted == report.id) store_.Insert(tx, report);
+      return absl::OkStatus();
+    });
+    EXPECT_THAT(asked, IsOk());
+    return accepted;
+  }
+
+  std::unique_ptr<ClaimedJob> Claim(const std::string& id) {
+    pg::Database db = Db();
+    absl::StatusOr<std::optional<jobs::Claim>> claim = jobs::ClaimById(db, {"test"}, id);
+    EXPECT_THAT(claim, IsOk());
+    EXPECT_TRUE(claim->has_value());
+    return std::make_unique<ClaimedJob>(db, (*claim)->job);
+  }
+
+  Report Read(const std::string& id, const std::string& viewer = "") {
+    pg::Database db = Db();
+    const absl::StatusOr<Report> report = store_.Get(db, id, viewer);
+    EXPECT_THAT(report, IsOk());
+    return *report;
+  }
+
+  std::string FileOf(const std::string& id) {
+    std::string file;
+    pg::Database db = Db();
+    EXPECT_THAT(store_.ReadFile(db, id,
+                                [&](const std::string& chunk) {
+                                  EXPECT_LE(chunk.size(), 65536U);
+                                  file += chunk;
+                                  return absl::OkStatus();
+                                }),
+                IsOk());
+    return file;
+  }
+
+  std::unique_ptr<ReportRunner> MakeRunner() {
+    return std::make_unique<ReportRunner>(database_.owner_conninfo() + " user=rule_exec",
+                                          absl::UTCTimeZone(), ids::IdSource::Real());
+  }
+
+  const std::vector<pg::Component> components_ = {jobs::Migrations(),
+                                                  {"validation", sql::kMigrations}};
+  edcert::testing::TestDatabase database_{"validation", components_};
+  ReportStore store_;
+  std::vector<std::string> datasets_;
+};
+
+TEST_F(ReportWorkerTest, MakesTheFileAndTheFindings) {
+  AddEnrollments(500);
+  v1::Rule warning = EnrollmentRule("W-1", R"("fields": ["student_uid", "exit_date"],
+      "row": {"expression": "exit_date < entry_date"})");
+  warning.set_severity(type::SEVERITY_WARNING);
+  MakeGroup("g", {warning,
+                  EnrollmentRule("F-1", R"("row": {"expression": "student_uid = 's7'"})"),
+                  EnrollmentRule("F-2", R"json("row": {"expression": "1/(school_year-2026) > 0"})json")});
+  const std::string id = Ask("g");
+  EXPECT_EQ(Read(id).state, ReportState::kQueued);
+  EXPECT_EQ(Read(id).queue_position, 1);
+  const auto running = Claim(id);
+  ASSERT_THAT(MakeRunner()->Run(*running), IsOk());
+  EXPECT_EQ(running->progress(), 3);
+
+  const Report report = Read(id);
+  EXPECT_EQ(report.state, ReportState::kCompleted);
+  ASSERT_TRUE(report.result.has_value());
+  const SeverityCounts& counts = report.result->counts;
+  EXPECT_EQ(counts[3].records, 1);
+  EXPECT_EQ(counts[3].rules, 1);
+  EXPECT_EQ(counts[3].rules_errored, 1);
+  EXPECT_EQ(counts[1].records, 10);
+  EXPECT_FALSE(report.result->truncated);
+  EXPECT_EQ(report.data_versions.front().version, 3);
+  EXPECT_EQ(report.data_versions.front().rows, 500);
+
+  const std::string file = FileOf(id);
+  EXPECT_EQ(static_cast<int64_t>(file.size()), report.result->size);
+  Sha256 digest;
+  digest.Add(file);
+  EXPECT_EQ(digest.Hex(), report.result->sha256);
+  EXPECT_THAT(file, HasSubstr("North Valley"));
+  EXPECT_THAT(file, HasSubstr("school-2"));
+  EXPECT_EQ(report.result->file_name.substr(report.result->file_name.size() - 5), ".html");
+
+  pg::Database db = Db();
+  const auto first = store_.ListFindings(db, id, "", 0, 4);
+  ASSERT_THAT(first, IsOk());
+  ASSERT_EQ(first->size(), 4U);
+  EXPECT_EQ((*first)[0].rule_code, "F-1");
+  EXPECT_EQ((*first)[1].rule_code, "W-1");
+  EXPECT_EQ((*first)[1].finding.record_key, "k000050");
+  EXPECT_EQ((*first)[1].finding.fields.at("exit_date"), "2025-08-10");
+  const auto rest = store_.ListFindings(db, id, "w-1", (*first)[3].place, 100);
+  ASSERT_THAT(rest, IsOk());
+  EXPECT_EQ(rest->size(), 7U);
+}
+
+TEST_F(ReportWorkerTest, CsvHasOneLineAFinding) {
+  AddEnrollments(500);
+  MakeGroup("g", {EnrollmentRule("F-1", R"("row": {"expression": "exit_date < entry_date"})")});
+  const std::string id = Ask("g", ReportFormat::kCsv);
+  ASSERT_THAT(MakeRunner()->Run(*Claim(id)), IsOk());
+  const std::string file = FileOf(id);
+  EXPECT_EQ(std::count(file.begin(), file.end(), '\n'), 11);
+  EXPECT_THAT(Read(id).result->media_type, HasSubstr("text/csv"));
+}
+
+TEST_F(ReportWorkerTest, EqualReportThatWaitsIsTheSame) {
+  MakeGroup("g", {EnrollmentRule("F-1", R"("row": {"expression": "exit_date < entry_date"})")});
+  const std::string id = Ask("g");
+  EXPECT_EQ(Ask("g"), id);
+  EXPECT_NE(Ask("g", ReportFormat::kCsv), id);
+  const auto running = Claim(id);
+  EXPECT_EQ(Ask("g"), id);
+  // Other versions make another report; so does the end of the first.
+  Sql("UPDATE dataset_read.data_version SET version = 4");
+  EXPECT_NE(Ask("g"), id);
+  Sql("UPDATE dataset_read.data_version SET version = 3");
+  ASSERT_THAT(MakeRunner()->Run(*running), IsOk());
+  EXPECT_NE(Ask("g"), id);
+}
+
+TEST_F(ReportWorkerTest, StaleAttemptPublishesNothing) {
+  AddEnrollments(100);
+  MakeGroup("g", {EnrollmentRule("F-1", R"("row": {"expression": "exit_date < entry_date"})")});
+  const std::string id = Ask("g");
+  const auto stale = Claim(id);
+  std::unique_ptr<ClaimedJob> current;
+  stale->before_complete = [&] {
+    Sql("UPDATE validation.job SET lease_until = clock_timestamp() - interval '1 s'");
+    current = Claim(id);
+  };
+  EXPECT_EQ(MakeRunner()->Run(*stale).code(), absl::StatusCode::kCancelled);
+  EXPECT_FALSE(Read(id).result.has_value());
+  EXPECT_EQ(FileOf(id), "");
+  EXPECT_EQ(current->job().attempt, 2);
+  ASSERT_THAT(MakeRunner()->Run(*current), IsOk());
+  EXPECT_EQ(Read(id).state, ReportState::kCompleted);
+  EXPECT_NE(FileOf(id), "");
+}
+
+TEST_F(ReportWorkerTest, CancelledReportIsNotCompleted) {
+  MakeGroup("g", {EnrollmentRule("F-1", R"("row": {"expression": "exit_date < entry_date"})")});
+  const std::string id = Ask("g");
+  const auto running = Claim(id);
+  running->before_complete = [&] {
+    ASSERT_THAT(Db().RunInTransaction([&](pg::Transaction& tx) {
+      return jobs::Cancel(tx, id).status();
+    }),
+                IsOk());
+  };
+  EXPECT_EQ(MakeRunner()->Run(*running).code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(Read(id).state, ReportState::kCancelled);
+  EXPECT_FALSE(Read(id).result.has_value());
+}
+
+TEST_F(ReportWorkerTest, ViewsArePerUserAndKeepTheFirstTime) {
+  MakeGroup("g", {EnrollmentRule("F-1", R"("row": {"expression": "exit_date < entry_date"})")});
+  const std::string id = Ask("g");
+  pg::Database db = Db();
+  ASSERT_THAT(store_.RecordView(db, id, "users/ada"), IsOk());
+  const auto first = Read(id, "users/ada").viewed_at;
+  ASSERT_TRUE(first.has_value());
+  ASSERT_THAT(store_.RecordView(db, id, "users/ada"), IsOk());
+  EXPECT_EQ(Read(id, "users/ada").viewed_at, first);
+  EXPECT_FALSE(Read(id, "users/bob").viewed_at.has_value());
+}
+
+TEST_F(ReportWorkerTest, ListIsNewestFirstAndScoped) {
+  MakeGroup("g", {EnrollmentRule("F-1", R"("row": {"expression": "exit_date < entry_date"})")});
+  const std::string older = Ask("g");
+  const std::string newer = Ask("g", ReportFormat::kCsv);
+  pg::Database db = Db();
+  const auto ids = [&](const ReportFilter& filter, const Report* after, int limit) {
+    const auto reports = store_.List(db, filter, "", after == nullptr ? "" : after->create_key,
+                                     after == nullptr ? "" : after->id, limit);
+    EXPECT_THAT(reports, IsOk());
+    std::vector<std::string> names;
+    for (const Report& report : *reports) names.push_back(report.id);
+    return names;
+  };
+  EXPECT_THAT(ids({.everywhere = true}, nullptr, 10), ::testing::ElementsAre(newer, older));
+  const Report first = Read(newer);
+  EXPECT_THAT(ids({.everywhere = true}, &first, 10), ::testing::ElementsAre(older));
+  EXPECT_THAT(ids({.organizations = {"organizations/north"}}, nullptr, 10), ::testing::SizeIs(2));
+  EXPECT_THAT(ids({.organizations = {"organizations/south"}}, nullptr, 10), ::testing::IsEmpty());
+  EXPECT_THAT(ids({.everywhere = true, .states = {ReportState::kRunning}}, nullptr, 10),
+              ::testing::IsEmpty());
+}
+
+// The rules of the product over 5,000 records; the time is printed, and bounded generously.
+TEST_F(ReportWorkerTest, IsQuick) {
+  AddEnrollments(5000);
+  std::vector<v1::Rule> rules = ProductRules();
+  rules.resize(20);
+  MakeGroup("g", rules);
+  const auto runner = MakeRunner();
+  std::vector<absl::Duration> times;
+  int64_t findings = 0;
+  for (int i = 0; i < 15; ++i) {
+    const absl::Time start = Now();
+    const std::string id = Ask("g");
+    ASSERT_THAT(runner->Run(*Claim(id)), IsOk());
+    times.push_back(Now() - start);
+    const Report report = Read(id);
+    EXPECT_EQ(report.result->rules_errored(), 0);
+    findings = 0;
+    for (const SeverityCount& count : report.result->counts) findings += count.records;
+  }
+  std::sort(times.begin(), times.end());
+  std::printf("5,000 records, 20 rules, %d findings: median %s, worst %s\n",
+              static_cast<int>(findings), absl::FormatDuration(times[7]).c_str(), absl::FormatDuration(times.back()).c_str());
+  EXPECT_LT(times[7], absl::Seconds(2));
+}
+
+}  // namespace
+}  // namespace edcert::validation_report
