@@ -36,10 +36,9 @@ AskedOrganization ReadOrganization(const pg::Row& row) {
 absl::StatusOr<Resolution> AccessStore::Resolve(pg::Querier& db, const names::UserName& user,
                                                 const Subject& subject,
                                                 absl::CivilDay today) const {
-  ASSIGN_OR_RETURN(const pg::Result rows, db.Run(sql::kResolve, user.id(),
-                                                 IdOf(subject.event).value_or(""),
-                                                 IdOf(subject.organization).value_or(""),
-                                                 ToText(today)));
+  ASSIGN_OR_RETURN(const pg::Result rows,
+                   db.Run(sql::kResolve, user.id(), IdOf(subject.event).value_or(""),
+                          IdOf(subject.organization).value_or(""), ToText(today)));
   if (rows.empty()) return status::NotFound(user.ToString());
   const pg::Row row = rows[0];
   Resolution resolution{.user = user,

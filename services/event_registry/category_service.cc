@@ -38,22 +38,22 @@ feed::Event MemberChanged(const Member& member, std::string_view type) {
 grpc::ServerUnaryReactor* EventRegistryService::CreateCategory(
     grpc::CallbackServerContext* context, const v1::CreateCategoryRequest* request,
     v1::Category* response) {
-  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
+  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) {
     ASSIGN_OR_RETURN(const Category category, FromProto(*request, runtime_.ids()));
     RETURN_IF_ERROR(access_.ResolveStateUser(call, {}).status());
-    return rpc::Command(call, *request, response,
-                        [&](pg::Transaction& tx) -> absl::StatusOr<std::string> {
-                          ASSIGN_OR_RETURN(const Category created, categories_.Insert(tx, category));
-                          *response = event_registry::ToProto(created);
-                          return created.name.ToString();
-                        });
+    return rpc::Command(
+        call, *request, response, [&](pg::Transaction& tx) -> absl::StatusOr<std::string> {
+          ASSIGN_OR_RETURN(const Category created, categories_.Insert(tx, category));
+          *response = event_registry::ToProto(created);
+          return created.name.ToString();
+        });
   });
 }
 
 grpc::ServerUnaryReactor* EventRegistryService::GetCategory(grpc::CallbackServerContext* context,
                                                             const v1::GetCategoryRequest* request,
                                                             v1::Category* response) {
-  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
+  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) {
     ASSIGN_OR_RETURN(const auto name, names::CategoryName::Parse(request->name(), "name"));
     ASSIGN_OR_RETURN(const access::Access access, access_.Resolve(call, {}));
     pg::Database db = call.db();
@@ -66,16 +66,16 @@ grpc::ServerUnaryReactor* EventRegistryService::GetCategory(grpc::CallbackServer
 grpc::ServerUnaryReactor* EventRegistryService::ListCategories(
     grpc::CallbackServerContext* context, const v1::ListCategoriesRequest* request,
     v1::ListCategoriesResponse* response) {
-  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
+  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) {
     ASSIGN_OR_RETURN(const CategoryFilter filter, FromProto(*request));
     ASSIGN_OR_RETURN(const paging::Page page, paging::Read(*request, 1));
     ASSIGN_OR_RETURN(const access::Access access, access_.Resolve(call, {}));
     pg::Database db = call.db();
-    ASSIGN_OR_RETURN(auto categories, categories_.List(db, ViewerOf(access), filter, page.Key(0),
-                                                       page.limit()));
-    response->set_next_page_token(
-        paging::Cut(*request, page, categories,
-                    [](const Category& last) { return std::vector{last.name.id()}; }));
+    ASSIGN_OR_RETURN(auto categories,
+                     categories_.List(db, ViewerOf(access), filter, page.Key(0), page.limit()));
+    response->set_next_page_token(paging::Cut(*request, page, categories, [](const Category& last) {
+      return std::vector{last.name.id()};
+    }));
     for (const Category& category : categories) {
       *response->add_categories() = event_registry::ToProto(category);
     }
@@ -86,17 +86,17 @@ grpc::ServerUnaryReactor* EventRegistryService::ListCategories(
 grpc::ServerUnaryReactor* EventRegistryService::PublishCategory(
     grpc::CallbackServerContext* context, const v1::PublishCategoryRequest* request,
     v1::Category* response) {
-  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
+  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) {
     ASSIGN_OR_RETURN(const auto command, FromProto(*request));
     RETURN_IF_ERROR(access_.ResolveStateUser(call, {}).status());
-    return rpc::Command(
-        call, *request, response, [&](pg::Transaction& tx) -> absl::StatusOr<std::string> {
-          ASSIGN_OR_RETURN(const Category category,
-                           categories_.Publish(tx, command.name, command.etag));
-          Report(call, tx, CategoryPublished(category));
-          *response = event_registry::ToProto(category);
-          return category.name.ToString();
-        });
+    return rpc::Command(call, *request, response,
+                        [&](pg::Transaction& tx) -> absl::StatusOr<std::string> {
+                          ASSIGN_OR_RETURN(const Category category,
+                                           categories_.Publish(tx, command.name, command.etag));
+                          Report(call, tx, CategoryPublished(category));
+                          *response = event_registry::ToProto(category);
+                          return category.name.ToString();
+                        });
   });
 }
 
@@ -117,9 +117,8 @@ absl::Status EventRegistryService::CheckPeople(pg::Querier& db, const Scope& sco
   if (member.delegate.has_value()) {
     RETURN_IF_ERROR(users_.Get(db, *member.delegate, scope).status());
   }
-  ASSIGN_OR_RETURN(const bool works_there,
-                   users_.IsAssigned(db, member.user, member.organization, member.valid_from,
-                                     member.valid_to));
+  ASSIGN_OR_RETURN(const bool works_there, users_.IsAssigned(db, member.user, member.organization,
+                                                             member.valid_from, member.valid_to));
   return works_there ? absl::OkStatus()
                      : status::FieldInvalid("member.user", "is not assigned to the organisation");
 }
@@ -127,7 +126,7 @@ absl::Status EventRegistryService::CheckPeople(pg::Querier& db, const Scope& sco
 grpc::ServerUnaryReactor* EventRegistryService::AddMember(grpc::CallbackServerContext* context,
                                                           const v1::AddMemberRequest* request,
                                                           v1::Member* response) {
-  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
+  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) {
     ASSIGN_OR_RETURN(const Member member, FromProto(*request, runtime_.ids()));
     ASSIGN_OR_RETURN(const access::Access access,
                      access_.Resolve(call, {.organization = member.organization.ToString()}));
@@ -150,10 +149,10 @@ grpc::ServerUnaryReactor* EventRegistryService::AddMember(grpc::CallbackServerCo
   });
 }
 
-grpc::ServerUnaryReactor* EventRegistryService::RemoveMember(
-    grpc::CallbackServerContext* context, const v1::RemoveMemberRequest* request,
-    v1::RemoveMemberResponse* response) {
-  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
+grpc::ServerUnaryReactor* EventRegistryService::RemoveMember(grpc::CallbackServerContext* context,
+                                                             const v1::RemoveMemberRequest* request,
+                                                             v1::RemoveMemberResponse* response) {
+  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) {
     ASSIGN_OR_RETURN(const auto name, names::MemberName::Parse(request->name(), "name"));
     ASSIGN_OR_RETURN(const access::Access access, access_.Resolve(call, {}));
     return rpc::Command(
@@ -171,18 +170,16 @@ grpc::ServerUnaryReactor* EventRegistryService::RemoveMember(
 grpc::ServerUnaryReactor* EventRegistryService::ListMembers(grpc::CallbackServerContext* context,
                                                             const v1::ListMembersRequest* request,
                                                             v1::ListMembersResponse* response) {
-  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
+  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) {
     ASSIGN_OR_RETURN(const MemberFilter filter, FromProto(*request));
     ASSIGN_OR_RETURN(const paging::Page page, paging::Read(*request, 2));
     ASSIGN_OR_RETURN(const access::Access access, access_.Resolve(call, {}));
     pg::Database db = call.db();
-    ASSIGN_OR_RETURN(auto members,
-                     members_.List(db, ScopeOf(access), filter, Today(),
-                                   {page.Key(0), page.Key(1)}, page.limit()));
-    response->set_next_page_token(
-        paging::Cut(*request, page, members, [](const Member& last) {
-          return std::vector{last.name.parent_id(), last.name.id()};
-        }));
+    ASSIGN_OR_RETURN(auto members, members_.List(db, ScopeOf(access), filter, Today(),
+                                                 {page.Key(0), page.Key(1)}, page.limit()));
+    response->set_next_page_token(paging::Cut(*request, page, members, [](const Member& last) {
+      return std::vector{last.name.parent_id(), last.name.id()};
+    }));
     for (const Member& member : members) {
       *response->add_members() = event_registry::ToProto(member);
     }

@@ -25,10 +25,10 @@ Category Read(const pg::Row& row) {
 
 absl::StatusOr<Category> CategoryStore::Insert(pg::Transaction& tx,
                                                const Category& category) const {
-  ASSIGN_OR_RETURN(const pg::Result inserted,
-                   tx.Run(sql::kInsertCategory, category.name.id(), category.title,
-                          category.description, kLevelText.Of(category.level), category.active,
-                          category.restricted));
+  ASSIGN_OR_RETURN(
+      const pg::Result inserted,
+      tx.Run(sql::kInsertCategory, category.name.id(), category.title, category.description,
+             kLevelText.Of(category.level), category.active, category.restricted));
   if (inserted.empty()) return status::AlreadyExists(category.name.ToString());
   return Read(inserted[0]);
 }

@@ -40,8 +40,9 @@ absl::StatusOr<EventWindow> MakeWindow(const RequestedWindow& requested) {
     return status::FieldInvalid("event.certification_opens", "must not be before start_date");
   }
   if (window.due_date < window.certification_opens) {
-    return status::FieldInvalid(requested.due_date.has_value() ? "event.due_date" : "event.end_date",
-                                "must not be before certification_opens");
+    return status::FieldInvalid(
+        requested.due_date.has_value() ? "event.due_date" : "event.end_date",
+        "must not be before certification_opens");
   }
   if (window.end_date < window.due_date) {
     return status::FieldInvalid("event.end_date", "must not be before due_date");

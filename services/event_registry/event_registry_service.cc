@@ -59,7 +59,7 @@ void EventRegistryService::Report(const rpc::Call& call, pg::Transaction& tx,
 grpc::ServerUnaryReactor* EventRegistryService::CreateEvent(grpc::CallbackServerContext* context,
                                                             const v1::CreateEventRequest* request,
                                                             v1::Event* response) {
-  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
+  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) {
     ASSIGN_OR_RETURN(const Event event, FromProto(*request, runtime_.ids()));
     RETURN_IF_ERROR(access_.ResolveStateUser(call, {}).status());
     return rpc::Command(
@@ -79,7 +79,7 @@ grpc::ServerUnaryReactor* EventRegistryService::CreateEvent(grpc::CallbackServer
 grpc::ServerUnaryReactor* EventRegistryService::GetEvent(grpc::CallbackServerContext* context,
                                                          const v1::GetEventRequest* request,
                                                          v1::Event* response) {
-  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
+  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) {
     ASSIGN_OR_RETURN(const auto name, names::EventName::Parse(request->name(), "name"));
     ASSIGN_OR_RETURN(const access::Access access,
                      access_.Resolve(call, {.event = name.ToString()}));
@@ -93,15 +93,15 @@ grpc::ServerUnaryReactor* EventRegistryService::GetEvent(grpc::CallbackServerCon
 grpc::ServerUnaryReactor* EventRegistryService::ListEvents(grpc::CallbackServerContext* context,
                                                            const v1::ListEventsRequest* request,
                                                            v1::ListEventsResponse* response) {
-  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
+  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) {
     ASSIGN_OR_RETURN(const EventFilter filter, FromProto(*request));
     ASSIGN_OR_RETURN(const paging::Page page, paging::Read(*request, 2));
     ASSIGN_OR_RETURN(const EventKey after, KeyOf(page));
     ASSIGN_OR_RETURN(const access::Access access, access_.Resolve(call, {}));
     pg::Database db = call.db();
     const std::string user = access.user.substr(access.user.find('/') + 1);
-    ASSIGN_OR_RETURN(auto events, events_.List(db, ScopeOf(access), user, filter, Today(), after,
-                                               page.limit()));
+    ASSIGN_OR_RETURN(auto events,
+                     events_.List(db, ScopeOf(access), user, filter, Today(), after, page.limit()));
     response->set_next_page_token(paging::Cut(*request, page, events, [](const Event& last) {
       return std::vector{ToText(last.window.due_date), last.name.id()};
     }));
@@ -110,13 +110,12 @@ grpc::ServerUnaryReactor* EventRegistryService::ListEvents(grpc::CallbackServerC
   });
 }
 
-grpc::ServerUnaryReactor* EventRegistryService::PublishEvent(
-    grpc::CallbackServerContext* context, const v1::PublishEventRequest* request,
-    v1::Event* response) {
-  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
+grpc::ServerUnaryReactor* EventRegistryService::PublishEvent(grpc::CallbackServerContext* context,
+                                                             const v1::PublishEventRequest* request,
+                                                             v1::Event* response) {
+  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) {
     ASSIGN_OR_RETURN(const auto command, FromProto(*request));
-    RETURN_IF_ERROR(
-        access_.ResolveStateUser(call, {.event = command.name.ToString()}).status());
+    RETURN_IF_ERROR(access_.ResolveStateUser(call, {.event = command.name.ToString()}).status());
     return rpc::Command(
         call, *request, response, [&](pg::Transaction& tx) -> absl::StatusOr<std::string> {
           ASSIGN_OR_RETURN(const Event before, events_.Lock(tx, command.name, command.etag));
@@ -135,10 +134,9 @@ grpc::ServerUnaryReactor* EventRegistryService::PublishEvent(
 grpc::ServerUnaryReactor* EventRegistryService::CloseEvent(grpc::CallbackServerContext* context,
                                                            const v1::CloseEventRequest* request,
                                                            v1::Event* response) {
-  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
+  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) {
     ASSIGN_OR_RETURN(const auto command, FromProto(*request));
-    RETURN_IF_ERROR(
-        access_.ResolveStateUser(call, {.event = command.name.ToString()}).status());
+    RETURN_IF_ERROR(access_.ResolveStateUser(call, {.event = command.name.ToString()}).status());
     return rpc::Command(
         call, *request, response, [&](pg::Transaction& tx) -> absl::StatusOr<std::string> {
           ASSIGN_OR_RETURN(const Event before, events_.Lock(tx, command.name, command.etag));
@@ -154,10 +152,9 @@ grpc::ServerUnaryReactor* EventRegistryService::CloseEvent(grpc::CallbackServerC
 grpc::ServerUnaryReactor* EventRegistryService::DeleteEvent(grpc::CallbackServerContext* context,
                                                             const v1::DeleteEventRequest* request,
                                                             v1::DeleteEventResponse* response) {
-  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
+  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) {
     ASSIGN_OR_RETURN(const auto command, FromProto(*request));
-    RETURN_IF_ERROR(
-        access_.ResolveStateUser(call, {.event = command.name.ToString()}).status());
+    RETURN_IF_ERROR(access_.ResolveStateUser(call, {.event = command.name.ToString()}).status());
     return rpc::Command(
         call, *request, response, [&](pg::Transaction& tx) -> absl::StatusOr<std::string> {
           ASSIGN_OR_RETURN(const Event event, events_.Lock(tx, command.name, command.etag));
@@ -171,15 +168,14 @@ grpc::ServerUnaryReactor* EventRegistryService::DeleteEvent(grpc::CallbackServer
 grpc::ServerUnaryReactor* EventRegistryService::ListChanges(grpc::CallbackServerContext* context,
                                                             const v1::ListChangesRequest* request,
                                                             v1::ListChangesResponse* response) {
-  return rpc::Handle(runtime_, context, request, response, [=](rpc::Call& call) -> absl::Status {
-    return rpc::ServeChanges(call, *request, response);
-  });
+  return rpc::Handle(runtime_, context, request, response,
+                     [=](rpc::Call& call) { return rpc::ServeChanges(call, *request, response); });
 }
 
 grpc::ServerUnaryReactor* EventRegistryService::ListAuditRecords(
     grpc::CallbackServerContext* context, const v1::ListAuditRecordsRequest* request,
     v1::ListAuditRecordsResponse* response) {
-  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
+  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) {
     RETURN_IF_ERROR(access_.ResolveStateUser(call, {}).status());
     return rpc::ServeAudit(call, *request, response);
   });

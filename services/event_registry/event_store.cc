@@ -89,8 +89,7 @@ absl::StatusOr<Event> EventStore::Get(pg::Querier& db, const names::EventName& n
   return ReadEvent(rows[0]);
 }
 
-absl::StatusOr<Event> EventStore::GetWithParticipants(pg::Querier& db,
-                                                      const names::EventName& name,
+absl::StatusOr<Event> EventStore::GetWithParticipants(pg::Querier& db, const names::EventName& name,
                                                       const Scope& scope) const {
   ASSIGN_OR_RETURN(Event event, Get(db, name));
   ASSIGN_OR_RETURN(const pg::Result rows,

@@ -35,8 +35,7 @@ absl::StatusOr<access::Access> LocalAccess::ResolveStateUser(const rpc::Call& ca
   return access;
 }
 
-absl::StatusOr<access::Access> LocalAccess::Ask(const rpc::Call& call,
-                                                const access::Query& query) {
+absl::StatusOr<access::Access> LocalAccess::Ask(const rpc::Call& call, const access::Query& query) {
   ASSIGN_OR_RETURN(const auto user, names::UserName::Parse(call.principal().user, "sub"));
   ASSIGN_OR_RETURN(const Subject subject, SubjectOf(query));
   const absl::Time now = clock_.Now();

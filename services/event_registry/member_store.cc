@@ -25,20 +25,19 @@ Member Read(const pg::Row& row) {
 
 absl::StatusOr<Member> MemberStore::Insert(pg::Transaction& tx, const Member& member) const {
   const std::string category = member.category().id();
-  ASSIGN_OR_RETURN(const pg::Result overlapping,
-                   tx.Run(sql::kFindOverlappingMember, category, member.organization.id(),
-                          member.user.id(), kMemberRoleText.Of(member.role),
-                          ToText(member.valid_from), ToText(member.valid_to)));
+  ASSIGN_OR_RETURN(
+      const pg::Result overlapping,
+      tx.Run(sql::kFindOverlappingMember, category, member.organization.id(), member.user.id(),
+             kMemberRoleText.Of(member.role), ToText(member.valid_from), ToText(member.valid_to)));
   if (!overlapping.empty()) {
     return status::AlreadyExists(
         names::MemberName::FromIds(category, overlapping[0].View("member_id")).ToString());
   }
-  ASSIGN_OR_RETURN(
-      const pg::Result inserted,
-      tx.Run(sql::kInsertMember, member.name.id(), category, member.organization.id(),
-             member.user.id(), kMemberRoleText.Of(member.role), kMemberRankText.Of(member.rank),
-             member.title, ToText(member.valid_from), ToText(member.valid_to),
-             IdOf(member.delegate)));
+  ASSIGN_OR_RETURN(const pg::Result inserted,
+                   tx.Run(sql::kInsertMember, member.name.id(), category, member.organization.id(),
+                          member.user.id(), kMemberRoleText.Of(member.role),
+                          kMemberRankText.Of(member.rank), member.title, ToText(member.valid_from),
+                          ToText(member.valid_to), IdOf(member.delegate)));
   return Read(inserted[0]);
 }
 

@@ -15,7 +15,7 @@
 namespace edcert::event_registry {
 
 struct MemberFilter {
-  std::string category;      // ids; empty for all
+  std::string category;  // ids; empty for all
   std::string organization;
   std::string user;
   bool active_only = false;

@@ -26,7 +26,7 @@ feed::Event OrganizationCreated(const Organization& organization) {
 grpc::ServerUnaryReactor* EventRegistryService::CreateOrganization(
     grpc::CallbackServerContext* context, const v1::CreateOrganizationRequest* request,
     v1::Organization* response) {
-  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
+  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) {
     ASSIGN_OR_RETURN(const Organization organization, FromProto(*request));
     RETURN_IF_ERROR(access_.ResolveStateUser(call, {}).status());
     return rpc::Command(
@@ -42,7 +42,7 @@ grpc::ServerUnaryReactor* EventRegistryService::CreateOrganization(
 grpc::ServerUnaryReactor* EventRegistryService::GetOrganization(
     grpc::CallbackServerContext* context, const v1::GetOrganizationRequest* request,
     v1::Organization* response) {
-  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
+  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) {
     ASSIGN_OR_RETURN(const auto name, names::OrganizationName::Parse(request->name(), "name"));
     ASSIGN_OR_RETURN(const access::Access access, access_.Resolve(call, {}));
     pg::Database db = call.db();
@@ -56,13 +56,13 @@ grpc::ServerUnaryReactor* EventRegistryService::GetOrganization(
 grpc::ServerUnaryReactor* EventRegistryService::ListOrganizations(
     grpc::CallbackServerContext* context, const v1::ListOrganizationsRequest* request,
     v1::ListOrganizationsResponse* response) {
-  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
+  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) {
     ASSIGN_OR_RETURN(const OrganizationFilter filter, FromProto(*request));
     ASSIGN_OR_RETURN(const paging::Page page, paging::Read(*request, 1));
     ASSIGN_OR_RETURN(const access::Access access, access_.Resolve(call, {}));
     pg::Database db = call.db();
-    ASSIGN_OR_RETURN(auto organizations, organizations_.List(db, ScopeOf(access), filter,
-                                                             page.Key(0), page.limit()));
+    ASSIGN_OR_RETURN(auto organizations,
+                     organizations_.List(db, ScopeOf(access), filter, page.Key(0), page.limit()));
     response->set_next_page_token(
         paging::Cut(*request, page, organizations,
                     [](const Organization& last) { return std::vector{last.name.id()}; }));

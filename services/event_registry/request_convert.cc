@@ -51,8 +51,7 @@ absl::Status CheckCount(int count, std::string_view field, int min, int max) {
 
 // A name that may be left out.
 template <typename Name>
-absl::StatusOr<std::optional<Name>> ParseOptional(const std::string& text,
-                                                  std::string_view field) {
+absl::StatusOr<std::optional<Name>> ParseOptional(const std::string& text, std::string_view field) {
   if (text.empty()) return std::nullopt;
   ASSIGN_OR_RETURN(Name name, Name::Parse(text, field));
   return name;
@@ -113,9 +112,8 @@ struct Interval {
 // valid_from and valid_to of a message, in order.
 template <typename Message>
 absl::StatusOr<Interval> ParseInterval(const Message& message, const std::string& field) {
-  ASSIGN_OR_RETURN(const auto from,
-                   ParseOptionalDate(message.has_valid_from(), message.valid_from(),
-                                     field + ".valid_from"));
+  ASSIGN_OR_RETURN(const auto from, ParseOptionalDate(message.has_valid_from(),
+                                                      message.valid_from(), field + ".valid_from"));
   ASSIGN_OR_RETURN(const auto to, ParseOptionalDate(message.has_valid_to(), message.valid_to(),
                                                     field + ".valid_to"));
   const Interval interval{from.value_or(kAlways), to.value_or(kForever)};
@@ -127,8 +125,9 @@ absl::StatusOr<Interval> ParseInterval(const Message& message, const std::string
 
 absl::StatusOr<Assignment> ParseAssignment(const v1::User::Assignment& assignment,
                                            const std::string& field) {
-  ASSIGN_OR_RETURN(const auto organization, names::OrganizationName::Parse(
-                                                assignment.organization(), field + ".organization"));
+  ASSIGN_OR_RETURN(
+      const auto organization,
+      names::OrganizationName::Parse(assignment.organization(), field + ".organization"));
   ASSIGN_OR_RETURN(const Interval interval, ParseInterval(assignment, field));
   return Assignment{organization, assignment.all_schools(), interval.from, interval.to};
 }
@@ -170,8 +169,8 @@ absl::StatusOr<EventWindow> ParseWindow(const v1::Event& event) {
   ASSIGN_OR_RETURN(window.certification_opens,
                    ParseOptionalDate(event.has_certification_opens(), event.certification_opens(),
                                      "event.certification_opens"));
-  ASSIGN_OR_RETURN(window.due_date, ParseOptionalDate(event.has_due_date(), event.due_date(),
-                                                      "event.due_date"));
+  ASSIGN_OR_RETURN(window.due_date,
+                   ParseOptionalDate(event.has_due_date(), event.due_date(), "event.due_date"));
   ASSIGN_OR_RETURN(window.end_date, rpc::ParseDate(event.end_date(), "event.end_date"));
   ASSIGN_OR_RETURN(window.snapshot_available,
                    ParseOptionalDate(event.has_snapshot_available(), event.snapshot_available(),
@@ -192,13 +191,13 @@ absl::StatusOr<Organization> FromProto(const v1::CreateOrganizationRequest& requ
                    .open_date = {},
                    .close_date = {},
                    .grades_offered = {in.grades_offered().begin(), in.grades_offered().end()}};
-  ASSIGN_OR_RETURN(out.kind, ParseEnum<OrganizationKind>(
-                                 in.kind(), &v1::Organization::Kind_IsValid, "organization.kind"));
+  ASSIGN_OR_RETURN(out.kind, ParseEnum<OrganizationKind>(in.kind(), &v1::Organization::Kind_IsValid,
+                                                         "organization.kind"));
   RETURN_IF_ERROR(rpc::CheckText(in.display_name(), "organization.display_name", 1, kMaxName));
-  ASSIGN_OR_RETURN(out.parent, ParseOptional<names::OrganizationName>(in.parent(),
-                                                                      "organization.parent"));
-  ASSIGN_OR_RETURN(out.open_date, ParseOptionalDate(in.has_open_date(), in.open_date(),
-                                                    "organization.open_date"));
+  ASSIGN_OR_RETURN(out.parent,
+                   ParseOptional<names::OrganizationName>(in.parent(), "organization.parent"));
+  ASSIGN_OR_RETURN(out.open_date,
+                   ParseOptionalDate(in.has_open_date(), in.open_date(), "organization.open_date"));
   ASSIGN_OR_RETURN(out.close_date, ParseOptionalDate(in.has_close_date(), in.close_date(),
                                                      "organization.close_date"));
   RETURN_IF_ERROR(
@@ -250,8 +249,7 @@ absl::StatusOr<Category> FromProto(const v1::CreateCategoryRequest& request,
                .publish_time = {}};
   RETURN_IF_ERROR(rpc::CheckText(in.title(), "category.title", 1, kMaxName));
   RETURN_IF_ERROR(rpc::CheckText(in.description(), "category.description", 0, kMaxDescription));
-  ASSIGN_OR_RETURN(out.level,
-                   ParseEnum<Level>(in.level(), &type::Level_IsValid, "category.level"));
+  ASSIGN_OR_RETURN(out.level, ParseEnum<Level>(in.level(), &type::Level_IsValid, "category.level"));
   return out;
 }
 
@@ -262,8 +260,8 @@ absl::StatusOr<Member> FromProto(const v1::AddMemberRequest& request, const ids:
   ASSIGN_OR_RETURN(const auto organization,
                    names::OrganizationName::Parse(in.organization(), "member.organization"));
   ASSIGN_OR_RETURN(const auto user, names::UserName::Parse(in.user(), "member.user"));
-  ASSIGN_OR_RETURN(const auto role, ParseEnum<MemberRole>(in.role(), &v1::Member::Role_IsValid,
-                                                          "member.role"));
+  ASSIGN_OR_RETURN(const auto role,
+                   ParseEnum<MemberRole>(in.role(), &v1::Member::Role_IsValid, "member.role"));
   if (!v1::Member::Rank_IsValid(in.rank())) {
     return status::FieldInvalid("member.rank", "is not a known value");
   }
@@ -297,8 +295,7 @@ absl::StatusOr<Event> FromProto(const v1::CreateEventRequest& request, const ids
     return status::FieldInvalid("event.reporting_year", "must be 2000 to 2100");
   }
   RETURN_IF_ERROR(CheckCount(in.datasets_size(), "event.datasets", 1, kMaxDatasets));
-  ASSIGN_OR_RETURN(auto datasets,
-                   ParseNames<names::DatasetName>(in.datasets(), "event.datasets"));
+  ASSIGN_OR_RETURN(auto datasets, ParseNames<names::DatasetName>(in.datasets(), "event.datasets"));
   ASSIGN_OR_RETURN(const auto category,
                    names::CategoryName::Parse(in.category(), "event.category"));
   ASSIGN_OR_RETURN(const auto level,
@@ -307,8 +304,8 @@ absl::StatusOr<Event> FromProto(const v1::CreateEventRequest& request, const ids
                    names::RuleGroupName::Parse(in.rule_group(), "event.rule_group"));
   ASSIGN_OR_RETURN(const EventWindow window, ParseWindow(in));
   RETURN_IF_ERROR(CheckCount(in.participants_size(), "event.participants", 0, kMaxParticipants));
-  ASSIGN_OR_RETURN(auto participants, ParseNames<names::OrganizationName>(in.participants(),
-                                                                          "event.participants"));
+  ASSIGN_OR_RETURN(auto participants,
+                   ParseNames<names::OrganizationName>(in.participants(), "event.participants"));
   RETURN_IF_ERROR(
       rpc::CheckText(in.attestation_text(), "event.attestation_text", 1, kMaxAttestation));
   RETURN_IF_ERROR(CheckCount(in.depends_on_size(), "event.depends_on", 0, kMaxDependencies));
@@ -371,22 +368,21 @@ absl::StatusOr<DeleteEvent> FromProto(const v1::DeleteEventRequest& request) {
 
 absl::StatusOr<OrganizationFilter> FromProto(const v1::ListOrganizationsRequest& request) {
   OrganizationFilter filter;
-  ASSIGN_OR_RETURN(filter.parent,
-                   ParseFilter<names::OrganizationName>(request.parent(), "parent"));
+  ASSIGN_OR_RETURN(filter.parent, ParseFilter<names::OrganizationName>(request.parent(), "parent"));
   ASSIGN_OR_RETURN(filter.kind, ParseEnumFilter<OrganizationKind>(
                                     request.kind(), &v1::Organization::Kind_IsValid, "kind"));
-  RETURN_IF_ERROR(rpc::CheckText(request.display_name_contains(), "display_name_contains", 0,
-                                 kMaxFilterText));
+  RETURN_IF_ERROR(
+      rpc::CheckText(request.display_name_contains(), "display_name_contains", 0, kMaxFilterText));
   filter.display_name_contains = request.display_name_contains();
   return filter;
 }
 
 absl::StatusOr<UserFilter> FromProto(const v1::ListUsersRequest& request) {
   UserFilter filter;
-  ASSIGN_OR_RETURN(filter.organization, ParseFilter<names::OrganizationName>(
-                                            request.organization(), "organization"));
-  RETURN_IF_ERROR(rpc::CheckText(request.display_name_contains(), "display_name_contains", 0,
-                                 kMaxFilterText));
+  ASSIGN_OR_RETURN(filter.organization,
+                   ParseFilter<names::OrganizationName>(request.organization(), "organization"));
+  RETURN_IF_ERROR(
+      rpc::CheckText(request.display_name_contains(), "display_name_contains", 0, kMaxFilterText));
   filter.display_name_contains = request.display_name_contains();
   filter.active_only = request.active_only();
   return filter;
@@ -405,8 +401,8 @@ absl::StatusOr<MemberFilter> FromProto(const v1::ListMembersRequest& request) {
   MemberFilter filter;
   ASSIGN_OR_RETURN(filter.category,
                    ParseFilter<names::CategoryName>(request.category(), "category"));
-  ASSIGN_OR_RETURN(filter.organization, ParseFilter<names::OrganizationName>(
-                                            request.organization(), "organization"));
+  ASSIGN_OR_RETURN(filter.organization,
+                   ParseFilter<names::OrganizationName>(request.organization(), "organization"));
   ASSIGN_OR_RETURN(filter.user, ParseFilter<names::UserName>(request.user(), "user"));
   filter.active_only = request.active_only();
   return filter;
@@ -426,22 +422,20 @@ absl::StatusOr<EventFilter> FromProto(const v1::ListEventsRequest& request) {
     return status::FieldInvalid("reporting_year", "must be 2000 to 2100");
   }
   filter.reporting_year = year;
-  ASSIGN_OR_RETURN(filter.organization, ParseFilter<names::OrganizationName>(
-                                            request.organization(), "organization"));
+  ASSIGN_OR_RETURN(filter.organization,
+                   ParseFilter<names::OrganizationName>(request.organization(), "organization"));
   ASSIGN_OR_RETURN(filter.level,
                    ParseEnumFilter<Level>(request.level(), &type::Level_IsValid, "level"));
-  RETURN_IF_ERROR(
-      rpc::CheckText(request.title_contains(), "title_contains", 0, kMaxFilterText));
+  RETURN_IF_ERROR(rpc::CheckText(request.title_contains(), "title_contains", 0, kMaxFilterText));
   filter.title_contains = request.title_contains();
   return filter;
 }
 
 absl::StatusOr<ResolveAccess> FromProto(const v1::ResolveAccessRequest& request) {
   ASSIGN_OR_RETURN(const auto user, names::UserName::Parse(request.user(), "user"));
-  ASSIGN_OR_RETURN(const auto event,
-                   ParseOptional<names::EventName>(request.event(), "event"));
-  ASSIGN_OR_RETURN(const auto organization, ParseOptional<names::OrganizationName>(
-                                                request.organization(), "organization"));
+  ASSIGN_OR_RETURN(const auto event, ParseOptional<names::EventName>(request.event(), "event"));
+  ASSIGN_OR_RETURN(const auto organization,
+                   ParseOptional<names::OrganizationName>(request.organization(), "organization"));
   return ResolveAccess{user, {event, organization}};
 }
 

@@ -1,5 +1,5 @@
-// Requests to domain values. Pure. Every rule that a field obeys by itself is checked here, and only
-// here: FIELD_INVALID names the first field that breaks one.
+// Requests to domain values. Pure. Every rule that a field obeys by itself is checked here, and
+// only here: FIELD_INVALID names the first field that breaks one.
 #pragma once
 
 #include <optional>
@@ -63,8 +63,7 @@ struct DeleteEvent {
 absl::StatusOr<DeleteEvent> FromProto(const registry::v1::DeleteEventRequest& request);
 
 // Lists.
-absl::StatusOr<OrganizationFilter> FromProto(
-    const registry::v1::ListOrganizationsRequest& request);
+absl::StatusOr<OrganizationFilter> FromProto(const registry::v1::ListOrganizationsRequest& request);
 absl::StatusOr<UserFilter> FromProto(const registry::v1::ListUsersRequest& request);
 absl::StatusOr<CategoryFilter> FromProto(const registry::v1::ListCategoriesRequest& request);
 absl::StatusOr<MemberFilter> FromProto(const registry::v1::ListMembersRequest& request);

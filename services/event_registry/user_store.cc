@@ -26,11 +26,10 @@ User Read(const pg::Row& row) {
   const std::vector<std::string> valid_from = row.TextArray("valid_from");
   const std::vector<std::string> valid_to = row.TextArray("valid_to");
   for (std::size_t i = 0; i < organizations.size(); ++i) {
-    user.assignments.push_back(
-        {.organization = names::OrganizationName::FromId(organizations[i]),
-         .all_schools = all_schools[i] == "t",
-         .valid_from = DayFromText(valid_from[i]),
-         .valid_to = DayFromText(valid_to[i])});
+    user.assignments.push_back({.organization = names::OrganizationName::FromId(organizations[i]),
+                                .all_schools = all_schools[i] == "t",
+                                .valid_from = DayFromText(valid_from[i]),
+                                .valid_to = DayFromText(valid_to[i])});
   }
   return user;
 }
@@ -130,10 +129,10 @@ absl::StatusOr<User> UserStore::Get(pg::Querier& db, const names::UserName& name
 absl::StatusOr<std::vector<User>> UserStore::List(pg::Querier& db, const Scope& scope,
                                                   const UserFilter& filter, absl::CivilDay today,
                                                   const std::string& after, int limit) const {
-  ASSIGN_OR_RETURN(const pg::Result rows,
-                   db.Run(sql::kListUsers, scope.everything, scope.organizations, scope.districts,
-                          ToText(today), filter.organization, filter.display_name_contains,
-                          filter.active_only, after, limit));
+  ASSIGN_OR_RETURN(
+      const pg::Result rows,
+      db.Run(sql::kListUsers, scope.everything, scope.organizations, scope.districts, ToText(today),
+             filter.organization, filter.display_name_contains, filter.active_only, after, limit));
   std::vector<User> users;
   for (const pg::Row row : rows) users.push_back(Read(row));
   return users;

@@ -25,8 +25,8 @@ class UserStore {
   // Makes the administrator of a new installation; does nothing when the user exists.
   absl::Status InsertAdministrator(pg::Transaction& tx, const User& user) const;
 
-  // NOT_FOUND when an organisation does not exist; FIELD_INVALID when an assignment with all schools
-  // is not at a district; ALREADY_EXISTS when the id or staff id is taken.
+  // NOT_FOUND when an organisation does not exist; FIELD_INVALID when an assignment with all
+  // schools is not at a district; ALREADY_EXISTS when the id or staff id is taken.
   absl::StatusOr<User> Insert(pg::Transaction& tx, const User& user) const;
 
   // Replaces all rights. NOT_FOUND, ETAG_MISMATCH.
