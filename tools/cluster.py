@@ -373,10 +373,21 @@ class Cluster:
         if self.process(name).alive():
             raise ClusterError(f"{name} runs already")
         row = self.state["processes"][name]
+        if name == "postgres":
+            self.remove_lock_file(row)
         process = spawn(row["argv"], row["log"], row["cwd"], row["user"], self.bound_to_parent,
                         row["stop_signal"])
         row["pid"], row["start_time"] = process.pid, process.start_time
         self.save()
+
+    def remove_lock_file(self, row):
+        """PostgreSQL takes its own killed process for a running one, until somebody waited for it.
+
+        Memory that processes of the old server still use keeps the new one from starting."""
+        lock = pathlib.Path(row["cwd"]) / "data" / "postmaster.pid"
+        with contextlib.suppress(FileNotFoundError):
+            if lock.read_text().split("\n")[0] == str(row["pid"]):
+                lock.unlink()
 
     def wait_for(self, name):
         row, process = self.state["processes"][name], self.process(name)

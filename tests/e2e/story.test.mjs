@@ -335,6 +335,7 @@ chapter('every member has one message and the right status', async () => {
 });
 
 chapter('the district pushes its records and the state copy syncs', async () => {
+  await feedsAreRead();  // The state takes records of schools that it knows.
   for (const dataset of DATASETS) {
     const rows = planted.rows[dataset];
     const answer = await push(planted.id, dataset, rows);

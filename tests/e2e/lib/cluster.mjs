@@ -68,8 +68,8 @@ export async function waitFor(what, look, seconds = 60) {
 }
 
 // Who reads whose feed to make what people see.
-const READERS = [['workflow', 'event_registry'], ['notification', 'event_registry'],
-  ['notification', 'workflow']];
+const READERS = [['dataset', 'event_registry'], ['workflow', 'event_registry'],
+  ['notification', 'event_registry'], ['notification', 'workflow']];
 
 // All in one statement, which sees one moment: nothing waits for its position, and no reader is
 // behind.
@@ -89,14 +89,14 @@ export async function feedsAreRead() {
 // them, so that an update shows too. Cursors and hints move by themselves and are left out.
 export async function stored() {
   const rows = await sql(`
-    SELECT table_schema || '.' || table_name, array_to_string(xpath('//text()', query_to_xml(
+    SELECT table_schema || '.' || table_name, array_to_string(xpath('//a/text() | //b/text()', query_to_xml(
       format('SELECT count(*) AS a, coalesce(sum(xmin::text::bigint), 0) AS b FROM %I.%I',
-        table_schema, table_name), false, false, ''))::text[], ' ')
+        table_schema, table_name), false, false, ''))::text[], '/')
     FROM information_schema.tables
     WHERE table_type = 'BASE TABLE' AND table_name NOT IN ('feed_cursor', 'job') AND
       table_schema IN (${Object.values(SCHEMAS).map(quote).join(', ')})
     ORDER BY 1`);
-  return Object.fromEntries(rows.map(([table, text]) => [table, text.split(/\s+/).join(' ').trim()]));
+  return Object.fromEntries(rows);
 }
 
 // The process ids below one process, itself first.
