@@ -38,6 +38,9 @@ absl::Status CheckLength(std::string_view text, std::string_view field, std::siz
   if (text.size() > max) {
     return status::FieldInvalid(field, fmt::format("at most {} characters", max));
   }
+  if (text.find('\0') != std::string_view::npos) {
+    return status::FieldInvalid(field, "must not hold a NUL character");
+  }
   return absl::OkStatus();
 }
 

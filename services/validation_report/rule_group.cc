@@ -32,6 +32,9 @@ absl::Status CheckGroup(const RuleGroup& group) {
   if (group.title.empty() || group.title.size() > 200) {
     return status::FieldInvalid("rule_group.title", "1 to 200 characters");
   }
+  if (group.title.find('\0') != std::string::npos) {
+    return status::FieldInvalid("rule_group.title", "must not hold a NUL character");
+  }
   if (group.level == GroupLevel::kUnspecified) {
     return status::FieldInvalid("rule_group.level", "required");
   }
