@@ -37,12 +37,12 @@ class Client:
         self.program = program
         self.verbose = verbose
 
-    def run(self, user, service, method, **fields):
+    def run(self, user, service, method, /, **fields):
         """Every message of the answer."""
         command = [str(self.program), "--as", user, service, method]
         for name, value in fields.items():
             values = value if isinstance(value, list) else [value]
-            for item in values:
+            for item in values if value != "" else []:
                 text = item if isinstance(item, str) else json.dumps(item)
                 command.append(f"--{name.replace('_', '-')}={text}")
         if self.verbose:
@@ -58,7 +58,7 @@ class Client:
             raise Refused(error)
         return [json.loads(line) for line in done.stdout.splitlines()]
 
-    def call(self, user, service, method, **fields):
+    def call(self, user, service, method, /, **fields):
         """The one message of the answer."""
         return self.run(user, service, method, **fields)[-1]
 

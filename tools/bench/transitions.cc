@@ -1,7 +1,8 @@
 // edcert-transitions: keeps a number of state transitions in flight over gRPC, and counts.
 //
-// Each of the certifications is asked for recertification and the request is withdrawn, alternately,
-// with the etag of the answer before: every call changes state. Prints one JSON object.
+// Each of the certifications is asked for recertification and the request is withdrawn,
+// alternately, with the etag of the answer before: every call changes state. Prints one JSON
+// object.
 #include <grpcpp/grpcpp.h>
 
 #include <CLI/CLI.hpp>

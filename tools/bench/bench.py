@@ -1,0 +1,453 @@
+#!/usr/bin/env python3
+"""Measures edcert against PostgreSQL's own tools, side by side on this machine, and prints ratios.
+
+  tools/dev bench
+
+Four figures: state transitions over gRPC against pgbench doing all their SQL, a push of 200,000
+rows against COPY, the time of a report, and the time of a snapshot while records arrive. Results go
+to docs/benchmarks.md with machine and date.
+"""
+
+import argparse
+import csv
+import datetime
+import json
+import os
+import pathlib
+import platform
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+import uuid
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from client import ALL_RIGHTS, ROOT, Client, check, program, wait_for  # noqa: E402
+
+PUSH_ROWS = 200_000
+IN_FLIGHT = 64
+REPORT_RECORDS = 5_000
+REPORT_RULES = 20
+
+
+class Bench:
+    """A state with one large district, one of 5,000 records and many small ones."""
+
+    def __init__(self, client, cluster, work, seconds):
+        self.client = client
+        self.cluster = cluster
+        self.work = work
+        self.seconds = seconds
+        self.results = []
+        self.superuser = cluster["postgres"]["superuser_conninfo"]
+        self.database = re.sub(r"dbname=\S+", "dbname=edcert", self.superuser)
+
+    # --- tools -----------------------------------------------------------------------------
+
+    def psql(self, sql, conninfo=None):
+        done = subprocess.run(["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1",
+                               conninfo or self.database], input=sql, capture_output=True,
+                              text=True, check=False)
+        check(done.returncode == 0, f"psql: {done.stderr}")
+        return done.stdout.strip()
+
+    def result(self, what, against, ours, theirs, ratio, aim):
+        self.results.append((what, against, ours, theirs, ratio, aim))
+        print(f"{what}: {ours}; {against}: {theirs}; {ratio} (aim: {aim})", flush=True)
+
+    def metric(self, service, name, method):
+        """Sum and count of a histogram of one method, over all replicas."""
+        total, count = 0.0, 0
+        for address in self.cluster["services"][service]["metrics_addresses"]:
+            with urllib.request.urlopen(f"http://{address}/metrics") as answer:
+                text = answer.read().decode()
+            for line in text.splitlines():
+                if f'method="{method}"' in line:
+                    if line.startswith(f"{name}_sum"):
+                        total += float(line.split()[-1])
+                    if line.startswith(f"{name}_count"):
+                        count += int(float(line.split()[-1]))
+        return total, count
+
+    # --- the state -------------------------------------------------------------------------
+
+    def organization(self, ident, kind, parent):
+        self.client.call("admin", "event_registry", "create-organization", organization_id=ident,
+                         organization={"kind": kind, "display_name": ident,
+                                       **({"parent": f"organizations/{parent}"} if parent else {})})
+
+    def push(self, district, dataset, path):
+        return self.client.call(
+            "clerk", "dataset", "push-records", dataset=f"datasets/{dataset}",
+            district=f"organizations/{district}", mode="MODE_REPLACE_ALL",
+            batch_id=str(uuid.uuid4()), csv=str(path))
+
+    def prepare(self):
+        print("preparing a state ...", flush=True)
+        generate(self.work / "small", 20, 1)
+        generate(self.work / "report", 4_550, 8)
+        self.organization("state", "KIND_SEA", None)
+        self.districts = [f"d{i:03}" for i in range(IN_FLIGHT)]
+        for district in self.districts + ["report", "large"]:
+            self.organization(district, "KIND_DISTRICT", "state")
+        schools = {row["school_id"] for name in ("small", "report")
+                   for row in read_csv(self.work / name / "enrollment.csv")}
+        tools = ["TOOL_ORGANIZATIONS", "TOOL_CERTIFICATION_CATEGORY", "TOOL_EVENT_MANAGEMENT",
+                 "TOOL_VALIDATION_RULES", "TOOL_VALIDATION_GROUPS", "TOOL_BATCH_RESYNC",
+                 "TOOL_CERTIFICATION_EVENT"]
+        grants = [{"tool": tool, "rights": ALL_RIGHTS} for tool in tools]
+        for ident, organizations in [("clerk", ["state"]), ("signer", self.districts)]:
+            self.client.call("admin", "event_registry", "create-user", user_id=ident, user={
+                "display_name": ident, "email": f"{ident}@example.org", "tool_grants": grants,
+                "assignments": [{"organization": f"organizations/{o}", "all_schools": o != "state"}
+                                for o in organizations]})
+        self.schools = schools
+        category = self.client.call("clerk", "event_registry", "create-category",
+                                    category_id="bench",
+                                    category={"title": "Bench", "level": "LEVEL_DISTRICT"})
+        for district in self.districts:
+            self.client.call("clerk", "event_registry", "add-member", member={
+                "category": category["name"], "user": "users/signer", "role": "ROLE_CERTIFIER",
+                "rank": "RANK_PRIMARY", "organization": f"organizations/{district}"})
+        self.client.call("clerk", "event_registry", "publish-category", name=category["name"],
+                         etag=category["etag"])
+        self.group = self.rules()
+        today = datetime.date.today()
+        event = self.client.call("clerk", "event_registry", "create-event", event_id="bench", event={
+            "title": "Bench", "reporting_year": 2026, "category": category["name"],
+            "level": "LEVEL_DISTRICT", "datasets": ["datasets/enrollment"],
+            "rule_group": self.group["name"], "start_date": date(today),
+            "certification_opens": date(today), "due_date": date(today + datetime.timedelta(9)),
+            "end_date": date(today + datetime.timedelta(9)), "attestation_text": "Correct.",
+            "allows_zero_attestation": True,
+            "participants": [f"organizations/{d}" for d in self.districts + ["report", "large"]]})
+        self.client.call("clerk", "event_registry", "publish-event", name=event["name"],
+                         etag=event["etag"], rule_group_version=self.group["version"])
+
+    def rules(self):
+        """Twenty rules over enrollment: the row rules that ship, some of them twice."""
+        shipped = [rule for rule in json.loads((ROOT / "rules/enrollment.json").read_text())
+                   if rule["datasets"] == ["datasets/enrollment"]]
+        names = []
+        for i in range(REPORT_RULES):
+            rule = dict(shipped[i % len(shipped)])
+            rule["code"] = f"{rule['code']}-{i}"
+            rule["severity"] = "SEVERITY_INFO"
+            created = self.client.call("clerk", "validation_report", "create-rule",
+                                       rule_id=rule["code"].lower(), rule=rule)
+            self.client.call("clerk", "validation_report", "activate-rule", name=created["name"],
+                             etag=created["etag"])
+            names.append(created["name"])
+        group = self.client.call("clerk", "validation_report", "create-rule-group",
+                                 rule_group_id="bench",
+                                 rule_group={"title": "Bench", "level": "LEVEL_DISTRICT",
+                                             "rules": [{"rule": name} for name in names]})
+        return self.client.call("clerk", "validation_report", "activate-rule-group",
+                                name=group["name"], etag=group["etag"])
+
+    def certify_all(self):
+        """Brings the small districts to SENT, each through its three steps."""
+        print(f"certifying {len(self.districts)} districts ...", flush=True)
+        call = self.client.call
+        wait_for(lambda: len(call("signer", "workflow", "list-certifications", event="events/bench",
+                                  page_size=1000)["certifications"]) == len(self.districts),
+                 "the certifications")
+        found = call("signer", "workflow", "list-certifications", event="events/bench",
+                     page_size=1000)["certifications"]
+        self.certifications = [certification["name"] for certification in found]
+        for name in self.certifications:
+            for step in (1, 2):
+                report = call("signer", "workflow", "generate-step-report", certification=name,
+                              step=step, format="REPORT_FORMAT_CSV")["report"]["name"]
+                self.client.run("signer", "validation_report", "watch-report", name=report)
+                self.client.run("signer", "validation_report", "download-report", name=report,
+                                out=os.devnull)
+            answer = call("signer", "workflow", "get-certification", name=name)
+            call("signer", "workflow", "take-snapshot", certification=name, etag=answer["etag"],
+                 format="REPORT_FORMAT_CSV")
+            answer = call("signer", "workflow", "get-certification", name=name)
+            report = answer["steps"][2]["report"]
+            self.client.run("signer", "validation_report", "watch-report", name=report)
+            self.client.run("signer", "validation_report", "download-report", name=report,
+                            out=os.devnull)
+            self.client.run("signer", "snapshot", "watch-snapshot",
+                            name=answer["candidate_snapshot"])
+            call("signer", "workflow", "submit-certification", certification=name,
+                 etag=answer["etag"], snapshot=answer["candidate_snapshot"],
+                 attestation_text_version=answer["attestation_text_version"],
+                 acknowledged_warnings=True, zero_attestation=True)
+
+    # --- the figures -----------------------------------------------------------------------
+
+    def record(self, run):
+        """The statements that the services execute while `run` does its work, from the log."""
+        log = pathlib.Path(self.cluster["processes"]["postgres"]["log"])
+        for sql in ("ALTER SYSTEM SET log_statement = 'all'",
+                    "ALTER SYSTEM SET log_line_prefix = '@@ %p %u '", "SELECT pg_reload_conf()"):
+            self.psql(sql, self.superuser)
+        time.sleep(0.5)  # the reload reaches every backend at its next statement
+        start = log.stat().st_size
+        run()
+        with log.open(encoding="utf-8") as file:
+            file.seek(start)
+            text = file.read()
+        for sql in ("ALTER SYSTEM RESET log_statement", "ALTER SYSTEM RESET log_line_prefix",
+                    "SELECT pg_reload_conf()"):
+            self.psql(sql, self.superuser)
+        statements = []
+        for entry in text.split("@@ ")[1:]:
+            pid, user, rest = entry.split(" ", 2)
+            if found := re.match(r"LOG:  execute ([\w.]+): (.*)", rest, re.DOTALL):
+                statements.append([pid, user, found.group(1), found.group(2).strip(), {}])
+            elif found := re.match(r"DETAIL:  parameters: (.*)", rest, re.DOTALL):
+                last = next(s for s in reversed(statements) if s[0] == pid)
+                for number, value in re.findall(r"\$(\d+) = ('(?:[^']|'')*'|NULL)",
+                                                found.group(1)):
+                    last[4][int(number)] = value
+        # What readers of the feeds do goes on whether or not a call comes.
+        return [s for s in statements if s[1] in ("workflow", "registry")
+                and (not s[2].startswith("feed.") or s[2] == "feed.append")]
+
+    def pgbench_script(self):
+        """One request and one withdrawal as pgbench sees them: the recorded statements, one by one,
+        each client on a certification of its own."""
+        name = self.certifications[0]
+
+        def cycle():
+            for method in ("request-recertification", "withdraw-recertification-request"):
+                answer = self.client.call("signer", "workflow", "get-certification", name=name)
+                fields = {"reason": "benchmark"} if method.startswith("request") else {}
+                marks.append(len(marks))
+                self.client.call("signer", "workflow", method, certification=name,
+                                 etag=answer["etag"], **fields)
+
+        marks = []
+        recorded = self.record(cycle)
+        # GetCertification, which gives the etag, is not a part of the transition.
+        first_commands = [i for i, s in enumerate(recorded) if s[2] == "idempotency.find"]
+        pids = {recorded[i][0] for i in first_commands}
+        check(len(first_commands) == 2 and pids, "two commands in the log")
+        commands = []
+        for number, at in enumerate(first_commands):
+            end = first_commands[number + 1] if number + 1 < len(first_commands) else len(recorded)
+            part = recorded[at:end]
+            last = max(i for i, s in enumerate(part) if s[2] == "pg.commit")
+            commands += part[:last + 1]
+        ident = name.split("/")[1]
+        lines = ["\\set n :client_id % " + str(len(self.certifications))]
+        version = 0
+        for _, _, statement, sql, values in commands:
+            if statement in ("workflow.certification.save", "certification.save"):
+                lines.append("\\set v :v + 1")
+                version += 1
+            for position in sorted(values, reverse=True):
+                value = values[position]
+                text = value.strip("'")
+                if text == ident or text == name:
+                    value = f"(SELECT '{text[:-len(ident)]}' || id FROM bench_case WHERE n = :n)"
+                    if text == ident:
+                        value += "::uuid"
+                elif re.fullmatch(r"[0-9a-f]{8}-[0-9a-f-]{27}", text):
+                    value = "gen_random_uuid()"
+                sql = re.sub(rf"\${position}\b", value.replace("\\", "\\\\"), sql)
+            lines.append(sql.replace("\n", " ").rstrip(";") + ";")
+        print(f"one request and one withdrawal are {len(commands)} statements", flush=True)
+        return "\n".join(lines) + "\n"
+
+    def transitions(self):
+        names = self.work / "certifications.txt"
+        names.write_text("\n".join(self.certifications) + "\n")
+        binary = program().parent / "edcert-transitions"
+        token = subprocess.run([str(program()), "--as", "signer", "token"], capture_output=True,
+                               text=True, check=True).stdout.strip()
+        command = [str(binary), "--address", self.cluster["services"]["workflow"]["addresses"][0],
+                   "--token", token, "--certifications", str(names), "--in-flight",
+                   str(IN_FLIGHT)]
+
+        def run(seconds):
+            done = subprocess.run(command + ["--seconds", str(seconds)], capture_output=True,
+                                  text=True, check=False)
+            check(done.returncode == 0, f"transitions to run: {done.stdout} {done.stderr}")
+            return json.loads(done.stdout)
+
+        run(2)
+        script = self.work / "transition.sql"
+        script.write_text(self.pgbench_script())
+        rounds = [(run(self.seconds), self.pgbench(script)) for _ in range(3)]
+        ours = statistics.median(r[0]["per_second"] for r in rounds)
+        theirs = statistics.median(r[1] for r in rounds)
+        p99 = statistics.median(r[0]["p99_ms"] for r in rounds)
+        self.result(f"state transitions at {IN_FLIGHT} in flight",
+                    "pgbench -M prepared, the same SQL one by one",
+                    f"{ours:.0f}/s, p99 {p99:.0f} ms", f"{theirs:.0f}/s", f"{ours / theirs:.2f}",
+                    "at least 0.8")
+
+    def pgbench(self, script):
+        self.psql(PGBENCH_TABLES)
+        done = subprocess.run(
+            ["pgbench", "-n", "-M", "prepared", "-c", str(IN_FLIGHT), "-j", "1", "-T",
+             str(int(self.seconds)), "-f", str(script), self.database], capture_output=True,
+            text=True, check=False)
+        check(done.returncode == 0, f"pgbench: {done.stderr}")
+        return float(re.search(r"tps = ([\d.]+)", done.stdout).group(1))
+
+    def pushes(self):
+        rows = self.work / "large.csv"
+        write_attendance(rows, PUSH_ROWS)
+        columns = rows.open().readline().strip()
+        table = self.psql(
+            "SELECT string_agg(format('%I %s', attname, format_type(atttypid, atttypmod)), ', '"
+            " ORDER BY attnum) FROM pg_attribute WHERE attrelid ="
+            " 'dataset.attendance_summary'::regclass AND attnum > 0 AND NOT attisdropped"
+            f" AND attname = ANY(string_to_array('{columns}', ','))")
+        key = "student_uid, school_id, calendar_track, reporting_period"
+        ours, theirs = [], []
+        for attempt in range(3):
+            self.psql(f"DROP TABLE IF EXISTS bench_copy; CREATE TABLE bench_copy ({table},"
+                      f" PRIMARY KEY ({key}))")
+            began = time.monotonic()
+            self.psql(f"\\copy bench_copy ({columns}) FROM '{rows}' WITH (FORMAT csv, HEADER)")
+            theirs.append(time.monotonic() - began)
+            district = f"push{attempt}"
+            self.organization(district, "KIND_DISTRICT", "state")
+            began = time.monotonic()
+            answer = self.push(district, "attendance_summary", rows)
+            ours.append(time.monotonic() - began)
+            check(int(answer["inserted"]) == PUSH_ROWS, f"all rows to be inserted: {answer}")
+        ours, theirs = statistics.median(ours), statistics.median(theirs)
+        self.result(f"push of {PUSH_ROWS} rows", "psql COPY into a table with the same key",
+                    f"{ours:.2f} s", f"{theirs:.2f} s", f"{theirs / ours:.2f}", "at least 0.3")
+
+    def reports(self):
+        self.push("report", "enrollment", self.work / "report" / "enrollment.csv")
+        millis = []
+        for _ in range(30):
+            report = self.client.call(
+                "clerk", "validation_report", "create-report", event="events/bench",
+                organization="organizations/report", kind="REPORT_KIND_DISTRICT_DATA",
+                format="REPORT_FORMAT_HTML")
+            done = self.client.run("clerk", "validation_report", "watch-report",
+                                   name=report["name"])[-1]
+            check(done["state"] == "COMPLETED", "the report to be COMPLETED")
+            millis.append((instant(done["end_time"]) - instant(done["create_time"])) * 1000)
+        rows = done["data_versions"][0]["rows"]
+        self.result(f"report over {rows} records and {REPORT_RULES} rules, from CreateReport to"
+                    " COMPLETED, idle", "the article's product", f"median"
+                    f" {statistics.median(millis):.0f} ms, worst {max(millis):.0f} ms",
+                    "a minute or two", "-", "median under 100 ms")
+
+    def snapshots(self):
+        rows = self.work / "large-enrollment.csv"
+        write_enrollment(rows, PUSH_ROWS, sorted(self.schools)[0])
+        self.push("large", "enrollment", rows)
+        # Records go on arriving and syncing while snapshots are taken.
+        stop = threading.Event()
+
+        def keep_pushing():
+            while not stop.is_set():
+                self.push("large", "enrollment", rows)
+
+        pusher = threading.Thread(target=keep_pushing)
+        pusher.start()
+        before = self.metric("snapshot", "edcert_rpc_seconds",
+                             "edcert.snapshot.v1.Snapshots/CreateSnapshot")
+        for _ in range(30):
+            self.client.call("clerk", "snapshot", "create-snapshot", event="events/bench",
+                             organization="organizations/large")
+        after = self.metric("snapshot", "edcert_rpc_seconds",
+                            "edcert.snapshot.v1.Snapshots/CreateSnapshot")
+        stop.set()
+        pusher.join()
+        millis = (after[0] - before[0]) / (after[1] - before[1]) * 1000
+        self.result(f"CreateSnapshot over {PUSH_ROWS} records while they sync", "-",
+                    f"mean {millis:.1f} ms of {after[1] - before[1]} calls", "-", "-",
+                    "under 20 ms")
+
+    def write_page(self, path):
+        lines = ["# Benchmarks", "",
+                 "Written by `tools/dev bench`; the ratios were taken side by side in one run.", "",
+                 f"{datetime.date.today()}, {platform.system()} {platform.release()}, "
+                 f"{os.cpu_count()} cores, {cpu_model()}; release build.", "",
+                 "| what | ours | against | theirs | ratio | aim |", "|---|---|---|---|---|---|"]
+        for what, against, ours, theirs, ratio, aim in self.results:
+            lines.append(f"| {what} | {ours} | {against} | {theirs} | {ratio} | {aim} |")
+        pathlib.Path(path).write_text("\n".join(lines) + "\n")
+
+
+def cpu_model():
+    for line in open("/proc/cpuinfo", encoding="ascii"):
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return "unknown CPU"
+
+
+def date(day):
+    return {"year": day.year, "month": day.month, "day": day.day}
+
+
+def instant(text):
+    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+
+def read_csv(path):
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def generate(folder, students, schools):
+    subprocess.run([sys.executable, str(ROOT / "tools/generate/generate.py"), "--seed", "11",
+                    "--students", str(students), "--schools", str(schools), "--out", str(folder),
+                    "--datasets", "enrollment"], check=True, stdout=subprocess.DEVNULL)
+
+
+def write_attendance(path, rows):
+    columns = ("student_uid,school_id,calendar_track,reporting_period,school_year,grade_level,"
+               "days_expected,days_present,days_present_iss,days_absent_excused,"
+               "days_absent_unexcused,days_absent_oss,days_independent_study,tardies,"
+               "chronic_absent,exemption_reason")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(columns + "\n")
+        for i in range(rows):
+            student, period = divmod(i, 6)
+            absent = student % 4
+            file.write(f"{1000000000 + student},{200 + student % 40:06},A,{period + 1},2026,"
+                       f"{1 + student % 12:02},31.0,{31 - absent}.0,0.0,{absent}.0,0.0,0.0,0.0,"
+                       f"{student % 3},{'true' if absent > 3 else 'false'},\n")
+
+
+def write_enrollment(path, rows, school):
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("student_uid,school_id,entry_date,school_year,first_name,last_name,birth_date,"
+                   "grade_level,enrollment_status\n")
+        for i in range(rows):
+            file.write(f"{1000000000 + i},{school},2025-08-18,2026,First{i % 700},Last{i % 900},"
+                       f"2012-{1 + i % 12:02}-{1 + i % 28:02},07,PRIMARY\n")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=8, help="length of each round of load")
+    parser.add_argument("--only", help="one of transitions, pushes, reports, snapshots")
+    arguments = parser.parse_args()
+    cluster = json.loads(pathlib.Path(os.environ["EDCERT_CLUSTER"]).read_text())
+    with tempfile.TemporaryDirectory() as work:
+        os.chmod(work, 0o755)
+        bench = Bench(Client(program(), False), cluster, pathlib.Path(work), arguments.seconds)
+        bench.prepare()
+        if arguments.only in (None, "transitions"):
+            bench.certify_all()
+            bench.transitions()
+        for name in ("pushes", "reports", "snapshots"):
+            if arguments.only in (None, name):
+                getattr(bench, name)()
+        if arguments.only is None:
+            bench.write_page(ROOT / "docs" / "benchmarks.md")
+
+
+if __name__ == "__main__":
+    main()
