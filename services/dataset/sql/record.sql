@@ -133,11 +133,11 @@ SELECT 0, verdict.reason, verdict.column_name,
 INSERT INTO batch_removed (record_key)
 SELECT s.record_key
   FROM ${table} s
+  LEFT JOIN ${table} d
+    ON d.copy = 'DISTRICT' AND d.district_id = $1 AND d.record_key = s.record_key
+  LEFT JOIN batch_row r ON r.record_key = s.record_key AND r.reason IS NOT NULL
  WHERE s.copy = 'STATE' AND s.district_id = $1
-   AND (NOT EXISTS (SELECT FROM ${table} d WHERE d.copy = 'DISTRICT' AND d.district_id = $1
-                                             AND d.record_key = s.record_key)
-        OR EXISTS (SELECT FROM batch_row r WHERE r.record_key = s.record_key
-                                             AND r.reason IS NOT NULL));
+   AND (d.record_key IS NULL OR r.record_key IS NOT NULL);
 
 -- name: count_rejected
 SELECT count(line) AS rejected FROM batch_row WHERE reason IS NOT NULL;
