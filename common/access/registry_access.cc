@@ -1,6 +1,7 @@
 #include "common/access/registry_access.h"
 
 #include "common/rpc/status.h"
+#include "common/status/errors.h"
 #include "common/status/macros.h"
 
 namespace edcert::access {
@@ -114,7 +115,12 @@ absl::StatusOr<Access> RegistryAccess::Ask(const rpc::Call& call, const Query& q
   request.set_event(query.event);
   request.set_organization(query.organization);
   v1::ResolveAccessResponse response;
-  RETURN_IF_ERROR(rpc::FromGrpc(stub_->ResolveAccess(&context, request, &response)));
+  const absl::Status status = rpc::FromGrpc(stub_->ResolveAccess(&context, request, &response));
+  // The caller's own account is no resource that he asked for.
+  if (status.code() == absl::StatusCode::kNotFound) {
+    return status::NotPermitted("an account: " + request.user() + " is not known here");
+  }
+  RETURN_IF_ERROR(status);
   return AccessOf(response);
 }
 
@@ -159,8 +165,7 @@ absl::StatusOr<std::vector<RegistryAccess::Member>> RegistryAccess::ListMembers(
     v1::ListMembersResponse response;
     RETURN_IF_ERROR(rpc::FromGrpc(stub_->ListMembers(&context, request, &response)));
     for (const v1::Member& member : response.members()) {
-      members.push_back(
-          {member.user(), member.organization(), ToRole(member.role()),
+      members.push_back({member.user(), member.organization(), ToRole(member.role()),
                          ToRank(member.rank()), member.delegate(), member.title()});
     }
     request.set_page_token(response.next_page_token());

@@ -114,8 +114,8 @@ std::string TestKeys::Sign(const TestKey& key, std::string_view subject, std::st
                             .audience = kAudience,
                             .kid = key.kid(),
                             .lifetime = lifetime};
-  return "Bearer " + ValueOrDie(auth::SignToken(claims, key.private_pem(),
-                                                clock::Clock::Real().Now()));
+  return "Bearer " +
+         ValueOrDie(auth::SignToken(claims, key.private_pem(), clock::Clock::Real().Now()));
 }
 
 std::string TestKeys::UserToken(std::string_view user, absl::Duration lifetime) const {
@@ -138,8 +138,7 @@ TestServer::TestServer(const Options& options)
   *config.mutable_auth() = keys_.Auth();
   config.mutable_limits()->set_threads(options.threads);
   config.mutable_limits()->set_queue_length(options.queue_length);
-  runtime_ =
-      ValueOrDie(rpc::Runtime::Make(config, clock::Clock::Real(), ids::IdSource::Real()));
+  runtime_ = ValueOrDie(rpc::Runtime::Make(config, clock::Clock::Real(), ids::IdSource::Real()));
 }
 
 TestServer::~TestServer() { Stop(); }
@@ -161,8 +160,8 @@ void TestServer::Serve(grpc::Service& service, const std::string& full_name) {
   builder.RegisterService(&service);
   server_ = builder.BuildAndStart();
   CHECK(server_ != nullptr && port != 0);
-  channel_ = grpc::CreateChannel(fmt::format("127.0.0.1:{}", port),
-                                 grpc::InsecureChannelCredentials());
+  channel_ =
+      grpc::CreateChannel(fmt::format("127.0.0.1:{}", port), grpc::InsecureChannelCredentials());
 }
 
 void TestServer::CallAs(grpc::ClientContext& context, std::string_view user) const {
@@ -177,8 +176,8 @@ void TestServer::CallAsService(grpc::ClientContext& context) const {
 
 int64_t TestServer::CountRows(std::string_view table) {
   pg::Database db = database_.db();
-  return ValueOrDie(db.RunText(fmt::format("SELECT count(*) AS n FROM {}.{}", options_.schema,
-                                           table)))[0]
+  return ValueOrDie(
+             db.RunText(fmt::format("SELECT count(*) AS n FROM {}.{}", options_.schema, table)))[0]
       .Int("n");
 }
 
