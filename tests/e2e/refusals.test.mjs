@@ -256,7 +256,7 @@ const TABLE = {
     request: () => ({event: w.event.name, organization: `organizations/${D1}`,
       kind: 'REPORT_KIND_STATE_DATA', format: 'REPORT_FORMAT_CSV'}),
     refused: [
-      ['role', sten, {}, ...NOT_PERMITTED],
+      ['role', otto, () => ({event: undefined, rule_group: w.group.name}), ...NOT_PERMITTED],
       ['stranger', otto, {}, ...NOT_FOUND],
       ['organisation', dora, {}, ...NOT_FOUND],
       ['state', ann, () => ({event: w.futureEvent.name}), 'FAILED_PRECONDITION', 'WINDOW_NOT_OPEN'],
