@@ -55,6 +55,7 @@ void Limit(pg::Transaction& tx) {
   tx.Defer(sql::kNoJit);
   tx.Defer(sql::kOneProcess);
   tx.Defer(sql::kSortMemory);
+  tx.Defer(sql::kNoNestedLoops);
 }
 
 // One evaluation under way.
