@@ -13,7 +13,7 @@
 #include "edcert/dataset/v1/dataset.grpc.pb.h"
 #include "services/dataset/convert.h"
 #include "services/dataset/dataset.h"
-#include "services/dataset/push.h"
+#include "services/dataset/push_service.h"
 
 namespace edcert::dataset {
 

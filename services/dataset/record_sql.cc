@@ -71,13 +71,11 @@ std::string Differing(const Dataset& dataset) {
   return out;
 }
 
-// One row: the reason and the column of the first check of the state that the record d breaks.
-std::string Verdict(const Dataset& dataset) {
-  std::string reason;
-  std::string column_name;
-  const auto add = [&](const std::string& broken, const char* why, const std::string& column) {
-    reason += fmt::format(" WHEN {} THEN '{}'", broken, why);
-    column_name += fmt::format(" WHEN {} THEN '{}'", broken, column);
+// The first check of the state that the record d breaks: its reason, or the column at fault.
+std::string Verdict(const Dataset& dataset, bool want_column) {
+  std::string out;
+  const auto add = [&](const std::string& broken, const char* reason, const std::string& column) {
+    out += fmt::format(" WHEN {} THEN '{}'", broken, want_column ? column : reason);
   };
   if (dataset.school >= 0) {
     add("d.school_id IS NOT NULL AND NOT EXISTS (SELECT FROM dataset.known_organization o"
@@ -98,13 +96,7 @@ std::string Verdict(const Dataset& dataset) {
           "CODE_UNKNOWN", column.name);
     }
   }
-  static constexpr std::string_view kSelect = "SELECT ";
-  if (reason.empty()) {
-    return fmt::format("{}NULL::text AS reason, NULL::text AS column_name", kSelect);
-  }
-  // OFFSET 0 keeps the planner from copying the checks to each use of their answer.
-  return fmt::format("{}CASE{} END AS reason, CASE{} END AS column_name OFFSET 0", kSelect, reason,
-                     column_name);
+  return out.empty() ? "NULL::text" : fmt::format("CASE{} END", out);
 }
 
 std::string RowsAt(const Dataset& dataset, Copy copy, std::string_view version) {
@@ -127,7 +119,8 @@ const std::map<std::string_view, std::function<std::string(const Dataset&)>>& Na
       {"values", Values},
       {"set", Assignments},
       {"differing", Differing},
-      {"verdict", Verdict},
+      {"broken_check", [](const Dataset& dataset) { return Verdict(dataset, false); }},
+      {"broken_column", [](const Dataset& dataset) { return Verdict(dataset, true); }},
       {"district_rows",
        [](const Dataset& dataset) { return RowsAt(dataset, Copy::kDistrict, "$2"); }},
       {"state_rows", [](const Dataset& dataset) { return RowsAt(dataset, Copy::kState, "$3"); }},

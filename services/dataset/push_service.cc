@@ -1,4 +1,4 @@
-#include "services/dataset/push.h"
+#include "services/dataset/push_service.h"
 
 #include <fmt/format.h>
 
@@ -11,7 +11,7 @@
 #include "common/status/errors.h"
 #include "common/status/macros.h"
 #include "common/telemetry/metrics.h"
-#include "services/dataset/content.h"
+#include "services/dataset/content_convert.h"
 #include "services/dataset/convert.h"
 #include "services/dataset/errors.h"
 #include "services/dataset/issue_store.h"

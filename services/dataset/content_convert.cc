@@ -1,4 +1,4 @@
-#include "services/dataset/content.h"
+#include "services/dataset/content_convert.h"
 
 #include <fmt/format.h>
 

@@ -1,0 +1,105 @@
+#include "services/dataset/record_encoder.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "common/status/error.h"
+
+namespace edcert::dataset {
+namespace {
+
+using ::testing::HasSubstr;
+
+Dataset Lunches() {
+  return {.id = "lunches",
+          .columns = {{.name = "student", .length = 10, .required = true},
+                      {.name = "day", .type = ColumnType::kDate, .required = true},
+                      {.name = "price", .type = ColumnType::kDecimal, .precision = 5, .scale = 2},
+                      {.name = "school", .length = 10}},
+          .key = {0, 1},
+          .school = 3};
+}
+
+class RecordEncoderTest : public ::testing::Test {
+ protected:
+  std::string Encode(const std::vector<std::string_view>& fields) {
+    std::string copy;
+    encoder_.Encode(2, fields, copy);
+    return copy;
+  }
+
+  const Dataset dataset_ = Lunches();
+  RecordEncoder encoder_{dataset_, /*keys_only=*/false};
+};
+
+TEST_F(RecordEncoderTest, TheDefinitionIsUsable) { EXPECT_TRUE(Check(dataset_).ok()); }
+
+TEST_F(RecordEncoderTest, TheHashDoesNotDependOnTheOrderOrTheFormOfTheSource) {
+  ASSERT_TRUE(encoder_.SetHeader({"student", "day", "price", "school"}, "csv").ok());
+  const std::string one = Encode({"7", "2025-10-01", "1.5", "42"});
+  ASSERT_TRUE(encoder_.SetHeader({"school", "price", "day", "student"}, "csv").ok());
+  EXPECT_EQ(Encode({"42", "01.50", "2025-10-01", "7"}), one);
+  EXPECT_EQ(encoder_.rejected(), 0);
+}
+
+TEST_F(RecordEncoderTest, NoValueIsNotTheEmptyTextOfANeighbour) {
+  const std::string ab = "ab";
+  const std::string a = "a";
+  const std::string b = "b";
+  EXPECT_NE(RowHash({&ab, nullptr}), RowHash({&a, &b}));
+  EXPECT_NE(RowHash({nullptr, &ab}), RowHash({&ab, nullptr}));
+  EXPECT_EQ(RowHash({&ab}).size(), 32U);
+}
+
+TEST_F(RecordEncoderTest, TheRowHoldsTheKeyAndTheHash) {
+  ASSERT_TRUE(encoder_.SetHeader({"student", "day"}, "csv").ok());
+  const std::string row = Encode({"a|b\\c", "2025-10-01"});
+  EXPECT_THAT(row, HasSubstr("a\\|b\\\\c|2025-10-01"));
+  const std::string student = "a|b\\c";
+  const std::string day = "2025-10-01";
+  EXPECT_TRUE(row.ends_with(RowHash({&student, &day, nullptr, nullptr})));
+}
+
+TEST_F(RecordEncoderTest, ARejectedRecordKeepsItsKey) {
+  ASSERT_TRUE(encoder_.SetHeader({"student", "day", "price"}, "csv").ok());
+  const std::string row = Encode({"7", "2025-10-01", "cheap"});
+  EXPECT_EQ(encoder_.rejected(), 1);
+  EXPECT_THAT(row, HasSubstr("NUMBER_INVALID"));
+  EXPECT_THAT(row, HasSubstr("7|2025-10-01"));
+  EXPECT_EQ(row.find("cheap"), std::string::npos);
+}
+
+TEST_F(RecordEncoderTest, RejectsMissingValuesAndFields) {
+  ASSERT_TRUE(encoder_.SetHeader({"student", "day"}, "csv").ok());
+  EXPECT_THAT(Encode({"7", ""}), HasSubstr("REQUIRED_MISSING"));
+  EXPECT_THAT(Encode({"7"}), HasSubstr("FIELD_COUNT"));
+  EXPECT_THAT(Encode({"7", "2025-10-01", "x"}), HasSubstr("FIELD_COUNT"));
+  EXPECT_EQ(encoder_.records(), 3);
+  EXPECT_EQ(encoder_.rejected(), 3);
+}
+
+TEST_F(RecordEncoderTest, RefusesAHeaderThatDoesNotFit) {
+  for (const std::vector<std::string_view>& header : std::vector<std::vector<std::string_view>>{
+           {"student"}, {"student", "day", "day"}, {"student", "day", "colour"}, {""}}) {
+    EXPECT_EQ(status::ReasonOf(encoder_.SetHeader(header, "csv")), "FIELD_INVALID");
+  }
+}
+
+TEST_F(RecordEncoderTest, DeletingReadsKeysOnly) {
+  RecordEncoder keys(dataset_, /*keys_only=*/true);
+  ASSERT_TRUE(keys.SetHeader({"day", "student", "price"}, "csv").ok());
+  std::string copy;
+  keys.Encode(2, {"2025-10-01", "7", "cheap"}, copy);
+  EXPECT_EQ(keys.rejected(), 0);
+}
+
+TEST(CatalogueTest, RefusesNamesThatEveryTableHas) {
+  for (const char* name : {"row_hash", "Upper", "", "1st", "record_key", "a-b", "a\"b"}) {
+    Dataset dataset = Lunches();
+    dataset.columns[2].name = name;
+    EXPECT_FALSE(Catalogue::Make({dataset}).ok()) << name;
+  }
+}
+
+}  // namespace
+}  // namespace edcert::dataset

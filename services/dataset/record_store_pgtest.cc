@@ -1,0 +1,410 @@
+// Batches against a shadow of every version, in real PostgreSQL.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <random>
+
+#include "common/jobs/jobs.h"
+#include "common/status/macros.h"
+#include "common/testing/database.h"
+#include "common/testing/matchers.h"
+#include "services/dataset/builtin_definitions.h"
+#include "services/dataset/issue_store.h"
+#include "services/dataset/migrations/migrations.h"
+#include "services/dataset/record_encoder.h"
+#include "services/dataset/record_store.h"
+#include "services/dataset/resync_store.h"
+#include "services/dataset/schema.h"
+#include "services/dataset/sync.h"
+
+namespace edcert::dataset {
+namespace {
+
+using edcert::testing::IsOk;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+using Values = std::vector<std::string>;
+using Shadow = std::map<std::string, Values>;  // by key
+
+constexpr char kDistrict[] = "255901";
+
+Dataset Lunches() {
+  return {
+      .id = "lunches",
+      .title = "Lunches",
+      .description = "One row per student and day.",
+      .columns = {{.name = "student", .length = 10, .required = true},
+                  {.name = "order", .type = ColumnType::kInt64, .required = true},
+                  {.name = "price", .type = ColumnType::kDecimal, .precision = 9, .scale = 2},
+                  {.name = "school", .length = 10},
+                  {.name = "day", .type = ColumnType::kDate},
+                  {.name = "free", .type = ColumnType::kBool},
+                  {.name = "at", .type = ColumnType::kTimestamp},
+                  {.name = "grade", .type = ColumnType::kCode, .length = 10, .code_list = "grade"},
+                  {.name = "foods", .type = ColumnType::kCodes, .length = 50, .code_list = "food"}},
+      .key = {0, 1},
+      .school = 3};
+}
+
+std::string KeyOf(const Values& values) { return values[0] + "|" + values[1]; }
+
+class RecordStoreTest : public ::testing::Test {
+ protected:
+  RecordStoreTest() : database_("dataset", Components()), dataset_(Lunches()) {
+    absl::StatusOr<Catalogue> catalogue = Catalogue::Make({dataset_});
+    CHECK(catalogue.ok());
+    const std::vector<Code> codes = {{"grade", "01", "", "", ""},
+                                     {"grade", "02", "", "", ""},
+                                     {"food", "A", "", "", ""},
+                                     {"food", "B", "", "", ""}};
+    CHECK(Install(database_.owner(), *catalogue, codes).ok());
+  }
+
+  static const std::vector<pg::Component>& Components() {
+    static const std::vector<pg::Component> components = {jobs::Migrations(),
+                                                          {"dataset", sql::kMigrations}};
+    return components;
+  }
+
+  struct Outcome {
+    Changes changes;
+    int64_t duplicates = 0;
+    int64_t rejected = 0;
+  };
+
+  absl::StatusOr<Outcome> Push(Mode mode, const std::vector<Values>& rows,
+                               const std::string& batch_id = ids::IdSource::Real().NewId()) {
+    Outcome outcome;
+    RETURN_IF_ERROR(database_.db().RunInTransaction([&](pg::Transaction& tx) -> absl::Status {
+      RecordBatch batch(tx, dataset_, Copy::kDistrict, kDistrict);
+      RETURN_IF_ERROR(batch.Stage());
+      RETURN_IF_ERROR(tx.StartCopy(batch.CopyStatement()));
+      RecordEncoder encoder(dataset_, mode == Mode::kDelete);
+      std::vector<std::string_view> header;
+      for (const Column& column : dataset_.columns) header.push_back(column.name);
+      RETURN_IF_ERROR(encoder.SetHeader(header, "csv"));
+      std::string copy(RecordEncoder::CopyHeader());
+      int64_t line = 1;
+      for (const Values& row : rows) {
+        encoder.Encode(++line, std::vector<std::string_view>(row.begin(), row.end()), copy);
+      }
+      copy += RecordEncoder::CopyTrailer();
+      RETURN_IF_ERROR(tx.CopyData(copy));
+      RETURN_IF_ERROR(tx.EndCopy().status());
+      ASSIGN_OR_RETURN(outcome.duplicates, batch.RejectDuplicates());
+      outcome.rejected = encoder.rejected();
+      RETURN_IF_ERROR(batch.Lock().status());
+      ASSIGN_OR_RETURN(outcome.changes, batch.Apply(mode));
+      const IssueSource source{.copy = Copy::kDistrict,
+                               .dataset = dataset_.id,
+                               .district = kDistrict,
+                               .batch_id = batch_id,
+                               .found_in = batch_id};
+      RETURN_IF_ERROR(PutIssues(tx, source));
+      return CloseIssues(tx, source, mode == Mode::kReplaceAll);
+    }));
+    return outcome;
+  }
+
+  absl::StatusOr<SyncCounts> Sync() {
+    SyncCounts counts;
+    RETURN_IF_ERROR(database_.db().RunInTransaction([&](pg::Transaction& tx) -> absl::Status {
+      const Accepted accepted =
+          *AcceptAutomatic(tx, ids::IdSource::Real().NewId(), kDistrict, dataset_.id, 1);
+      ASSIGN_OR_RETURN(const std::optional<Resync> resync, FindResync(tx, accepted.id));
+      ASSIGN_OR_RETURN(counts, SyncDataset(tx, dataset_, *resync, ids::IdSource::Real()));
+      return jobs::Cancel(tx, accepted.id).status();
+    }));
+    return counts;
+  }
+
+  Shadow Read(Copy copy, int64_t version) {
+    Shadow shadow;
+    std::string after;
+    while (true) {
+      pg::Database db = database_.db();
+      const auto page =
+          dataset::ListRecords(db, dataset_, copy, kDistrict, version, Schools(), after, 3);
+      CHECK(page.ok());
+      if (page->empty()) return shadow;
+      for (const Record& record : *page) {
+        EXPECT_GT(record.key, after);
+        EXPECT_EQ(record.key, KeyOf(record.values));
+        EXPECT_EQ(record.school, record.values[3]);
+        EXPECT_EQ(record.row_hash, HashOf(record.values));
+        EXPECT_LE(record.valid_from, version);
+        after = record.key;
+        shadow[record.key] = record.values;
+      }
+    }
+  }
+
+  static std::string HashOf(const Values& values) {
+    std::vector<const std::string*> texts;
+    for (const std::string& value : values) texts.push_back(value.empty() ? nullptr : &value);
+    return RowHash(texts);
+  }
+
+  int64_t CurrentVersion(Copy copy) {
+    pg::Database db = database_.db();
+    const VersionPair pair = *GetVersionPair(db, dataset_, kDistrict);
+    return copy == Copy::kDistrict ? pair.district : pair.state;
+  }
+
+  // A record in canonical text; about one in five breaks a check of the state.
+  Values RandomRecord() {
+    const auto pick = [this](std::initializer_list<const char*> texts) {
+      return std::string(*(texts.begin() + random_() % texts.size()));
+    };
+    return {fmt::format("s{}", random_() % 6),
+            fmt::format("{}", static_cast<int>(random_() % 4) - 1),
+            pick({"", "0.00", "-1.50", "1234567.89", "9999.00", "10000.00", "0.01", "-0.10"}),
+            pick({"", "001", "001", "002", "002", "009"}),
+            pick({"", "1999-12-31", "2025-10-01", "0001-01-01", "9999-12-31"}),
+            pick({"", "true", "false"}),
+            pick({"", "2025-10-01T08:00:00Z", "1999-12-31T23:59:59.5Z"}),
+            pick({"", "01", "02", "01", "02", "77"}),
+            pick({"", "A", "A;B", "B", "A;C"})};
+  }
+
+  std::vector<Values> RandomBatch(std::size_t most) {
+    std::map<std::string, Values> rows;
+    for (std::size_t i = random_() % (most + 1); i > 0; --i) {
+      const Values row = RandomRecord();
+      rows[KeyOf(row)] = row;
+    }
+    std::vector<Values> out;
+    for (auto& [key, row] : rows) out.push_back(row);
+    return out;
+  }
+
+  void AddSchools() {
+    ASSERT_THAT(database_.db().RunInTransaction([](pg::Transaction& tx) {
+      PutOrganization(tx, "001", "SCHOOL", kDistrict, "One");
+      PutOrganization(tx, "002", "SCHOOL", kDistrict, "Two");
+      PutOrganization(tx, "009", "SCHOOL", "elsewhere", "Of another district");
+      return absl::OkStatus();
+    }),
+                IsOk());
+  }
+
+  static bool StateTakes(const Values& values) {
+    return values[3] != "009" && values[7] != "77" && values[8] != "A;C";
+  }
+
+  edcert::testing::TestDatabase database_;
+  const Dataset dataset_;
+  std::mt19937 random_{20251001};
+};
+
+TEST_F(RecordStoreTest, EveryVersionCanBeReadForEver) {
+  AddSchools();
+  std::map<int64_t, Shadow> district = {{0, {}}};
+  std::map<int64_t, Shadow> state = {{0, {}}};
+  for (int round = 0; round < 60; ++round) {
+    const Mode mode = static_cast<Mode>(1 + random_() % 3);
+    const std::vector<Values> rows = RandomBatch(mode == Mode::kDelete ? 4 : 14);
+    Shadow next = mode == Mode::kReplaceAll ? Shadow() : district.rbegin()->second;
+    for (const Values& row : rows) {
+      if (mode == Mode::kDelete) {
+        next.erase(KeyOf(row));
+      } else {
+        next[KeyOf(row)] = row;
+      }
+    }
+    const auto outcome = Push(mode, rows);
+    ASSERT_THAT(outcome, IsOk());
+    const bool changed = next != district.rbegin()->second;
+    ASSERT_EQ(outcome->changes.any(), changed);
+    ASSERT_EQ(outcome->changes.version, district.rbegin()->first + (changed ? 1 : 0));
+    district[outcome->changes.version] = next;
+
+    if (random_() % 2 == 0) continue;
+    const auto counts = Sync();
+    ASSERT_THAT(counts, IsOk());
+    Shadow taken;
+    for (const auto& [key, row] : next) {
+      if (StateTakes(row)) taken[key] = row;
+    }
+    ASSERT_EQ(counts->refused, static_cast<int64_t>(next.size() - taken.size()));
+    ASSERT_EQ(counts->read, static_cast<int64_t>(next.size()));
+    ASSERT_GE(counts->unchanged, 0);
+    ASSERT_EQ(counts->district_version, outcome->changes.version);
+    state[counts->state_version] = taken;
+    pg::Database db = database_.db();
+    const auto open =
+        ListIssues(db, {.district = kDistrict, .copy = Copy::kState, .open_only = true}, 0, 1000);
+    ASSERT_EQ(static_cast<int64_t>(open->size()), counts->refused);
+  }
+  ASSERT_GT(district.size(), 20U);
+  ASSERT_GT(state.size(), 5U);
+  for (const auto& [version, shadow] : district) {
+    EXPECT_EQ(Read(Copy::kDistrict, version), shadow) << version;
+  }
+  for (const auto& [version, shadow] : state) {
+    EXPECT_EQ(Read(Copy::kState, version), shadow) << version;
+  }
+}
+
+TEST_F(RecordStoreTest, TheComparisonIsThatOfTheShadows) {
+  AddSchools();
+  ASSERT_THAT(Push(Mode::kUpsert, RandomBatch(20)), IsOk());
+  ASSERT_THAT(Sync(), IsOk());
+  ASSERT_THAT(Push(Mode::kUpsert, RandomBatch(10)), IsOk());
+  ASSERT_THAT(Push(Mode::kDelete, RandomBatch(5)), IsOk());
+  const VersionPair versions{CurrentVersion(Copy::kDistrict), CurrentVersion(Copy::kState)};
+  const Shadow district = Read(Copy::kDistrict, versions.district);
+  const Shadow state = Read(Copy::kState, versions.state);
+  // What comes later does not change the comparison of these versions.
+  ASSERT_THAT(Push(Mode::kReplaceAll, RandomBatch(20)), IsOk());
+  ASSERT_THAT(Sync(), IsOk());
+
+  std::map<std::string, std::vector<std::string>> expected;
+  for (const auto& [key, row] : district) {
+    const auto it = state.find(key);
+    if (it == state.end()) {
+      expected[key] = {"district"};
+    } else if (it->second != row) {
+      for (std::size_t i = 0; i < row.size(); ++i) {
+        if (row[i] != it->second[i]) expected[key].push_back(dataset_.columns[i].name);
+      }
+    }
+  }
+  for (const auto& [key, row] : state) {
+    if (!district.contains(key)) expected[key] = {"state"};
+  }
+  std::map<std::string, std::vector<std::string>> found;
+  std::string after;
+  while (true) {
+    pg::Database db = database_.db();
+    const auto page = CompareRecords(db, dataset_, kDistrict, versions, Schools(), after, 2);
+    ASSERT_THAT(page, IsOk());
+    if (page->empty()) break;
+    for (const Difference& one : *page) {
+      found[one.key] = !one.in_state      ? std::vector<std::string>{"district"}
+                       : !one.in_district ? std::vector<std::string>{"state"}
+                                          : one.columns;
+      after = one.key;
+    }
+  }
+  EXPECT_EQ(found, expected);
+  EXPECT_GT(expected.size(), 3U);
+
+  pg::Database db = database_.db();
+  const auto schools = CompareSchools(db, dataset_, kDistrict, versions, Schools());
+  ASSERT_THAT(schools, IsOk());
+  int64_t district_rows = 0;
+  int64_t state_rows = 0;
+  int64_t differing = 0;
+  for (const SchoolCounts& counts : *schools) {
+    district_rows += counts.district_rows;
+    state_rows += counts.state_rows;
+    differing += counts.only_district + counts.only_state + counts.different;
+  }
+  EXPECT_EQ(district_rows, static_cast<int64_t>(district.size()));
+  EXPECT_EQ(state_rows, static_cast<int64_t>(state.size()));
+  EXPECT_EQ(differing, static_cast<int64_t>(expected.size()));
+}
+
+Values Lunch(const std::string& student, const std::string& price) {
+  return {student, "1", price, "001", "", "", "", "", ""};
+}
+
+TEST_F(RecordStoreTest, TheSameBatchAgainChangesNothing) {
+  const std::vector<Values> rows = RandomBatch(20);
+  ASSERT_EQ(Push(Mode::kUpsert, rows)->changes.version, 1);
+  EXPECT_EQ(Push(Mode::kUpsert, rows)->changes.version, 1);
+  EXPECT_EQ(Push(Mode::kReplaceAll, rows)->changes.version, 1);
+}
+
+TEST_F(RecordStoreTest, RecordsWithOneKeyAreAllRejected) {
+  ASSERT_THAT(Push(Mode::kUpsert, {Lunch("a", "1.00")}), IsOk());
+  const auto outcome =
+      Push(Mode::kReplaceAll, {Lunch("a", "2.00"), Lunch("b", "1.00"), Lunch("a", "3.00")});
+  ASSERT_THAT(outcome, IsOk());
+  EXPECT_EQ(outcome->duplicates, 2);
+  EXPECT_EQ(outcome->changes.inserted, 1);
+  // Rejected, so not deleted either.
+  EXPECT_EQ(Read(Copy::kDistrict, 2)["a|1"][2], "1.00");
+  pg::Database db = database_.db();
+  const auto issues = ListIssues(db, {.district = kDistrict}, 0, 10);
+  ASSERT_EQ(issues->size(), 1U);
+  EXPECT_EQ(issues->front().message, "lines 2 and 4 have the same key");
+}
+
+TEST_F(RecordStoreTest, AnIssueIsOneUntilTheRecordIsTaken) {
+  const auto open = [this] {
+    pg::Database db = database_.db();
+    return *ListIssues(db, {.district = kDistrict, .open_only = true}, 0, 10);
+  };
+  ASSERT_THAT(Push(Mode::kUpsert, {Lunch("a", "cheap")}), IsOk());
+  ASSERT_THAT(Push(Mode::kUpsert, {Lunch("a", "cheap"), Lunch("b", "1.00")}), IsOk());
+  ASSERT_EQ(open().size(), 1U);
+  EXPECT_EQ(open().front().reason, "NUMBER_INVALID");
+  EXPECT_EQ(open().front().column, "price");
+  EXPECT_EQ(open().front().record_key, "a|1");
+  ASSERT_THAT(Push(Mode::kUpsert, {Lunch("b", "2.00")}), IsOk());
+  EXPECT_EQ(open().size(), 1U);
+  ASSERT_THAT(Push(Mode::kUpsert, {Lunch("a", "1.00")}), IsOk());
+  EXPECT_THAT(open(), IsEmpty());
+}
+
+TEST_F(RecordStoreTest, ARefusedRecordArrivesWhenTheSchoolIsKnown) {
+  ASSERT_THAT(Push(Mode::kUpsert, {Lunch("a", "1.00")}), IsOk());
+  EXPECT_EQ(Sync()->refused, 1);
+  EXPECT_EQ(CurrentVersion(Copy::kState), 0);
+  pg::Database db = database_.db();
+  EXPECT_THAT(*DatasetsWithUnknownSchools(db, kDistrict), ElementsAre("lunches"));
+  AddSchools();
+  EXPECT_EQ(Sync()->inserted, 1);
+  EXPECT_EQ(Sync()->unchanged, 1);
+  EXPECT_EQ(CurrentVersion(Copy::kState), 1);
+  EXPECT_THAT(*DatasetsWithUnknownSchools(db, kDistrict), IsEmpty());
+}
+
+TEST_F(RecordStoreTest, ReadersSeeTheViewsAndNothingElse) {
+  ASSERT_THAT(Push(Mode::kUpsert, {Lunch("a", "1.00")}), IsOk());
+  ASSERT_THAT(Push(Mode::kUpsert, {Lunch("a", "2.00")}), IsOk());
+  for (const char* role : {"validation", "snapshot", "rule_exec"}) {
+    const auto reader =
+        pg::Connection::Open(fmt::format("{} user={}", database_.owner_conninfo(), role));
+    ASSERT_THAT(reader, IsOk());
+    EXPECT_THAT((*reader)->RunScript("SELECT copy, district_id, record_key, valid_from, valid_to,"
+                                     " school_id, row_hash, price FROM dataset_read.lunches;"
+                                     "SELECT version FROM dataset_read.data_version;"
+                                     "SELECT name, type FROM dataset_read.column_definition"),
+                IsOk());
+    EXPECT_FALSE((*reader)->RunScript("SELECT price FROM dataset.lunches").ok());
+    EXPECT_FALSE((*reader)->RunScript("DELETE FROM dataset_read.lunches").ok());
+  }
+}
+
+TEST_F(RecordStoreTest, DefinitionsGrowAndNeverShrink) {
+  ASSERT_THAT(Push(Mode::kUpsert, {Lunch("a", "1.00")}), IsOk());
+  Dataset wider = Lunches();
+  wider.columns[0].length = 20;
+  wider.columns[2].precision = 12;
+  wider.columns.push_back({.name = "note", .length = 100});
+  EXPECT_THAT(Install(database_.owner(), *Catalogue::Make({wider}), {}), IsOk());
+  EXPECT_THAT(Install(database_.owner(), *Catalogue::Make({wider}), {}), IsOk());
+  EXPECT_THAT(database_.owner().RunScript("SELECT note FROM dataset_read.lunches"), IsOk());
+  EXPECT_FALSE(Install(database_.owner(), *Catalogue::Make({Lunches()}), {}).ok());
+  Dataset other_key = wider;
+  other_key.key = {0};
+  EXPECT_FALSE(Install(database_.owner(), *Catalogue::Make({other_key}), {}).ok());
+}
+
+TEST_F(RecordStoreTest, TheBuiltinDefinitionsCanBeInstalled) {
+  const auto catalogue = BuiltinCatalogue();
+  ASSERT_THAT(catalogue, IsOk());
+  const auto codes = BuiltinCodes();
+  ASSERT_THAT(codes, IsOk());
+  EXPECT_THAT(Install(database_.owner(), *catalogue, *codes), IsOk());
+  EXPECT_NE(catalogue->Find("attendance_summary"), nullptr);
+}
+
+}  // namespace
+}  // namespace edcert::dataset
