@@ -82,16 +82,22 @@ struct Writer {
                        Outputs(rule.outputs, from));
   }
 
+  // Whether the columns have values that more than one row has: a hash of the few, where a sort of
+  // all rows would be the price of a window.
+  std::string Repeated(const std::vector<std::string>& columns, std::string_view where) const {
+    return fmt::format("({0}) IN (SELECT {0} FROM {1} WHERE {2} GROUP BY {0} HAVING count(*) > 1)",
+                       Columns(columns), table(), where);
+  }
+
   std::string operator()(const std::monostate&) const { return ""; }
   std::string operator()(const RowRule&) const { return ""; }  // RowScan writes these
 
   std::string operator()(const UniqueRule& unique) const {
     const std::string condition =
         rule.expression.empty() ? "" : fmt::format(" AND ({})", rule.expression);
-    return fmt::format(
-        "{}\n  FROM (SELECT *, count(*) OVER (PARTITION BY {}) AS \"N\" FROM {}\n"
-        "         WHERE {}{}) AS \"T\"\n WHERE \"N\" > 1 ORDER BY \"K\"",
-        Head(), Columns(unique.columns), table(), NotNull(unique.columns), condition);
+    const std::string where = NotNull(unique.columns) + condition;
+    return fmt::format("{}\n  FROM {}\n WHERE {}\n   AND {}\n ORDER BY \"K\"", Head(), table(),
+                       where, Repeated(unique.columns, where));
   }
 
   std::string operator()(const ReferenceRule& reference) const {
@@ -119,6 +125,8 @@ struct Writer {
         fmt::format("coalesce({}, 'infinity'::date)", QuoteName(overlap.to_column));
     const std::string partition = Columns(overlap.partition_columns);
     const int days = overlap.tolerance_days;
+    const std::string not_null =
+        NotNull(overlap.partition_columns) + " AND " + from + " IS NOT NULL";
     return fmt::format(
         "{head}\n"
         "  FROM (SELECT *, {to} AS \"E\",\n"
@@ -127,13 +135,15 @@ struct Writer {
         "               min({from}) FILTER (WHERE {to} >= {from} + {days}) OVER (\n"
         "                 PARTITION BY {partition} ORDER BY {from} DESC, record_key DESC\n"
         "                 ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS \"A\"\n"
-        "          FROM {table} WHERE {not_null}) AS \"T\"\n"
+        "          FROM {table} WHERE {not_null}\n"
+        "           AND {repeated}) AS \"T\"\n"
         " WHERE (\"E\" >= {from} + {days} AND \"B\" >= {from} + {days})\n"
         "    OR \"A\" + {days} <= \"E\"\n"
         " ORDER BY \"K\"",
         fmt::arg("head", Head()), fmt::arg("to", to), fmt::arg("partition", partition),
         fmt::arg("from", from), fmt::arg("days", days), fmt::arg("table", table()),
-        fmt::arg("not_null", NotNull(overlap.partition_columns) + " AND " + from + " IS NOT NULL"));
+        fmt::arg("not_null", not_null),
+        fmt::arg("repeated", Repeated(overlap.partition_columns, not_null)));
   }
 
   std::string operator()(const AggregateRule& aggregate) const {

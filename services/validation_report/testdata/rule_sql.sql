@@ -9,9 +9,10 @@ SELECT record_key COLLATE "C" AS "K", "S", "M0", "student_uid"::text AS "student
 -- unique
 WITH "enrollment" AS NOT MATERIALIZED (SELECT record_key, school_id AS "S", "student_uid", "school_id", "entry_date", "exit_date", "fte" FROM dataset_read."enrollment" WHERE copy = 'STATE' AND district_id = E'o''hara\\north' AND valid_from <= 41 AND valid_to > 41)
 SELECT record_key COLLATE "C" AS "K", "S", "student_uid"::text AS "student_uid", "entry_date"::text AS "entry_date"
-  FROM (SELECT *, count(*) OVER (PARTITION BY "student_uid", "entry_date") AS "N" FROM "enrollment"
-         WHERE "student_uid" IS NOT NULL AND "entry_date" IS NOT NULL AND (fte > 0)) AS "T"
- WHERE "N" > 1 ORDER BY "K";
+  FROM "enrollment"
+ WHERE "student_uid" IS NOT NULL AND "entry_date" IS NOT NULL AND (fte > 0)
+   AND ("student_uid", "entry_date") IN (SELECT "student_uid", "entry_date" FROM "enrollment" WHERE "student_uid" IS NOT NULL AND "entry_date" IS NOT NULL AND (fte > 0) GROUP BY "student_uid", "entry_date" HAVING count(*) > 1)
+ ORDER BY "K";
 
 -- reference, must exist
 WITH "enrollment" AS NOT MATERIALIZED (SELECT record_key, school_id AS "S", "student_uid", "school_id", "entry_date", "exit_date", "fte" FROM dataset_read."enrollment" WHERE copy = 'STATE' AND district_id = E'o''hara\\north' AND valid_from <= 41 AND valid_to > 41),
@@ -40,7 +41,8 @@ SELECT record_key COLLATE "C" AS "K", "S", "student_uid"::text AS "student_uid",
                min("entry_date") FILTER (WHERE coalesce("exit_date", 'infinity'::date) >= "entry_date" + 5) OVER (
                  PARTITION BY "student_uid" ORDER BY "entry_date" DESC, record_key DESC
                  ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS "A"
-          FROM "enrollment" WHERE "student_uid" IS NOT NULL AND "entry_date" IS NOT NULL) AS "T"
+          FROM "enrollment" WHERE "student_uid" IS NOT NULL AND "entry_date" IS NOT NULL
+           AND ("student_uid") IN (SELECT "student_uid" FROM "enrollment" WHERE "student_uid" IS NOT NULL AND "entry_date" IS NOT NULL GROUP BY "student_uid" HAVING count(*) > 1)) AS "T"
  WHERE ("E" >= "entry_date" + 5 AND "B" >= "entry_date" + 5)
     OR "A" + 5 <= "E"
  ORDER BY "K";
