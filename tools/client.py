@@ -1,11 +1,13 @@
 """Calls the services of a running cluster through edcertctl, for the demo and the benchmarks."""
 
+import datetime
 import json
 import os
 import pathlib
 import shlex
 import subprocess
 import time
+import zoneinfo
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 ALL_RIGHTS = ["TOOL_RIGHT_READ", "TOOL_RIGHT_WRITE", "TOOL_RIGHT_ADD", "TOOL_RIGHT_DELETE"]
@@ -19,6 +21,11 @@ def program():
     check(path.exists(), f"{path} to be built: run it through tools/dev")
     check("EDCERT_CLUSTER" in os.environ, "a running cluster: run it through tools/dev")
     return path
+
+
+def state_today():
+    """Today in the state's time zone, as tools/cluster.py configures it: windows are its days."""
+    return datetime.datetime.now(zoneinfo.ZoneInfo("America/Chicago")).date()
 
 
 class Refused(Exception):

@@ -26,7 +26,7 @@ import urllib.request
 import uuid
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from client import ALL_RIGHTS, ROOT, Client, check, program, wait_for  # noqa: E402
+from client import ALL_RIGHTS, ROOT, Client, check, program, state_today, wait_for  # noqa: E402
 
 PUSH_ROWS = 200_000
 IN_FLIGHT = 64
@@ -116,7 +116,7 @@ class Bench:
         self.client.call("clerk", "event_registry", "publish-category", name=category["name"],
                          etag=category["etag"])
         self.group = self.rules()
-        today = datetime.date.today()
+        today = state_today()
         event = self.client.call("clerk", "event_registry", "create-event", event_id="bench", event={
             "title": "Bench", "reporting_year": 2026, "category": category["name"],
             "level": "LEVEL_DISTRICT", "datasets": ["datasets/enrollment"],
