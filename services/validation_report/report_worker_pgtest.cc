@@ -6,13 +6,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <optional>
 
 #include "common/clock/clock.h"
-#include "common/jobs/lease.h"
 #include "common/status/errors.h"
 #include "common/testing/database.h"
 #include "common/testing/matchers.h"
+#include "services/validation_report/claimed_job.h"
 #include "services/validation_report/migrations/migrations.h"
 #include "services/validation_report/rule_fixture.h"
 #include "services/validation_report/rule_store.h"
@@ -24,40 +23,6 @@ using edcert::testing::IsOk;
 using ::testing::HasSubstr;
 
 absl::Time Now() { return clock::Clock::Real().Now(); }
-
-// A claimed job, as a worker process hands it to its runner.
-class ClaimedJob final : public jobs::Running {
- public:
-  ClaimedJob(pg::Database db, jobs::Job job) : db_(db), job_(std::move(job)) {}
-
-  const jobs::Job& job() const override { return job_; }
-  absl::Status Progress(int64_t done, int64_t /*total*/, std::string_view /*phase*/) override {
-    progress_ = std::max(progress_, done);
-    return absl::OkStatus();
-  }
-  absl::Status Complete(absl::FunctionRef<absl::Status(pg::Transaction&)> body) override {
-    if (before_complete) before_complete();
-    return db_.RunInTransaction([&](pg::Transaction& tx) -> absl::Status {
-      RETURN_IF_ERROR(body(tx));
-      return jobs::Finish(tx, job_.id, job_.attempt, {});
-    });
-  }
-  absl::Status Write(absl::FunctionRef<absl::Status(pg::Transaction&)> body) override {
-    return db_.RunInTransaction([&](pg::Transaction& tx) -> absl::Status {
-      RETURN_IF_ERROR(body(tx));
-      return jobs::Heartbeat(tx, job_.id, job_.attempt);
-    });
-  }
-  pg::Database db() override { return db_; }
-
-  int64_t progress() const { return progress_; }
-  std::function<void()> before_complete;
-
- private:
-  pg::Database db_;
-  const jobs::Job job_;
-  int64_t progress_ = 0;
-};
 
 class ReportWorkerTest : public ::testing::Test {
  protected:
@@ -130,13 +95,7 @@ class ReportWorkerTest : public ::testing::Test {
     return accepted;
   }
 
-  std::unique_ptr<ClaimedJob> Claim(const std::string& id) {
-    pg::Database db = Db();
-    absl::StatusOr<std::optional<jobs::Claim>> claim = jobs::ClaimById(db, {"test"}, id);
-    EXPECT_THAT(claim, IsOk());
-    EXPECT_TRUE(claim->has_value());
-    return std::make_unique<ClaimedJob>(db, (*claim)->job);
-  }
+  std::unique_ptr<ClaimedJob> Claim(const std::string& id) { return ClaimJob(Db(), id); }
 
   Report Read(const std::string& id, const std::string& viewer = "") {
     pg::Database db = Db();

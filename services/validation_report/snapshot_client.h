@@ -20,13 +20,18 @@ struct SnapshotFacts {
   std::vector<ReportDataVersion> data_versions;
 };
 
-class SnapshotClient {
+class SnapshotSource {
+ public:
+  virtual ~SnapshotSource() = default;
+  // On behalf of the call's user: NOT_FOUND for what he may not see.
+  virtual absl::StatusOr<SnapshotFacts> Get(const rpc::Call& call, const std::string& name) = 0;
+};
+
+class SnapshotClient final : public SnapshotSource {
  public:
   explicit SnapshotClient(rpc::Runtime& runtime);
-  virtual ~SnapshotClient() = default;
 
-  // On behalf of the call's user: NOT_FOUND for what he may not see.
-  virtual absl::StatusOr<SnapshotFacts> Get(const rpc::Call& call, const std::string& name);
+  absl::StatusOr<SnapshotFacts> Get(const rpc::Call& call, const std::string& name) override;
 
  private:
   const std::unique_ptr<snapshot::v1::Snapshots::Stub> stub_;

@@ -28,7 +28,7 @@ class ValidationReportService final : public v1::ValidationReports::CallbackServ
     rpc::Runtime& runtime;
     access::Resolver& access;
     DefinitionSource& definitions;
-    SnapshotClient& snapshots;
+    SnapshotSource& snapshots;
     jobs::Dispatcher& dispatcher;
     pg::Pool& rules_pool;
     int max_waiting_reports = 20;

@@ -1,0 +1,516 @@
+// Every RPC through a real server: what it does, what it refuses, and who sees what.
+#include "services/validation_report/validation_report_service.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <thread>
+
+#include "common/rpc/status.h"
+#include "common/testing/matchers.h"
+#include "common/testing/test_server.h"
+#include "services/validation_report/claimed_job.h"
+#include "services/validation_report/definition_store.h"
+#include "services/validation_report/finding.h"
+#include "services/validation_report/migrations/migrations.h"
+#include "services/validation_report/report_worker.h"
+#include "services/validation_report/rule_fixture.h"
+
+namespace edcert::validation_report {
+namespace {
+
+using edcert::testing::HasReason;
+using edcert::testing::IsOk;
+
+// state: sees all, has every right. ada: a certifier of north. eve: assigned to north, without a
+// role. bob: of south.
+class FakeAccess final : public access::Resolver {
+ public:
+  access::EventFacts event;
+
+ protected:
+  absl::StatusOr<access::Access> Ask(const rpc::Call& call, const access::Query& query) override {
+    access::Access access = Known(query);
+    access.user = call.principal().user;
+    access.rights.assign(16 * 8, access.user == "users/state");
+    access.state_user = access.user == "users/state";
+    const std::string home =
+        access.user == "users/bob" ? "organizations/south" : "organizations/north";
+    access.scope_organizations = {home};
+    access.in_scope = access.state_user || query.organization == home;
+    if (access.user == "users/ada" && query.organization == home) {
+      access.roles = {{access::Role::kCertifier, access::Rank::kPrimary, home}};
+    }
+    return access;
+  }
+  absl::StatusOr<access::Access> AskForService(const rpc::Call& /*call*/,
+                                               const access::Query& query) override {
+    access::Access access = Known(query);
+    access.state_user = true;
+    access.in_scope = true;
+    return access;
+  }
+
+ private:
+  access::Access Known(const access::Query& query) const {
+    access::Access access;
+    access.organization_kind = access::OrganizationKind::kDistrict;
+    access.organization_display_name = "North Valley";
+    if (query.event == event.name) access.event = event;
+    return access;
+  }
+};
+
+class FakeDefinitions final : public DefinitionSource {
+ public:
+  explicit FakeDefinitions(edcert::testing::TestDatabase& database) : database_(database) {}
+  absl::StatusOr<Definitions> Get(const std::vector<std::string>& datasets) override {
+    pg::Database db = database_.db();
+    return ReadDefinitions(db, datasets);
+  }
+
+ private:
+  edcert::testing::TestDatabase& database_;
+};
+
+class FakeSnapshots final : public SnapshotSource {
+ public:
+  SnapshotFacts facts;
+  absl::StatusOr<SnapshotFacts> Get(const rpc::Call& /*call*/,
+                                    const std::string& /*name*/) override {
+    return facts;
+  }
+};
+
+class ServiceTest : public ::testing::Test {
+ protected:
+  using Stub = v1::ValidationReports::Stub;
+
+  void SetUp() override {
+    PublishDatasets(server_.database().owner());
+    Sql("INSERT INTO dataset_read.data_version VALUES"
+        " ('DISTRICT', 'enrollment', 'north', 3, now(), 100),"
+        " ('STATE', 'enrollment', 'north', 2, now(), 100);"
+        "INSERT INTO dataset_read.enrollment (copy, district_id, record_key, student_uid, school_id,"
+        " entry_date, exit_date) SELECT 'DISTRICT', 'north', 'k' || lpad(i::text, 3, '0'), 's' || i,"
+        " 'school-1', '2025-08-18', '2025-08-10' FROM generate_series(1, 100) i");
+    access_.event.name = "events/fall";
+    access_.event.title = "Fall";
+    access_.event.rule_group = "ruleGroups/g";
+    access_.event.rule_group_version = 1;
+    access_.event.status = access::EventStatus::kPublished;
+    access_.event.phase = access::Phase::kReview;
+    access_.event.live_version = 1;
+    server_.Serve(service_, v1::ValidationReports::service_full_name());
+    stub_ = v1::ValidationReports::NewStub(server_.channel());
+  }
+
+  void TearDown() override { server_.Stop(); }
+
+  void Sql(const std::string& sql) { ASSERT_THAT(server_.database().owner().RunScript(sql), IsOk()); }
+
+  template <typename Request, typename Response>
+  absl::StatusOr<Response> Call(grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
+                                                             Response*),
+                                const Request& request, std::string_view user = "users/state") {
+    grpc::ClientContext context;
+    server_.CallAs(context, user);
+    Response response;
+    const absl::Status status =
+        rpc::FromGrpc((stub_.get()->*method)(&context, request, &response));
+    if (!status.ok()) return status;
+    return response;
+  }
+
+  static std::string NewId() { return ids::IdSource::Real().NewId(); }
+
+  absl::StatusOr<v1::Rule> CreateRule(const v1::Rule& rule, std::string_view user = "users/state") {
+    v1::CreateRuleRequest request;
+    request.set_request_id(NewId());
+    *request.mutable_rule() = rule;
+    return Call(&Stub::CreateRule, request, user);
+  }
+
+  absl::StatusOr<v1::Rule> ActivateRule(const std::string& name, const std::string& etag) {
+    v1::ActivateRuleRequest request;
+    request.set_request_id(NewId());
+    request.set_name(name);
+    request.set_etag(etag);
+    return Call(&Stub::ActivateRule, request);
+  }
+
+  // A rule whose fixtures pass.
+  static v1::Rule GoodRule(const std::string& code) {
+    return EnrollmentRule(code, R"("fields": ["student_uid"],
+        "row": {"expression": "exit_date < entry_date"},
+        "fixtures": [{"title": "one", "rows": [
+          {"values": {"entry_date": "2025-08-18", "exit_date": "2025-08-01"}, "must_fire": true},
+          {"values": {"entry_date": "2025-08-18"}}]}])");
+  }
+
+  absl::StatusOr<v1::RuleGroup> CreateGroup(const std::string& id,
+                                            const std::vector<std::string>& rules) {
+    v1::CreateRuleGroupRequest request;
+    request.set_request_id(NewId());
+    request.set_rule_group_id(id);
+    request.mutable_rule_group()->set_title("Group " + id);
+    request.mutable_rule_group()->set_level(type::LEVEL_DISTRICT);
+    for (const std::string& rule : rules) request.mutable_rule_group()->add_rules()->set_rule(rule);
+    return Call(&Stub::CreateRuleGroup, request);
+  }
+
+  absl::StatusOr<v1::RuleGroup> ActivateGroup(const v1::RuleGroup& group) {
+    v1::ActivateRuleGroupRequest request;
+    request.set_request_id(NewId());
+    request.set_name(group.name());
+    request.set_etag(group.etag());
+    return Call(&Stub::ActivateRuleGroup, request);
+  }
+
+  // The group that the event pins, active.
+  void MakeGroup() {
+    const absl::StatusOr<v1::Rule> rule = CreateRule(GoodRule("T-1"));
+    ASSERT_THAT(rule, IsOk());
+    ASSERT_THAT(ActivateRule(rule->name(), rule->etag()), IsOk());
+    const absl::StatusOr<v1::RuleGroup> group = CreateGroup("g", {rule->name()});
+    ASSERT_THAT(group, IsOk());
+    ASSERT_THAT(ActivateGroup(*group), IsOk());
+  }
+
+  static v1::CreateReportRequest ReportRequest() {
+    v1::CreateReportRequest request;
+    request.set_request_id(NewId());
+    request.set_event("events/fall");
+    request.set_organization("organizations/north");
+    request.set_kind(v1::REPORT_KIND_DISTRICT_DATA);
+    request.set_format(v1::REPORT_FORMAT_HTML);
+    return request;
+  }
+
+  absl::StatusOr<v1::Report> CreateReport(std::string_view user = "users/ada") {
+    return Call(&Stub::CreateReport, ReportRequest(), user);
+  }
+
+  absl::StatusOr<v1::Report> GetReport(const std::string& name, std::string_view user) {
+    v1::GetReportRequest request;
+    request.set_name(name);
+    return Call(&Stub::GetReport, request, user);
+  }
+
+  absl::StatusOr<v1::Report> Cancel(const std::string& name, std::string_view user) {
+    v1::CancelReportRequest request;
+    request.set_request_id(NewId());
+    request.set_name(name);
+    return Call(&Stub::CancelReport, request, user);
+  }
+
+  absl::StatusOr<v1::Report> Retry(const std::string& name) {
+    v1::RetryReportRequest request;
+    request.set_request_id(NewId());
+    request.set_name(name);
+    return Call(&Stub::RetryReport, request, "users/ada");
+  }
+
+  struct File {
+    v1::DownloadReportResponse::Header header;
+    std::string bytes;
+    absl::Status status;
+  };
+  File Download(const std::string& name, std::string_view user) {
+    grpc::ClientContext context;
+    server_.CallAs(context, user);
+    v1::DownloadReportRequest request;
+    request.set_name(name);
+    const auto reader = stub_->DownloadReport(&context, request);
+    File file;
+    v1::DownloadReportResponse message;
+    while (reader->Read(&message)) {
+      if (message.has_header()) file.header = message.header();
+      file.bytes += message.chunk();
+    }
+    file.status = rpc::FromGrpc(reader->Finish());
+    return file;
+  }
+
+  static std::string IdOf(const std::string& name) { return name.substr(name.find('/') + 1); }
+
+  void Work(const std::string& name) {
+    const auto job = ClaimJob(server_.database().db(), IdOf(name));
+    ASSERT_THAT(ReportRunner(rules_conninfo(), absl::UTCTimeZone(), ids::IdSource::Real()).Run(*job),
+                IsOk());
+  }
+
+  std::string rules_conninfo() {
+    return server_.database().owner_conninfo() + " user=rule_exec";
+  }
+
+  edcert::testing::TestServer server_{{.service = "validation_report",
+                                       .schema = "validation",
+                                       .migrations = {jobs::Migrations(),
+                                                      {"validation", sql::kMigrations}}}};
+  FakeAccess access_;
+  FakeDefinitions definitions_{server_.database()};
+  FakeSnapshots snapshots_;
+  pg::Pool rules_pool_{{.conninfo = rules_conninfo(), .size = 2}};
+  jobs::Dispatcher dispatcher_{server_.runtime().pool(), edcert::config::Redis(), "validation"};
+  ValidationReportService service_{{.runtime = server_.runtime(),
+                                    .access = access_,
+                                    .definitions = definitions_,
+                                    .snapshots = snapshots_,
+                                    .dispatcher = dispatcher_,
+                                    .rules_pool = rules_pool_,
+                                    .max_waiting_reports = 2}};
+  std::unique_ptr<Stub> stub_;
+};
+
+TEST_F(ServiceTest, RuleIsCheckedWhenItIsWritten) {
+  v1::Rule rule = GoodRule("T-1");
+  rule.mutable_row()->set_expression("exit_date < pg_sleep(1)");
+  const absl::StatusOr<v1::Rule> refused = CreateRule(rule);
+  EXPECT_THAT(refused, HasReason("RULE_NOT_ALLOWED"));
+  EXPECT_NE(status::MetadataOf(refused.status(), "what"), "");
+  EXPECT_EQ(status::MetadataOf(refused.status(), "position"), "13");
+  rule = GoodRule("T-1");
+  rule.set_severity(type::SEVERITY_UNSPECIFIED);
+  EXPECT_THAT(CreateRule(rule), HasReason("FIELD_INVALID"));
+  EXPECT_THAT(CreateRule(GoodRule("T-1"), "users/ada"), HasReason("NOT_PERMITTED"));
+  EXPECT_EQ(server_.CountRows("rule"), 0);
+}
+
+TEST_F(ServiceTest, RuleLives) {
+  const absl::StatusOr<v1::Rule> draft = CreateRule(GoodRule("T-1"));
+  ASSERT_THAT(draft, IsOk());
+  EXPECT_EQ(draft->name(), "rules/t-1");
+  EXPECT_EQ(draft->state(), v1::Rule::DRAFT);
+  EXPECT_EQ(draft->version(), 1);
+  EXPECT_THAT(CreateRule(GoodRule("T-1")), HasReason("ALREADY_EXISTS"));
+
+  v1::TestRuleRequest test;
+  test.set_name(draft->name());
+  const absl::StatusOr<v1::TestRuleResponse> tested = Call(&Stub::TestRule, test);
+  ASSERT_THAT(tested, IsOk());
+  EXPECT_TRUE(tested->passed());
+  EXPECT_EQ(tested->results(0).title(), "one");
+
+  EXPECT_THAT(ActivateRule(draft->name(), "99"), HasReason("ETAG_MISMATCH"));
+  const absl::StatusOr<v1::Rule> active = ActivateRule(draft->name(), draft->etag());
+  ASSERT_THAT(active, IsOk());
+  EXPECT_EQ(active->state(), v1::Rule::ACTIVE);
+  EXPECT_THAT(ActivateRule(draft->name(), active->etag()), HasReason("TRANSITION_NOT_ALLOWED"));
+
+  v1::ArchiveRuleRequest archive;
+  archive.set_request_id(NewId());
+  archive.set_name(draft->name());
+  archive.set_etag(active->etag());
+  const absl::StatusOr<v1::Rule> archived = Call(&Stub::ArchiveRule, archive);
+  ASSERT_THAT(archived, IsOk());
+  EXPECT_EQ(archived->state(), v1::Rule::ARCHIVED);
+  EXPECT_EQ(Call(&Stub::ArchiveRule, archive)->etag(), archived->etag());  // the first answer
+
+  v1::ListRulesRequest list;
+  EXPECT_EQ(Call(&Stub::ListRules, list)->rules_size(), 0);
+  list.add_state(v1::Rule::ARCHIVED);
+  EXPECT_EQ(Call(&Stub::ListRules, list)->rules_size(), 1);
+  EXPECT_THAT(CreateGroup("g", {"rules/t-1"}), HasReason("RULE_INACTIVE"));
+}
+
+TEST_F(ServiceTest, RuleWithoutPassingFixturesStaysADraft) {
+  v1::Rule none = GoodRule("T-1");
+  none.clear_fixtures();
+  v1::Rule wrong = GoodRule("T-2");
+  wrong.mutable_fixtures(0)->mutable_rows(1)->set_must_fire(true);
+  for (const v1::Rule& rule : {none, wrong}) {
+    const absl::StatusOr<v1::Rule> draft = CreateRule(rule);
+    ASSERT_THAT(draft, IsOk());
+    EXPECT_THAT(ActivateRule(draft->name(), draft->etag()), HasReason("FIXTURE_FAILED"));
+  }
+}
+
+TEST_F(ServiceTest, RulesAreListedInPages) {
+  for (const char* code : {"B-1", "A-1", "C-1"}) ASSERT_THAT(CreateRule(GoodRule(code)), IsOk());
+  v1::ListRulesRequest list;
+  list.set_page_size(2);
+  const absl::StatusOr<v1::ListRulesResponse> first = Call(&Stub::ListRules, list);
+  ASSERT_THAT(first, IsOk());
+  ASSERT_EQ(first->rules_size(), 2);
+  EXPECT_EQ(first->rules(0).code(), "A-1");
+  list.set_page_token(first->next_page_token());
+  EXPECT_EQ(Call(&Stub::ListRules, list)->rules(0).code(), "C-1");
+  list.set_dataset("datasets/other");
+  EXPECT_THAT(Call(&Stub::ListRules, list), HasReason("PAGE_TOKEN_INVALID"));
+}
+
+TEST_F(ServiceTest, GroupResolvesItsRules) {
+  MakeGroup();
+  v1::GetRuleGroupRequest get;
+  get.set_name("ruleGroups/g");
+  const absl::StatusOr<v1::RuleGroup> group = Call(&Stub::GetRuleGroup, get);
+  ASSERT_THAT(group, IsOk());
+  EXPECT_EQ(group->state(), v1::RuleGroup::ACTIVE);
+  EXPECT_EQ(group->rules(0).version(), 1);
+  EXPECT_EQ(group->rules(0).severity(), type::SEVERITY_FATAL);
+  EXPECT_EQ(group->datasets(0), "datasets/enrollment");
+  EXPECT_THAT(ActivateGroup(*group), HasReason("TRANSITION_NOT_ALLOWED"));
+  EXPECT_EQ(Call(&Stub::ListRuleGroups, v1::ListRuleGroupsRequest())->rule_groups_size(), 1);
+
+  v1::CreateRuleGroupRequest lower;
+  lower.set_request_id(NewId());
+  *lower.mutable_rule_group() = *group;
+  lower.mutable_rule_group()->mutable_rules(0)->set_severity(type::SEVERITY_INFO);
+  EXPECT_THAT(Call(&Stub::CreateRuleGroup, lower), HasReason("FIELD_INVALID"));
+}
+
+TEST_F(ServiceTest, ReportIsMadeDownloadedAndViewed) {
+  MakeGroup();
+  const absl::StatusOr<v1::Report> queued = CreateReport();
+  ASSERT_THAT(queued, IsOk());
+  EXPECT_EQ(queued->state(), v1::Report::QUEUED);
+  EXPECT_EQ(queued->queue_position(), 1);
+  EXPECT_EQ(queued->data_versions(0).version(), 3);
+  EXPECT_EQ(queued->title(), "District data of North Valley: Fall");
+  EXPECT_EQ(CreateReport("users/state")->name(), queued->name());
+  EXPECT_THAT(Download(queued->name(), "users/ada").status, HasReason("REPORT_NOT_READY"));
+
+  grpc::ClientContext context;
+  server_.CallAs(context, "users/ada");
+  v1::WatchReportRequest watch;
+  watch.set_name(queued->name());
+  const auto reader = stub_->WatchReport(&context, watch);
+  v1::Report seen;
+  ASSERT_TRUE(reader->Read(&seen));
+  EXPECT_EQ(seen.state(), v1::Report::QUEUED);
+  Work(queued->name());
+  while (reader->Read(&seen)) {
+  }
+  EXPECT_TRUE(reader->Finish().ok());
+  EXPECT_EQ(seen.state(), v1::Report::COMPLETED);
+  EXPECT_EQ(seen.counts(3).severity(), type::SEVERITY_FATAL);
+  EXPECT_EQ(seen.counts(3).records(), 100);
+  EXPECT_FALSE(seen.has_viewed_by_caller_at());
+
+  const File file = Download(queued->name(), "users/ada");
+  ASSERT_THAT(file.status, IsOk());
+  EXPECT_EQ(static_cast<int64_t>(file.bytes.size()), file.header.size());
+  Sha256 digest;
+  digest.Add(file.bytes);
+  EXPECT_EQ(digest.Hex(), file.header.sha256());
+  EXPECT_TRUE(GetReport(queued->name(), "users/ada")->has_viewed_by_caller_at());
+  EXPECT_FALSE(GetReport(queued->name(), "users/state")->has_viewed_by_caller_at());
+  ASSERT_THAT(Download(queued->name(), "users/state").status, IsOk());
+  EXPECT_TRUE(GetReport(queued->name(), "users/state")->has_viewed_by_caller_at());
+
+  v1::ListFindingsRequest list;
+  list.set_report(queued->name());
+  list.set_page_size(60);
+  const auto first = Call(&Stub::ListFindings, list, "users/ada");
+  ASSERT_THAT(first, IsOk());
+  ASSERT_EQ(first->findings_size(), 60);
+  EXPECT_EQ(first->findings(0).record_key(), "k001");
+  EXPECT_EQ(first->findings(0).school(), "organizations/school-1");
+  EXPECT_EQ(first->findings(0).message(), "school-1 is bad");
+  EXPECT_EQ(first->findings(0).fields().at("student_uid"), "s1");
+  list.set_page_token(first->next_page_token());
+  const auto second = Call(&Stub::ListFindings, list, "users/ada");
+  ASSERT_THAT(second, IsOk());
+  EXPECT_EQ(second->findings_size(), 40);
+  EXPECT_EQ(second->findings(0).record_key(), "k061");
+  EXPECT_THAT(Cancel(queued->name(), "users/ada"), HasReason("TRANSITION_NOT_ALLOWED"));
+}
+
+TEST_F(ServiceTest, WhoHasNoPartInItSeesNothing) {
+  MakeGroup();
+  EXPECT_THAT(CreateReport("users/bob"), HasReason("NOT_FOUND"));
+  EXPECT_THAT(CreateReport("users/eve"), HasReason("NOT_PERMITTED"));
+  const absl::StatusOr<v1::Report> report = CreateReport();
+  ASSERT_THAT(report, IsOk());
+  Work(report->name());
+  for (const char* user : {"users/bob", "users/eve"}) {
+    EXPECT_THAT(GetReport(report->name(), user), HasReason("NOT_FOUND"));
+    EXPECT_THAT(Download(report->name(), user).status, HasReason("NOT_FOUND"));
+    EXPECT_THAT(Cancel(report->name(), user), HasReason("NOT_FOUND"));
+    v1::ListFindingsRequest list;
+    list.set_report(report->name());
+    EXPECT_THAT(Call(&Stub::ListFindings, list, user), HasReason("NOT_FOUND"));
+  }
+  EXPECT_EQ(server_.CountRows("report_view"), 0);
+  EXPECT_EQ(Call(&Stub::ListReports, v1::ListReportsRequest(), "users/bob")->reports_size(), 0);
+  EXPECT_EQ(Call(&Stub::ListReports, v1::ListReportsRequest(), "users/ada")->reports_size(), 1);
+}
+
+TEST_F(ServiceTest, ReportIsCancelledAndRetried) {
+  MakeGroup();
+  const std::string name = CreateReport()->name();
+  EXPECT_THAT(Retry(name), HasReason("TRANSITION_NOT_ALLOWED"));
+  const auto job = ClaimJob(server_.database().db(), IdOf(name));
+  ASSERT_THAT(server_.database().db().RunInTransaction([&](pg::Transaction& tx) {
+    return jobs::Fail(tx, IdOf(name), 1, "no luck").status();
+  }),
+              IsOk());
+  const absl::StatusOr<v1::Report> failed = GetReport(name, "users/ada");
+  EXPECT_EQ(failed->state(), v1::Report::FAILED);
+  EXPECT_EQ(failed->failure().message(), "no luck");
+  const absl::StatusOr<v1::Report> again = Retry(name);
+  ASSERT_THAT(again, IsOk());
+  EXPECT_EQ(again->state(), v1::Report::QUEUED);
+  const absl::StatusOr<v1::Report> cancelled = Cancel(name, "users/ada");
+  ASSERT_THAT(cancelled, IsOk());
+  EXPECT_EQ(cancelled->state(), v1::Report::CANCELLED);
+}
+
+TEST_F(ServiceTest, ReportThatWasAskedForAgainIsNotRetried) {
+  MakeGroup();
+  const std::string name = CreateReport()->name();
+  const auto job = ClaimJob(server_.database().db(), IdOf(name));
+  ASSERT_THAT(server_.database().db().RunInTransaction([&](pg::Transaction& tx) {
+    return jobs::Fail(tx, IdOf(name), 1, "no luck").status();
+  }),
+              IsOk());
+  EXPECT_NE(CreateReport()->name(), name);
+  EXPECT_THAT(Retry(name), HasReason("TRANSITION_NOT_ALLOWED"));
+}
+
+TEST_F(ServiceTest, SnapshotGivesTheVersions) {
+  MakeGroup();
+  v1::CreateReportRequest request = ReportRequest();
+  request.set_kind(v1::REPORT_KIND_SNAPSHOT);
+  EXPECT_THAT(Call(&Stub::CreateReport, request), HasReason("FIELD_INVALID"));
+  request.set_snapshot("snapshots/s");
+  snapshots_.facts = {.event = "events/fall",
+                      .organization = "organizations/south",
+                      .failed = false,
+                      .data_versions = {{"enrollment", 17, 4}}};
+  EXPECT_THAT(Call(&Stub::CreateReport, request), HasReason("SNAPSHOT_MISMATCH"));
+  snapshots_.facts.organization = "organizations/north";
+  const absl::StatusOr<v1::Report> report = Call(&Stub::CreateReport, request);
+  ASSERT_THAT(report, IsOk());
+  EXPECT_EQ(report->data_versions(0).version(), 17);
+  EXPECT_EQ(report->data_versions(0).copy(), type::COPY_STATE);
+}
+
+TEST_F(ServiceTest, WindowAndQuotaAreKept) {
+  MakeGroup();
+  access_.event.phase = access::Phase::kBeforeStart;
+  EXPECT_THAT(CreateReport(), HasReason("WINDOW_NOT_OPEN"));
+  access_.event.phase = access::Phase::kClosed;
+  EXPECT_THAT(CreateReport(), HasReason("WINDOW_CLOSED"));
+  access_.event.phase = access::Phase::kCertifying;
+  for (int version = 10; version < 12; ++version) {
+    Sql(fmt::format("UPDATE dataset_read.data_version SET version = {}", version));
+    ASSERT_THAT(CreateReport(), IsOk());
+  }
+  Sql("UPDATE dataset_read.data_version SET version = 12");
+  EXPECT_THAT(CreateReport(), HasReason("QUOTA_EXCEEDED"));
+  EXPECT_EQ(server_.CountRows("report"), 2);
+}
+
+TEST_F(ServiceTest, GroupThatIsNotActiveMakesNoReport) {
+  const absl::StatusOr<v1::Rule> rule = CreateRule(GoodRule("T-1"));
+  ASSERT_THAT(ActivateRule(rule->name(), rule->etag()), IsOk());
+  ASSERT_THAT(CreateGroup("g", {"rules/t-1"}), IsOk());
+  EXPECT_THAT(CreateReport(), HasReason("RULE_GROUP_INACTIVE"));
+}
+
+}  // namespace
+}  // namespace edcert::validation_report
