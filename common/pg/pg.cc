@@ -441,6 +441,7 @@ void Transaction::Enqueue(const Statement& statement, std::vector<Param> params,
 
 absl::StatusOr<std::vector<Result>> Transaction::FlushAndCheck() {
   const std::vector<bool> expect_one = std::exchange(expect_one_, {});
+  begin_sent_ = true;
   ASSIGN_OR_RETURN(std::vector<Result> results, connection_.Flush(deadline_));
   for (std::size_t i = 0; i < results.size(); ++i) {
     if (expect_one[i] && results[i].affected() != 1) return status::Conflict();
@@ -486,6 +487,7 @@ absl::Status Transaction::Commit() {
   }
   expect_one_.clear();
   connection_.Queue(kCommit, {});
+  begin_sent_ = true;
   const absl::StatusOr<std::vector<Result>> results = connection_.Flush(deadline_);
   if (results.ok()) {
     // COMMIT of a failed transaction succeeds, as ROLLBACK: the body hid the failure.
@@ -502,11 +504,16 @@ absl::Status Transaction::Commit() {
 void Transaction::Rollback() {
   if (!begun_ || connection_.broken()) return;
   expect_one_.clear();
+  // What waits to be sent need not run; were it to fail, the server would skip the rollback.
+  connection_.DropQueue();
+  if (!begin_sent_) return;
   connection_.Queue(kRollback, {});
   // The rollback gets time of its own; a connection on which it fails is thrown away.
   const absl::Status rolled_back =
       connection_.Flush(clock::Clock::Real().Now() + absl::Seconds(2)).status();
-  if (!rolled_back.ok()) log::Warning("rollback failed", {});
+  if (rolled_back.ok()) return;
+  log::Warning("rollback failed", {});
+  connection_.Discard();
 }
 
 }  // namespace edcert::pg

@@ -69,6 +69,10 @@ class Connection {
   // the later statements did not run.
   absl::StatusOr<std::vector<Result>> Flush(absl::Time deadline);
   std::size_t queued() const { return queue_.size(); }
+  // Forgets what is queued and was not sent.
+  void DropQueue() { queue_.clear(); }
+  // Makes the connection useless: its state is not known any more.
+  void Discard() { broken_ = true; }
 
   // Sends what is queued, then the statement, and hands over its rows one by one in flat memory.
   absl::Status Stream(const Statement& statement, const std::vector<Param>& params,
@@ -180,6 +184,7 @@ class Transaction final : public Querier {
   Connection& connection_;
   const absl::Time deadline_;
   bool begun_ = false;
+  bool begin_sent_ = false;
   std::vector<bool> expect_one_;
 };
 

@@ -208,6 +208,20 @@ TEST_F(PgTest, FailingBodyRollsBackEverything) {
 }
 
 // PostgreSQL answers COMMIT of a failed transaction with success and rolls back.
+TEST_F(PgTest, ABodyThatGivesUpLeavesDeferredStatementsUnrun) {
+  for (const bool sent : {false, true}) {
+    const absl::Status status = db_.RunInTransaction([&](Transaction& tx) -> absl::Status {
+      if (sent) RETURN_IF_ERROR(tx.Run(kCount).status());
+      tx.Defer(kWrong);  // would fail, and the server would skip what follows it
+      return status::NotFound("items/1");
+    });
+    EXPECT_THAT(status, HasReason("NOT_FOUND"));
+    // The connection is back in the pool and outside of any transaction.
+    EXPECT_THAT(db_.Run(kInsert, sent ? 1 : 0, "x"), IsOk());
+  }
+  EXPECT_EQ(Count(), 2);
+}
+
 TEST_F(PgTest, SwallowedErrorIsNotACommit) {
   EXPECT_THAT(db_.RunInTransaction([](Transaction& tx) -> absl::Status {
     RETURN_IF_ERROR(tx.Run(kInsert, 1, "a").status());
