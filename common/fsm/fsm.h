@@ -128,7 +128,8 @@ template <typename Table, typename State>
 std::vector<typename Table::value_type::Action> AllowedActions(const Table& table, State from) {
   std::vector<typename Table::value_type::Action> actions;
   for (const auto& row : table) {
-    if (row.from == from && std::find(actions.begin(), actions.end(), row.action) == actions.end()) {
+    if (row.from == from &&
+        std::find(actions.begin(), actions.end(), row.action) == actions.end()) {
       actions.push_back(row.action);
     }
   }

@@ -43,7 +43,9 @@ static_assert(!OneRolePerAction(std::array{
 
 struct Words {
   static std::string state(State state) { return std::to_string(static_cast<int>(state)); }
-  static std::string action(Action action) { return action == Action::kAccept ? "accept" : "finish"; }
+  static std::string action(Action action) {
+    return action == Action::kAccept ? "accept" : "finish";
+  }
   static std::string role(Role role) { return role == Role::kClient ? "client" : "worker"; }
   static std::string guard(Guard guard) { return guard == Guard::kAlways ? "always" : "late"; }
   static std::string effect(Effect effect) { return effect == Effect::kTell ? "tell" : "-"; }

@@ -15,9 +15,8 @@ bool CountsFor(const Signature& signature, const RequiredCertifier& required) {
 }
 
 bool IsSigned(const Certification& certification, const RequiredCertifier& required) {
-  return std::any_of(
-      certification.signatures.begin(), certification.signatures.end(),
-      [&](const Signature& signature) { return CountsFor(signature, required); });
+  return std::any_of(certification.signatures.begin(), certification.signatures.end(),
+                     [&](const Signature& signature) { return CountsFor(signature, required); });
 }
 
 bool SignedHimself(const Certification& certification, const std::string& user) {
@@ -37,12 +36,12 @@ bool IsOnRoster(const Certification& certification, const std::string& user) {
 // A delegate has to sign as long as the certifier has not done it himself.
 bool MustSign(const Certification& certification, const std::string& user) {
   if (user.empty()) return false;
-  return std::any_of(certification.roster.begin(), certification.roster.end(),
-                     [&](const RequiredCertifier& required) {
-                       return required.user == user ||
-                              (required.delegate == user &&
-                               !SignedHimself(certification, required.user));
-                     });
+  return std::any_of(
+      certification.roster.begin(), certification.roster.end(),
+      [&](const RequiredCertifier& required) {
+        return required.user == user ||
+               (required.delegate == user && !SignedHimself(certification, required.user));
+      });
 }
 
 void Sign(const Input& input, Certification& certification) {
@@ -142,12 +141,12 @@ bool AllSigned(const Certification& certification) {
 }
 
 int OutstandingWithout(const Certification& certification, const std::string& user) {
-  return static_cast<int>(std::count_if(
-      certification.roster.begin(), certification.roster.end(),
-      [&](const RequiredCertifier& required) {
-        return required.user != user && required.delegate != user &&
-               !IsSigned(certification, required);
-      }));
+  return static_cast<int>(std::count_if(certification.roster.begin(), certification.roster.end(),
+                                        [&](const RequiredCertifier& required) {
+                                          return required.user != user &&
+                                                 required.delegate != user &&
+                                                 !IsSigned(certification, required);
+                                        }));
 }
 
 bool HasSigned(const Certification& certification, const std::string& user) {
@@ -160,12 +159,12 @@ bool HasSigned(const Certification& certification, const std::string& user) {
 
 UserStatus UserStatusOf(const Certification& certification, const std::string& user,
                         absl::Time now) {
-  return UserStatusOf(UserFacts{.must_sign = MustSign(certification, user),
-                       .state = certification.state,
-                       .asked = certification.request.has_value() &&
-                                certification.request->user == user,
-                       .has_signed = HasSigned(certification, user),
-                       .overdue = now > certification.effective_due()});
+  return UserStatusOf(
+      UserFacts{.must_sign = MustSign(certification, user),
+                .state = certification.state,
+                .asked = certification.request.has_value() && certification.request->user == user,
+                .has_signed = HasSigned(certification, user),
+                .overdue = now > certification.effective_due()});
 }
 
 void AddOwnFacts(const Certification& certification, const std::string& user, Facts& facts) {

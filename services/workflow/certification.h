@@ -79,8 +79,8 @@ struct Certification {
   State state = State::kNone;
   int round = 0;
   int64_t version = 0;
-  int64_t transitions = 0;              // rows of its history
-  State came_from = State::kNone;       // before the pending request or the present round
+  int64_t transitions = 0;         // rows of its history
+  State came_from = State::kNone;  // before the pending request or the present round
   std::string candidate_snapshot;
   std::string certified_snapshot;
   std::optional<absl::CivilDay> recert_due;
@@ -126,13 +126,13 @@ void AddOwnFacts(const Certification& certification, const std::string& user, Fa
 
 // What a command brings to a move.
 struct Input {
-  std::string actor;       // `users/...` or `services/...`
+  std::string actor;  // `users/...` or `services/...`
   std::string reason;
   absl::Time now;
-  std::string new_id;      // of the signature or request that is made
-  Signature signature;     // to sign: everything but id, round, user and time
-  std::string snapshot;    // to approve: what was reviewed
-  std::optional<absl::CivilDay> due;    // to return
+  std::string new_id;                 // of the signature or request that is made
+  Signature signature;                // to sign: everything but id, round, user and time
+  std::string snapshot;               // to approve: what was reviewed
+  std::optional<absl::CivilDay> due;  // to return
   std::optional<absl::Time> due_at;
   std::vector<RequiredCertifier> next_roster;  // of the round that starts, or that is reinstated
 };

@@ -121,8 +121,8 @@ Certification ReadCertification(const pg::Row& row) {
   out.update_time = row.Time("update_time");
   out.roster = ReadRosterArrays(row);
   if (row.Has("request_id")) {
-    out.request = Request{row.Text("request_id"), row.Text("requester"),
-                          row.Text("request_reason"), row.Time("requested_at")};
+    out.request = Request{row.Text("request_id"), row.Text("requester"), row.Text("request_reason"),
+                          row.Time("requested_at")};
   }
   return out;
 }
@@ -171,6 +171,7 @@ absl::StatusOr<Certification> CertificationStore::Get(pg::Querier& db,
 
 absl::StatusOr<Certification> CertificationStore::Lock(pg::Transaction& tx,
                                                        const std::string& id) const {
+  if (!ids::IsUuid(id)) return status::NotFound("certifications/" + id);
   tx.Defer(sql::kLock, id);
   return Get(tx, id);
 }
@@ -186,8 +187,8 @@ absl::StatusOr<Certification> CertificationStore::Make(pg::Transaction& tx, Move
   if (decision.effect == Effect::kStartRound) {
     ASSIGN_OR_RETURN(move.input.next_roster, NextRoster(tx, certification));
   } else if (decision.effect == Effect::kReinstate) {
-    ASSIGN_OR_RETURN(const pg::Result rows, tx.Run(sql::kRosterInRound, certification.id,
-                                                   certification.round - 1));
+    ASSIGN_OR_RETURN(const pg::Result rows,
+                     tx.Run(sql::kRosterInRound, certification.id, certification.round - 1));
     move.input.next_roster = ReadRoster(rows);
   }
   move.input.new_id = ids_.NewId();
@@ -197,9 +198,8 @@ absl::StatusOr<Certification> CertificationStore::Make(pg::Transaction& tx, Move
   Save(tx, certification);
   SaveEffect(tx, before, certification, decision.effect, move.input);
   tx.Defer(sql::kAppendTransition, certification.id, certification.transitions,
-           NameOf(before.state), NameOf(move.action), NameOf(certification.state),
-           move.input.actor, move.input.reason, certification.round,
-           certification.candidate_snapshot,
+           NameOf(before.state), NameOf(move.action), NameOf(certification.state), move.input.actor,
+           move.input.reason, certification.round, certification.candidate_snapshot,
            move.request_id.empty() ? std::nullopt : std::optional(move.request_id));
   const std::optional<Request>& request =
       certification.request.has_value() ? certification.request : before.request;
@@ -230,10 +230,9 @@ void CertificationStore::SaveEffect(pg::Transaction& tx, const Certification& be
              signature.zero_attestation, signature.warning_count, signature.membership_version);
   }
   if (effect == Effect::kStartRound || effect == Effect::kReinstate) {
-    const auto voided = std::find_if(
-        after.signatures.begin(), after.signatures.end(), [&](const Signature& signature) {
-          return signature.voided_at == input.now;
-        });
+    const auto voided =
+        std::find_if(after.signatures.begin(), after.signatures.end(),
+                     [&](const Signature& signature) { return signature.voided_at == input.now; });
     if (voided != after.signatures.end()) {
       SaveVoided(tx, after, voided->void_reason, input.now,
                  effect == Effect::kStartRound ? after.round : 0);
@@ -264,13 +263,11 @@ void CertificationStore::Update(pg::Transaction& tx, Certification& certificatio
 }
 
 void CertificationStore::SaveVoided(pg::Transaction& tx, const Certification& certification,
-                                    const std::string& reason, absl::Time now,
-                                    int in_round) const {
+                                    const std::string& reason, absl::Time now, int in_round) const {
   tx.Defer(sql::kVoidSignatures, certification.id, now, reason, in_round);
 }
 
-void CertificationStore::SaveRoster(pg::Transaction& tx,
-                                    const Certification& certification) const {
+void CertificationStore::SaveRoster(pg::Transaction& tx, const Certification& certification) const {
   std::vector<std::string> users;
   std::vector<std::string> delegates;
   std::vector<std::string> titles;
@@ -319,10 +316,10 @@ absl::Status CertificationStore::Open(pg::Transaction& tx, const std::string& ev
 
 absl::StatusOr<std::vector<RequiredCertifier>> CertificationStore::NextRoster(
     pg::Querier& db, const Certification& certification) const {
-  ASSIGN_OR_RETURN(const pg::Result rows,
-                   db.Run(sql::kNextRoster, certification.event.category,
-                          certification.organization, certification.organization_parent,
-                          static_cast<int>(certification.event.level)));
+  ASSIGN_OR_RETURN(
+      const pg::Result rows,
+      db.Run(sql::kNextRoster, certification.event.category, certification.organization,
+             certification.organization_parent, static_cast<int>(certification.event.level)));
   return ReadRoster(rows);
 }
 
@@ -335,9 +332,11 @@ absl::StatusOr<std::string> CertificationStore::UncertifiedDependency(
   return rows.empty() ? std::string() : rows[0].Text("event");
 }
 
-absl::StatusOr<std::vector<Listed>> CertificationStore::List(
-    pg::Querier& db, const Scope& scope, const Filter& filter, absl::Time now,
-    const std::string& after_key, const std::string& after_id, int limit) const {
+absl::StatusOr<std::vector<Listed>> CertificationStore::List(pg::Querier& db, const Scope& scope,
+                                                             const Filter& filter, absl::Time now,
+                                                             const std::string& after_key,
+                                                             const std::string& after_id,
+                                                             int limit) const {
   ASSIGN_OR_RETURN(
       const pg::Result rows,
       db.Run(sql::kList, scope.user, now, scope.all, scope.organizations, filter.user_statuses,
@@ -360,9 +359,8 @@ absl::StatusOr<std::vector<Listed>> CertificationStore::List(
 absl::StatusOr<Summary> CertificationStore::Summarize(pg::Querier& db, const Scope& scope,
                                                       const std::string& event,
                                                       absl::Time now) const {
-  ASSIGN_OR_RETURN(const pg::Result rows,
-                   db.Run(sql::kSummary, event, now, scope.all, scope.organizations,
-                          scope.districts));
+  ASSIGN_OR_RETURN(const pg::Result rows, db.Run(sql::kSummary, event, now, scope.all,
+                                                 scope.organizations, scope.districts));
   Summary summary;
   for (const pg::Row row : rows) {
     summary.counts.push_back({ReadState(row, "state"), row.Int("count")});
@@ -382,8 +380,7 @@ absl::StatusOr<std::vector<TransitionRecord>> CertificationStore::ListTransition
     CHECK(action.has_value());  // allowed_transition has the same names
     records.push_back({row.Int("seq"), ReadState(row, "from_state"), *action,
                        ReadState(row, "to_state"), row.Text("actor"), row.Text("reason"),
-                       static_cast<int>(row.Int("round")), row.Text("request_id"),
-                       row.Time("at")});
+                       static_cast<int>(row.Int("round")), row.Text("request_id"), row.Time("at")});
   }
   return records;
 }

@@ -138,8 +138,7 @@ class CertificationStore {
   void SaveEffect(pg::Transaction& tx, const Certification& before, const Certification& after,
                   Effect effect, const Input& input) const;
   void Announce(pg::Transaction& tx, const Certification& certification, const std::string& type,
-                const std::string& actor, const std::string& reason,
-                const std::string& requester,
+                const std::string& actor, const std::string& reason, const std::string& requester,
                 const std::vector<std::string>& voided = {}) const;
 
   const ids::IdSource& ids_;

@@ -13,22 +13,25 @@ namespace edcert::workflow {
 namespace {
 
 constexpr std::array kStatesWithNone = {
-    State::kNone,            State::kInProgress,       State::kSent,   State::kApproved,
-    State::kRecertRequested, State::kRecertInProgress, State::kExempt, State::kWithdrawn,
+    State::kNone,     State::kInProgress,      State::kSent,
+    State::kApproved, State::kRecertRequested, State::kRecertInProgress,
+    State::kExempt,   State::kWithdrawn,
 };
 constexpr std::array kActors = {Actor::kSystem, Actor::kCertifier, Actor::kRequester,
                                 Actor::kApprover, Actor::kEventManager};
 constexpr std::array kGuards = {
-    Guard::kAlways,          Guard::kOthersOutstanding, Guard::kLastOutstanding,
-    Guard::kNoneOutstanding, Guard::kSentSnapshot,      Guard::kAdministrative,
-    Guard::kEventNotClosed,  Guard::kAllSigned,         Guard::kCameFromSent,
-    Guard::kCameFromApproved, Guard::kRoundAfterSent,   Guard::kRoundAfterApproved,
+    Guard::kAlways,           Guard::kOthersOutstanding, Guard::kLastOutstanding,
+    Guard::kNoneOutstanding,  Guard::kSentSnapshot,      Guard::kAdministrative,
+    Guard::kEventNotClosed,   Guard::kAllSigned,         Guard::kCameFromSent,
+    Guard::kCameFromApproved, Guard::kRoundAfterSent,    Guard::kRoundAfterApproved,
 };
 constexpr std::array kEffects = {
-    Effect::kCreate,  Effect::kSign,                    Effect::kSignAndSend,
-    Effect::kSend,    Effect::kApprove,                 Effect::kApproveAdministratively,
-    Effect::kStartRound, Effect::kAskState,             Effect::kDeny,
-    Effect::kWithdrawRequest, Effect::kExpireRequest,   Effect::kReinstate,
+    Effect::kCreate,        Effect::kSign,
+    Effect::kSignAndSend,   Effect::kSend,
+    Effect::kApprove,       Effect::kApproveAdministratively,
+    Effect::kStartRound,    Effect::kAskState,
+    Effect::kDeny,          Effect::kWithdrawRequest,
+    Effect::kExpireRequest, Effect::kReinstate,
     Effect::kExcuse,
 };
 
@@ -47,16 +50,25 @@ static_assert(std::none_of(kTransitions.begin(), kTransitions.end(),
 // G-SUBMIT, in the order of the specification; the snapshot's identity and seal go before what is
 // said about its content.
 constexpr std::array kSubmitConditions = {
-    Condition::kEventStarted,         Condition::kEventNotClosed,
-    Condition::kSigningOpened,        Condition::kSigningNotEnded,
-    Condition::kNotSigned,            Condition::kStepsMade,
-    Condition::kReportsViewed,        Condition::kNoFatalFindings,
-    Condition::kSnapshotMatches,      Condition::kSnapshotSealed,
-    Condition::kWarningsAcknowledged, Condition::kDependenciesCertified,
-    Condition::kSnapshotNotEmpty,     Condition::kAttestationCurrent,
+    Condition::kEventStarted,
+    Condition::kEventNotClosed,
+    Condition::kSigningOpened,
+    Condition::kSigningNotEnded,
+    Condition::kNotSigned,
+    Condition::kStepsMade,
+    Condition::kReportsViewed,
+    Condition::kNoFatalFindings,
+    Condition::kSnapshotMatches,
+    Condition::kSnapshotSealed,
+    Condition::kWarningsAcknowledged,
+    Condition::kDependenciesCertified,
+    Condition::kSnapshotNotEmpty,
+    Condition::kAttestationCurrent,
 };
 constexpr std::array kApproveConditions = {
-    Condition::kEventStarted, Condition::kEventNotClosed, Condition::kCertifyingOpened,
+    Condition::kEventStarted,
+    Condition::kEventNotClosed,
+    Condition::kCertifyingOpened,
     Condition::kSnapshotMatches,
 };
 constexpr std::array kAdministrativeConditions = {
@@ -85,7 +97,8 @@ constexpr GuardInfo kGuardInfos[] = {
     {Guard::kLastOutstanding, [](const Facts& facts) { return facts.others_outstanding == 0; },
      kSubmitConditions},
     {Guard::kNoneOutstanding,
-     [](const Facts& facts) { return facts.signatures > 0 && facts.all_signed; }, {}},
+     [](const Facts& facts) { return facts.signatures > 0 && facts.all_signed; },
+     {}},
     {Guard::kSentSnapshot, Always, kApproveConditions},
     {Guard::kAdministrative, Always, kAdministrativeConditions},
     {Guard::kEventNotClosed, Always, kNotClosedConditions},
@@ -112,8 +125,8 @@ Actor ActorOf(Action action) {
 }
 
 std::string AllowedIn(State state) {
-  return fsm::Join(fsm::AllowedActions(kTransitions, state),
-                   [](Action action) { return NameOf(action); }, ",");
+  return fsm::Join(
+      fsm::AllowedActions(kTransitions, state), [](Action action) { return NameOf(action); }, ",");
 }
 
 // The first refusal among the steps that `asks` about.
@@ -148,7 +161,8 @@ constexpr std::string_view kPageTop =
     "A move that is not here is refused with `TRANSITION_NOT_ALLOWED`. `NONE` means that the\n"
     "certification does not exist yet.\n\n```mermaid\n";
 constexpr std::string_view kPageMiddle =
-    "```\n\nA guard chooses the row; then its conditions are asked in this order, and the first that\n"
+    "```\n\nA guard chooses the row; then its conditions are asked in this order, and the first "
+    "that\n"
     "does not hold gives the reason of the refusal.\n\n";
 
 std::string_view NameOf(Condition condition) {
@@ -204,7 +218,8 @@ std::string Page() {
     text += " | ";
     text += info.conditions.empty()
                 ? "none"
-                : fsm::Join(info.conditions, [](Condition c) { return NameOf(c); }, "; ");
+                : fsm::Join(
+                      info.conditions, [](Condition c) { return NameOf(c); }, "; ");
     text += " |\n";
   }
   text += "\n";
@@ -236,9 +251,9 @@ absl::Status CheckActor(Action action, const Facts& facts) {
 
 absl::StatusOr<Decision> Decide(State state, Action action, const Facts& facts) {
   RETURN_IF_ERROR(CheckActor(action, facts));
-  const Transition* row =
-      fsm::FindRow(kTransitions, state, action,
-                   [&](const Transition& candidate) { return InfoOf(candidate.guard).applies(facts); });
+  const Transition* row = fsm::FindRow(
+      kTransitions, state, action,
+      [&](const Transition& candidate) { return InfoOf(candidate.guard).applies(facts); });
   if (row == nullptr) {
     return status::TransitionNotAllowed(facts.certification, NameOf(state), NameOf(action),
                                         AllowedIn(state));

@@ -61,19 +61,19 @@ enum class Guard {
   kSentSnapshot,       // the approver reviewed what was sent
   kAdministrative,     // reason, sealed snapshot without fatal findings
   kEventNotClosed,
-  kAllSigned,          // every required certifier has signed
-  kCameFromSent,       // it was SENT before the request
-  kCameFromApproved,   // it was APPROVED before the request
-  kRoundAfterSent,     // it was SENT before the round
-  kRoundAfterApproved, // it was APPROVED before the round
+  kAllSigned,           // every required certifier has signed
+  kCameFromSent,        // it was SENT before the request
+  kCameFromApproved,    // it was APPROVED before the request
+  kRoundAfterSent,      // it was SENT before the round
+  kRoundAfterApproved,  // it was APPROVED before the round
 };
 
 // What happens with the move; certification.h performs it.
 enum class Effect {
   kCreate,
-  kSign,                     // store the signature
-  kSignAndSend,              // and make the candidate the certified snapshot
-  kSend,                     // the same without a new signature
+  kSign,         // store the signature
+  kSignAndSend,  // and make the candidate the certified snapshot
+  kSend,         // the same without a new signature
   kApprove,
   kApproveAdministratively,  // mark it; a pending request ends
   kStartRound,               // next round, void its signatures, a due date of its own
@@ -81,7 +81,7 @@ enum class Effect {
   kDeny,
   kWithdrawRequest,
   kExpireRequest,
-  kReinstate,                // the signatures of the round before count again
+  kReinstate,  // the signatures of the round before count again
   kExcuse,
 };
 
@@ -93,12 +93,12 @@ inline constexpr std::array kStates = {
 };
 inline constexpr std::array kTerminalStates = {State::kExempt, State::kWithdrawn};
 inline constexpr std::array kActions = {
-    Action::kOpen,         Action::kSubmit,
-    Action::kRosterChange, Action::kApprove,
-    Action::kReturn,       Action::kRequestRecertification,
-    Action::kDenyRequest,  Action::kWithdrawRequest,
+    Action::kOpen,          Action::kSubmit,
+    Action::kRosterChange,  Action::kApprove,
+    Action::kReturn,        Action::kRequestRecertification,
+    Action::kDenyRequest,   Action::kWithdrawRequest,
     Action::kExpireRequest, Action::kCancelRecertification,
-    Action::kExempt,       Action::kWithdraw,
+    Action::kExempt,        Action::kWithdraw,
 };
 
 // clang-format off
@@ -156,9 +156,9 @@ struct Facts {
   bool certifier = false;
   bool approver = false;
   bool event_manager = false;
-  bool has_request = false;    // a request is pending
-  bool own_request = false;    // and it is the actor's
-  bool belongs_here = false;   // an approver with a role or assignment at this organisation
+  bool has_request = false;   // a request is pending
+  bool own_request = false;   // and it is the actor's
+  bool belongs_here = false;  // an approver with a role or assignment at this organisation
 
   // What was given.
   bool reason_given = true;
@@ -166,26 +166,26 @@ struct Facts {
   // The event.
   bool event_started = true;
   bool event_closed = false;
-  bool certifying_opened = true;     // for the state: not before certification opens
-  Window signing = Window::kOpen;    // extensions and rounds considered
-  std::string starts, opens;         // instants as text, for messages
+  bool certifying_opened = true;   // for the state: not before certification opens
+  Window signing = Window::kOpen;  // extensions and rounds considered
+  std::string starts, opens;       // instants as text, for messages
 
   // The roster and its signatures.
   bool signed_already = false;
   int others_outstanding = 0;
   int signatures = 0;
   bool all_signed = false;
-  State came_from = State::kNone;    // before the pending request or the present round
+  State came_from = State::kNone;  // before the pending request or the present round
 
   // The wizard, as the actor sees it.
   std::array<StepFact, 3> steps;
 
   // The snapshot.
-  bool snapshot_matches = true;      // it is the candidate (to approve: what was sent, the newest)
+  bool snapshot_matches = true;  // it is the candidate (to approve: what was sent, the newest)
   bool snapshot_sealed = true;
   bool snapshot_empty = false;
-  bool zero_attested = false;        // the signer attests it and the event allows it
-  bool snapshot_clear = true;        // to approve: its report is completed without fatal findings
+  bool zero_attested = false;  // the signer attests it and the event allows it
+  bool snapshot_clear = true;  // to approve: its report is completed without fatal findings
   bool warnings = false;
   bool warnings_acknowledged = false;
   bool attestation_current = true;

@@ -16,8 +16,9 @@ namespace edcert::workflow {
 namespace {
 
 constexpr std::array kAllStates = {
-    State::kNone,            State::kInProgress,       State::kSent,   State::kApproved,
-    State::kRecertRequested, State::kRecertInProgress, State::kExempt, State::kWithdrawn,
+    State::kNone,     State::kInProgress,      State::kSent,
+    State::kApproved, State::kRecertRequested, State::kRecertInProgress,
+    State::kExempt,   State::kWithdrawn,
 };
 
 // Facts with which everything is allowed: the actor has every role.
@@ -168,12 +169,18 @@ TEST(CertificationTableTest, AtMostOneRowApplies) {
 // specification.
 TEST(CertificationTableTest, SubmitRefusesInTheOrderOfTheSpecification) {
   const std::vector<std::pair<int, std::string>> order = {
-      {0, "WINDOW_NOT_OPEN"},           {1, "WINDOW_CLOSED"},
-      {3, "WINDOW_CLOSED"},             {4, "ALREADY_SIGNED"},
-      {5, "STEP_NOT_COMPLETED"},        {7, "REPORT_NOT_VIEWED"},
-      {8, "FATAL_FINDINGS_OPEN"},       {9, "SNAPSHOT_MISMATCH"},
-      {10, "SNAPSHOT_NOT_SEALED"},      {11, "WARNINGS_NOT_ACKNOWLEDGED"},
-      {12, "DEPENDENCY_NOT_CERTIFIED"}, {13, "SNAPSHOT_EMPTY"},
+      {0, "WINDOW_NOT_OPEN"},
+      {1, "WINDOW_CLOSED"},
+      {3, "WINDOW_CLOSED"},
+      {4, "ALREADY_SIGNED"},
+      {5, "STEP_NOT_COMPLETED"},
+      {7, "REPORT_NOT_VIEWED"},
+      {8, "FATAL_FINDINGS_OPEN"},
+      {9, "SNAPSHOT_MISMATCH"},
+      {10, "SNAPSHOT_NOT_SEALED"},
+      {11, "WARNINGS_NOT_ACKNOWLEDGED"},
+      {12, "DEPENDENCY_NOT_CERTIFIED"},
+      {13, "SNAPSHOT_EMPTY"},
       {14, "ATTESTATION_OUTDATED"},
   };
   for (std::size_t set = 0; set < (1U << order.size()); ++set) {

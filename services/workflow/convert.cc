@@ -84,8 +84,8 @@ v1::Signature ToProto(const Signature& signature) {
 
 // Whether what is known of the last sending or approval speaks of the present.
 bool IsIn(const Certification& certification, State state) {
-  return certification.state == state || (certification.state == State::kRecertRequested &&
-                                          certification.came_from == state);
+  return certification.state == state ||
+         (certification.state == State::kRecertRequested && certification.came_from == state);
 }
 
 void AddMilestones(const Certification& certification, v1::Certification& out) {

@@ -36,20 +36,18 @@ struct Server {
                  .wizard = wizard,
                  .zone = zone}),
         follower(store, runtime.clock()),
-        consumer(runtime.pool(),
-                 {.feed = "event_registry",
-                  .fetch = [this](int64_t after,
-                                  int limit) { return registry.ListChanges(after, limit); },
-                  .prepare = [this](const type::Change& change)
-                      -> absl::StatusOr<std::shared_ptr<void>> {
-                    return AskRegistry(registry, change);
-                  },
-                  .apply =
-                      [this](pg::Transaction& tx, const type::Change& change, void* prepared) {
-                        return follower.Apply(tx, change,
-                                              *static_cast<const RegistryFacts*>(prepared));
-                      },
-                  .committed = [&runtime] { runtime.Poke(); }}) {}
+        consumer(
+            runtime.pool(),
+            {.feed = "event_registry",
+             .fetch = [this](int64_t after,
+                             int limit) { return registry.ListChanges(after, limit); },
+             .prepare = [this](const type::Change& change)
+                 -> absl::StatusOr<std::shared_ptr<void>> { return AskRegistry(registry, change); },
+             .apply =
+                 [this](pg::Transaction& tx, const type::Change& change, void* prepared) {
+                   return follower.Apply(tx, change, *static_cast<const RegistryFacts*>(prepared));
+                 },
+             .committed = [&runtime] { runtime.Poke(); }}) {}
 
   const absl::TimeZone zone;
   access::RegistryAccess registry;
@@ -92,16 +90,15 @@ int main(int argc, char** argv) {
     return edcert::workflow::Print(std::string_view(argv[1]).substr(kPrintFlag.size()));
   }
   edcert::workflow::config::Config config;
-  return edcert::rpc::Main(
-      argc, argv,
-      {.name = "workflow",
-       .schema = "workflow",
-       .config = &config,
-       .server = config.mutable_server(),
-       .migrations = {{"workflow", edcert::workflow::sql::kMigrations}},
-       .after_migrate = {},
-       .run_workers = {},
-       .make = [&config](edcert::rpc::Runtime& runtime) {
-         return edcert::workflow::Make(runtime, config.time_zone());
-       }});
+  return edcert::rpc::Main(argc, argv,
+                           {.name = "workflow",
+                            .schema = "workflow",
+                            .config = &config,
+                            .server = config.mutable_server(),
+                            .migrations = {{"workflow", edcert::workflow::sql::kMigrations}},
+                            .after_migrate = {},
+                            .run_workers = {},
+                            .make = [&config](edcert::rpc::Runtime& runtime) {
+                              return edcert::workflow::Make(runtime, config.time_zone());
+                            }});
 }

@@ -23,8 +23,8 @@ bool IsMemberChange(const type::Change& change) {
 }
 
 // Replaces the members of a category at an organisation, or at all when that is empty.
-void SaveMembers(pg::Transaction& tx, const std::string& category,
-                 const std::string& organization, const std::vector<MemberFact>& members) {
+void SaveMembers(pg::Transaction& tx, const std::string& category, const std::string& organization,
+                 const std::vector<MemberFact>& members) {
   std::vector<std::string> organizations;
   std::vector<std::string> users;
   std::vector<std::string> roles;
@@ -66,8 +66,7 @@ absl::Status RegistryFollower::Publish(pg::Transaction& tx, const RegistryFacts&
   if (event.name.empty()) return absl::OkStatus();  // deleted since
   tx.Defer(sql::kSaveEvent, event.name, event.title, event.category, event.datasets,
            static_cast<int>(event.level), event.reporting_year, static_cast<int>(event.status),
-           event.attestation_version, event.starts_at, event.opens_at, event.due_at,
-           event.ends_at);
+           event.attestation_version, event.starts_at, event.opens_at, event.due_at, event.ends_at);
   SaveMembers(tx, event.category, "", facts.members);
   RETURN_IF_ERROR(store_.Open(tx, event.name, facts.participants, kActor, clock_.Now()));
   ASSIGN_OR_RETURN(const pg::Result gone, tx.Run(sql::kNotAmong, event.name, facts.participants));
@@ -93,8 +92,8 @@ absl::Status RegistryFollower::ChangeRoster(pg::Transaction& tx, const std::stri
   ASSIGN_OR_RETURN(Certification certification, store_.Lock(tx, id));
   ASSIGN_OR_RETURN(std::vector<RequiredCertifier> roster, store_.NextRoster(tx, certification));
   // It may have been sent while we waited for the lock: the roster is frozen then.
-  const bool unsent = certification.state == State::kInProgress ||
-                      certification.state == State::kRecertInProgress;
+  const bool unsent =
+      certification.state == State::kInProgress || certification.state == State::kRecertInProgress;
   if (!unsent || roster == certification.roster) return absl::OkStatus();
   certification.roster = std::move(roster);
   store_.SaveRoster(tx, certification);

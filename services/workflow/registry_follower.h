@@ -9,11 +9,13 @@
 #include "absl/status/statusor.h"
 #include "common/clock/clock.h"
 #include "common/pg/pg.h"
-#include "edcert/type/change.pb.h"
 #include "services/workflow/certification_store.h"
 
 namespace edcert::access {
 class RegistryAccess;
+}
+namespace edcert::type {
+class Change;
 }
 
 namespace edcert::workflow {

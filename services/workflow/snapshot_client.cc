@@ -41,9 +41,10 @@ absl::StatusOr<SnapshotFact> SnapshotClient::Get(const rpc::Call& call,
   return FactOf(response);
 }
 
-absl::StatusOr<std::optional<SnapshotFact>> SnapshotClient::Newest(
-    const rpc::Call& call, const std::string& event, const std::string& organization,
-    bool sealed) const {
+absl::StatusOr<std::optional<SnapshotFact>> SnapshotClient::Newest(const rpc::Call& call,
+                                                                   const std::string& event,
+                                                                   const std::string& organization,
+                                                                   bool sealed) const {
   grpc::ClientContext context;
   RETURN_IF_ERROR(call.Forward(context));
   v1::ListSnapshotsRequest request;
@@ -57,21 +58,19 @@ absl::StatusOr<std::optional<SnapshotFact>> SnapshotClient::Newest(
   return FactOf(response.snapshots(0));
 }
 
-absl::StatusOr<SnapshotFact> SnapshotClient::Create(const rpc::Call& call,
-                                                    const std::string& event,
+absl::StatusOr<SnapshotFact> SnapshotClient::Create(const rpc::Call& call, const std::string& event,
                                                     const std::string& organization,
                                                     const std::string& retake_of) const {
-  absl::StatusOr<SnapshotFact> taken =
-      Create(call, event, organization, retake_of, "snapshot");
-  // The state took a newer one meanwhile: ours still replaces the candidate, as the next generation.
+  absl::StatusOr<SnapshotFact> taken = Create(call, event, organization, retake_of, "snapshot");
+  // The state took a newer one meanwhile: ours still replaces the candidate, as the next
+  // generation.
   if (!retake_of.empty() && status::ReasonOf(taken.status()) == "SNAPSHOT_MISMATCH") {
     return Create(call, event, organization, "", "snapshot after a newer one");
   }
   return taken;
 }
 
-absl::StatusOr<SnapshotFact> SnapshotClient::Create(const rpc::Call& call,
-                                                    const std::string& event,
+absl::StatusOr<SnapshotFact> SnapshotClient::Create(const rpc::Call& call, const std::string& event,
                                                     const std::string& organization,
                                                     const std::string& retake_of,
                                                     const std::string& purpose) const {

@@ -34,13 +34,11 @@ class SnapshotClient {
                                       const std::string& retake_of) const;
 
   // What changed between a snapshot and the state's copy now, in words.
-  absl::StatusOr<std::string> DescribeChanges(const rpc::Call& call,
-                                              const std::string& base) const;
+  absl::StatusOr<std::string> DescribeChanges(const rpc::Call& call, const std::string& base) const;
 
  private:
   absl::StatusOr<SnapshotFact> Create(const rpc::Call& call, const std::string& event,
-                                      const std::string& organization,
-                                      const std::string& retake_of,
+                                      const std::string& organization, const std::string& retake_of,
                                       const std::string& purpose) const;
 
   const std::unique_ptr<snapshot::v1::Snapshots::Stub> stub_;

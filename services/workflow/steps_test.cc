@@ -54,9 +54,9 @@ TEST(StepsTest, FatalFindingsAndFatalRulesThatFailedBlock) {
 }
 
 TEST(StepsTest, AFailedOrCancelledReportLeavesTheStepAsItWas) {
-  const Step step = CopyStep(1, Input({Report("new", ReportState::kFailed),
-                                       Report("newer", ReportState::kCancelled),
-                                       Viewed(Report("old", ReportState::kCompleted))}));
+  const Step step = CopyStep(
+      1, Input({Report("new", ReportState::kFailed), Report("newer", ReportState::kCancelled),
+                Viewed(Report("old", ReportState::kCompleted))}));
   EXPECT_EQ(step.state, StepState::kCompleted);
   EXPECT_EQ(step.report, "old");
 }

@@ -19,17 +19,16 @@ enum class UserStatus {
 };
 
 inline constexpr std::array kUserStatuses = {
-    UserStatus::kNotApplicable,         UserStatus::kIncomplete,
-    UserStatus::kOverdue,               UserStatus::kCertificationComplete,
-    UserStatus::kRecertRequestPending,  UserStatus::kComplete,
+    UserStatus::kNotApplicable,         UserStatus::kIncomplete,           UserStatus::kOverdue,
+    UserStatus::kCertificationComplete, UserStatus::kRecertRequestPending, UserStatus::kComplete,
 };
 
 struct UserFacts {
   bool must_sign = false;  // an effective certifier; not a reviewer, not an idle secondary
   State state = State::kInProgress;
-  bool asked = false;      // the pending request is this user's
-  bool has_signed = false; // a signature of this user counts in this round
-  bool overdue = false;    // now is after the effective due date
+  bool asked = false;       // the pending request is this user's
+  bool has_signed = false;  // a signature of this user counts in this round
+  bool overdue = false;     // now is after the effective due date
 };
 
 UserStatus UserStatusOf(const UserFacts& facts);

@@ -38,8 +38,8 @@ ReportFact FactOf(const v1::Report& report) {
     fact.viewed_at = rpc::FromProto(report.viewed_by_caller_at());
   }
   for (const auto& count : report.counts()) {
-    fact.counts.push_back({static_cast<Severity>(count.severity()), count.rules(),
-                           count.records(), count.rules_errored()});
+    fact.counts.push_back({static_cast<Severity>(count.severity()), count.rules(), count.records(),
+                           count.rules_errored()});
   }
   for (const auto& version : report.data_versions()) {
     fact.versions[version.dataset()] = version.version();
@@ -61,8 +61,8 @@ absl::StatusOr<std::vector<ReportFact>> ValidationReportClient::ListReports(
   request.set_event(event);
   request.set_organization(organization);
   request.set_kind(KindOf(step));
-  for (const v1::Report::State state : {v1::Report::QUEUED, v1::Report::RUNNING,
-                                        v1::Report::COMPLETED, v1::Report::EXPIRED}) {
+  for (const v1::Report::State state :
+       {v1::Report::QUEUED, v1::Report::RUNNING, v1::Report::COMPLETED, v1::Report::EXPIRED}) {
     request.add_state(state);
   }
   request.set_page_size(kReportsOfAStep);

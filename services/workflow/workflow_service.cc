@@ -44,9 +44,7 @@ void AddSteps(const WizardView& view, v1::Certification& certification) {
 }  // namespace
 
 Viewer WorkflowService::Seen::viewer() const {
-  return {.user = access.user,
-          .side = access.state_user ? Side::kState : Side::kLocal,
-          .now = now};
+  return {.user = access.user, .side = access.state_user ? Side::kState : Side::kLocal, .now = now};
 }
 
 bool WorkflowService::Seen::is_member() const {
@@ -89,9 +87,9 @@ Facts WorkflowService::FactsOf(const Seen& seen) const {
   facts.event_closed = event.status == access::EventStatus::kClosed;
   facts.certifying_opened = seen.now >= event.opens_at;
   const bool in_round = certification.recert_due_at.has_value();
-  facts.signing = seen.now > certification.effective_end()          ? Window::kEnded
+  facts.signing = seen.now > certification.effective_end()   ? Window::kEnded
                   : (seen.now < event.opens_at && !in_round) ? Window::kBefore
-                                                                     : Window::kOpen;
+                                                             : Window::kOpen;
   facts.starts = InstantText(event.starts_at);
   facts.opens = InstantText(event.opens_at);
   return facts;
@@ -121,16 +119,16 @@ absl::Status WorkflowService::Run(rpc::Call& call, const Request& request,
                                   const WizardView* view) {
   return rpc::Command(call, request, response,
                       [&](pg::Transaction& tx) -> absl::StatusOr<std::string> {
-    ASSIGN_OR_RETURN(Certification moved, parts_.store.Make(tx, move));
-    moved.event = seen.certification.event;
-    *response = ToProto(moved, seen.viewer());
-    if (view != nullptr) {
-      WizardView shown = *view;
-      AddBlocks(moved, seen.event(), seen.now, shown.steps);
-      AddSteps(shown, *response);
-    }
-    return moved.name();
-  });
+                        ASSIGN_OR_RETURN(Certification moved, parts_.store.Make(tx, move));
+                        moved.event = seen.certification.event;
+                        *response = ToProto(moved, seen.viewer());
+                        if (view != nullptr) {
+                          WizardView shown = *view;
+                          AddBlocks(moved, seen.event(), seen.now, shown.steps);
+                          AddSteps(shown, *response);
+                        }
+                        return moved.name();
+                      });
 }
 
 template <typename Request>
@@ -153,8 +151,8 @@ absl::Status WorkflowService::Decide(rpc::Call& call, const Request& request,
              nullptr);
 }
 
-absl::StatusOr<std::optional<SnapshotFact>> WorkflowService::NewCandidate(
-    const rpc::Call& call, const Seen& seen) const {
+absl::StatusOr<std::optional<SnapshotFact>> WorkflowService::NewCandidate(const rpc::Call& call,
+                                                                          const Seen& seen) const {
   const Certification& certification = seen.certification;
   std::optional<SnapshotFact> present;
   if (!certification.candidate_snapshot.empty()) {
@@ -186,8 +184,8 @@ absl::Status WorkflowService::GenerateReport(rpc::Call& call,
   if (!seen.is_member()) return status::NotPermitted("the role of a certifier or reviewer here");
   const int number = request.step();
   const std::size_t index = static_cast<std::size_t>(number - 1);
-  RETURN_IF_ERROR(CheckCall(WizardCall::kGenerateReport, seen.certification.state,
-                            seen.certification.name()));
+  RETURN_IF_ERROR(
+      CheckCall(WizardCall::kGenerateReport, seen.certification.state, seen.certification.name()));
   ASSIGN_OR_RETURN(WizardView view, parts_.wizard.Look(call, seen.certification, seen.access,
                                                        /*describe=*/false));
   RETURN_IF_ERROR(CheckStep(number, seen.certification, seen.event(), view.steps, seen.now));
@@ -208,28 +206,28 @@ absl::Status WorkflowService::GenerateReport(rpc::Call& call,
   reports.insert(reports.begin(), report);
   view.Compute(candidate);
 
-  return rpc::Command(call, request, response,
-                      [&](pg::Transaction& tx) -> absl::StatusOr<std::string> {
-    ASSIGN_OR_RETURN(Certification certification, parts_.store.Lock(tx, seen.certification.id));
-    RETURN_IF_ERROR(CheckCall(WizardCall::kGenerateReport, certification.state,
-                              certification.name()));
-    if (certification.candidate_snapshot != candidate) {
-      // Somebody signed or replaced the candidate since we looked.
-      if (certification.candidate_snapshot != seen.certification.candidate_snapshot ||
-          !Signers(certification).empty()) {
-        return SnapshotMismatch("the candidate changed meanwhile");
-      }
-      certification.candidate_snapshot = candidate;
-      parts_.store.Update(tx, certification, "certification_updated", call.principal().name(), "",
-                          seen.now);
-    }
-    certification.event = seen.certification.event;
-    AddBlocks(certification, seen.event(), seen.now, view.steps);
-    *response->mutable_report() = ToProto(report);
-    *response->mutable_certification() = ToProto(certification, seen.viewer());
-    AddSteps(view, *response->mutable_certification());
-    return certification.name();
-  });
+  return rpc::Command(
+      call, request, response, [&](pg::Transaction& tx) -> absl::StatusOr<std::string> {
+        ASSIGN_OR_RETURN(Certification certification, parts_.store.Lock(tx, seen.certification.id));
+        RETURN_IF_ERROR(
+            CheckCall(WizardCall::kGenerateReport, certification.state, certification.name()));
+        if (certification.candidate_snapshot != candidate) {
+          // Somebody signed or replaced the candidate since we looked.
+          if (certification.candidate_snapshot != seen.certification.candidate_snapshot ||
+              !Signers(certification).empty()) {
+            return SnapshotMismatch("the candidate changed meanwhile");
+          }
+          certification.candidate_snapshot = candidate;
+          parts_.store.Update(tx, certification, "certification_updated", call.principal().name(),
+                              "", seen.now);
+        }
+        certification.event = seen.certification.event;
+        AddBlocks(certification, seen.event(), seen.now, view.steps);
+        *response->mutable_report() = ToProto(report);
+        *response->mutable_certification() = ToProto(certification, seen.viewer());
+        AddSteps(view, *response->mutable_certification());
+        return certification.name();
+      });
 }
 
 absl::Status WorkflowService::CheckSnapshot(const Seen& seen, const std::string& etag, bool retake,
@@ -267,9 +265,8 @@ absl::Status WorkflowService::Snapshot(rpc::Call& call, const Request& request,
 
   const std::string& event = seen.certification.event.name;
   const std::string& organization = seen.certification.organization;
-  ASSIGN_OR_RETURN(view.snapshot,
-                   parts_.snapshots.Create(call, event, organization,
-                                           seen.certification.candidate_snapshot));
+  ASSIGN_OR_RETURN(view.snapshot, parts_.snapshots.Create(call, event, organization,
+                                                          seen.certification.candidate_snapshot));
   const std::string& candidate = view.snapshot->name;
   ASSIGN_OR_RETURN(ReportFact report, parts_.reports.CreateReport(call, event, organization, 3,
                                                                   candidate, request.format()));
@@ -277,25 +274,25 @@ absl::Status WorkflowService::Snapshot(rpc::Call& call, const Request& request,
   view.Compute(candidate);
 
   const std::string actor = call.principal().name();
-  return rpc::Command(call, request, response,
-                      [&](pg::Transaction& tx) -> absl::StatusOr<std::string> {
-    ASSIGN_OR_RETURN(Certification certification, parts_.store.Lock(tx, seen.certification.id));
-    if (request.etag() != certification.etag()) {
-      return status::EtagMismatch(certification.name(), certification.etag());
-    }
-    certification.candidate_snapshot = candidate;
-    const std::string reason = "the snapshot was taken again";
-    const std::vector<std::string> voided = VoidSignatures(certification, reason, seen.now, 0);
-    if (!voided.empty()) parts_.store.SaveVoided(tx, certification, reason, seen.now, 0);
-    parts_.store.Update(tx, certification,
-                        voided.empty() ? "certification_updated" : "signatures_voided", actor,
-                        voided.empty() ? "" : reason, seen.now, voided);
-    certification.event = seen.certification.event;
-    AddBlocks(certification, seen.event(), seen.now, view.steps);
-    *response = ToProto(certification, seen.viewer());
-    AddSteps(view, *response);
-    return certification.name();
-  });
+  return rpc::Command(
+      call, request, response, [&](pg::Transaction& tx) -> absl::StatusOr<std::string> {
+        ASSIGN_OR_RETURN(Certification certification, parts_.store.Lock(tx, seen.certification.id));
+        if (request.etag() != certification.etag()) {
+          return status::EtagMismatch(certification.name(), certification.etag());
+        }
+        certification.candidate_snapshot = candidate;
+        const std::string reason = "the snapshot was taken again";
+        const std::vector<std::string> voided = VoidSignatures(certification, reason, seen.now, 0);
+        if (!voided.empty()) parts_.store.SaveVoided(tx, certification, reason, seen.now, 0);
+        parts_.store.Update(tx, certification,
+                            voided.empty() ? "certification_updated" : "signatures_voided", actor,
+                            voided.empty() ? "" : reason, seen.now, voided);
+        certification.event = seen.certification.event;
+        AddBlocks(certification, seen.event(), seen.now, view.steps);
+        *response = ToProto(certification, seen.viewer());
+        AddSteps(view, *response);
+        return certification.name();
+      });
 }
 
 absl::Status WorkflowService::Submit(rpc::Call& call, const v1::SubmitCertificationRequest& request,
@@ -371,9 +368,9 @@ absl::Status WorkflowService::AddApprovalFacts(const rpc::Call& call, const Seen
                                            certification.organization, /*sealed=*/false));
   facts.snapshot_matches = newest.has_value() && newest->name == snapshot;
   facts.snapshot_sealed = newest.has_value() && newest->sealed;
-  ASSIGN_OR_RETURN(const std::vector<ReportFact> reports,
-                   parts_.reports.ListReports(call, certification.event.name,
-                                              certification.organization, 3));
+  ASSIGN_OR_RETURN(
+      const std::vector<ReportFact> reports,
+      parts_.reports.ListReports(call, certification.event.name, certification.organization, 3));
   const auto report =
       std::find_if(reports.begin(), reports.end(), [&](const ReportFact& candidate) {
         return candidate.snapshot == snapshot && (candidate.state == ReportState::kCompleted ||
@@ -420,25 +417,25 @@ absl::Status WorkflowService::Approve(rpc::Call& call,
 grpc::ServerUnaryReactor* WorkflowService::ListCertifications(
     grpc::CallbackServerContext* context, const v1::ListCertificationsRequest* request,
     v1::ListCertificationsResponse* response) {
-  return rpc::Handle(parts_.runtime, context, request, response,
-                     [=, this](rpc::Call& call) -> absl::Status {
-    ASSIGN_OR_RETURN(const paging::Page page, paging::Read(*request, 2));
-    ASSIGN_OR_RETURN(const Filter filter, ToFilter(*request, parts_.zone));
-    ASSIGN_OR_RETURN(const access::Access access, parts_.access.Resolve(call, {}));
-    const absl::Time now = parts_.runtime.clock().Now();
-    pg::Database db = call.db();
-    ASSIGN_OR_RETURN(std::vector<Listed> listed,
-                     parts_.store.List(db, ScopeOf(access), filter, now, page.Key(0), page.Key(1),
-                                       page.limit()));
-    response->set_next_page_token(paging::Cut(*request, page, listed, [](const Listed& row) {
-      return std::vector{row.sort_key, row.certification.id};
-    }));
-    const Side side = access.state_user ? Side::kState : Side::kLocal;
-    for (const Listed& row : listed) {
-      *response->add_certifications() = ToProto(row.certification, {access.user, side, now});
-    }
-    return absl::OkStatus();
-  });
+  return rpc::Handle(
+      parts_.runtime, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
+        ASSIGN_OR_RETURN(const paging::Page page, paging::Read(*request, 2));
+        ASSIGN_OR_RETURN(const Filter filter, ToFilter(*request, parts_.zone));
+        ASSIGN_OR_RETURN(const access::Access access, parts_.access.Resolve(call, {}));
+        const absl::Time now = parts_.runtime.clock().Now();
+        pg::Database db = call.db();
+        ASSIGN_OR_RETURN(std::vector<Listed> listed,
+                         parts_.store.List(db, ScopeOf(access), filter, now, page.Key(0),
+                                           page.Key(1), page.limit()));
+        response->set_next_page_token(paging::Cut(*request, page, listed, [](const Listed& row) {
+          return std::vector{row.sort_key, row.certification.id};
+        }));
+        const Side side = access.state_user ? Side::kState : Side::kLocal;
+        for (const Listed& row : listed) {
+          *response->add_certifications() = ToProto(row.certification, {access.user, side, now});
+        }
+        return absl::OkStatus();
+      });
 }
 
 grpc::ServerUnaryReactor* WorkflowService::GetCertification(
@@ -446,43 +443,46 @@ grpc::ServerUnaryReactor* WorkflowService::GetCertification(
     v1::Certification* response) {
   return rpc::Handle(parts_.runtime, context, request, response,
                      [=, this](rpc::Call& call) -> absl::Status {
-    ASSIGN_OR_RETURN(*response, Read(call, request->name()));
-    return absl::OkStatus();
-  });
+                       ASSIGN_OR_RETURN(*response, Read(call, request->name()));
+                       return absl::OkStatus();
+                     });
 }
 
 grpc::ServerUnaryReactor* WorkflowService::StartCertification(
     grpc::CallbackServerContext* context, const v1::StartCertificationRequest* request,
     v1::Certification* response) {
-  return rpc::Handle(parts_.runtime, context, request, response,
-                     [=, this](rpc::Call& call) -> absl::Status {
-    ASSIGN_OR_RETURN(const Seen seen, See(call, request->certification(), "certification"));
-    if (!seen.is_member()) return status::NotPermitted("the role of a certifier or reviewer here");
-    const Facts facts = FactsOf(seen);
-    return rpc::Command(call, *request, response,
-                        [&](pg::Transaction& tx) -> absl::StatusOr<std::string> {
-      ASSIGN_OR_RETURN(Certification certification, parts_.store.Lock(tx, seen.certification.id));
-      RETURN_IF_ERROR(CheckCall(WizardCall::kStart, certification.state, certification.name()));
-      RETURN_IF_ERROR(Check(Condition::kEventStarted, facts));
-      RETURN_IF_ERROR(Check(Condition::kEventNotClosed, facts));
-      if (!certification.start_time.has_value()) {
-        certification.start_time = seen.now;
-        parts_.store.Update(tx, certification, "certification_updated", call.principal().name(),
-                            "", seen.now);
-      }
-      certification.event = seen.certification.event;
-      *response = ToProto(certification, seen.viewer());
-      return certification.name();
-    });
-  });
+  return rpc::Handle(
+      parts_.runtime, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
+        ASSIGN_OR_RETURN(const Seen seen, See(call, request->certification(), "certification"));
+        if (!seen.is_member())
+          return status::NotPermitted("the role of a certifier or reviewer here");
+        const Facts facts = FactsOf(seen);
+        return rpc::Command(
+            call, *request, response, [&](pg::Transaction& tx) -> absl::StatusOr<std::string> {
+              ASSIGN_OR_RETURN(Certification certification,
+                               parts_.store.Lock(tx, seen.certification.id));
+              RETURN_IF_ERROR(
+                  CheckCall(WizardCall::kStart, certification.state, certification.name()));
+              RETURN_IF_ERROR(Check(Condition::kEventStarted, facts));
+              RETURN_IF_ERROR(Check(Condition::kEventNotClosed, facts));
+              if (!certification.start_time.has_value()) {
+                certification.start_time = seen.now;
+                parts_.store.Update(tx, certification, "certification_updated",
+                                    call.principal().name(), "", seen.now);
+              }
+              certification.event = seen.certification.event;
+              *response = ToProto(certification, seen.viewer());
+              return certification.name();
+            });
+      });
 }
 
 grpc::ServerUnaryReactor* WorkflowService::GenerateStepReport(
     grpc::CallbackServerContext* context, const v1::GenerateStepReportRequest* request,
     v1::GenerateStepReportResponse* response) {
-  return rpc::Handle(
-      parts_.runtime, context, request, response,
-      [=, this](rpc::Call& call) { return GenerateReport(call, *request, response); });
+  return rpc::Handle(parts_.runtime, context, request, response, [=, this](rpc::Call& call) {
+    return GenerateReport(call, *request, response);
+  });
 }
 
 grpc::ServerUnaryReactor* WorkflowService::TakeSnapshot(grpc::CallbackServerContext* context,
@@ -585,29 +585,30 @@ grpc::ServerUnaryReactor* WorkflowService::ExemptParticipant(
   });
 }
 
-grpc::ServerUnaryReactor* WorkflowService::ListTransitions(grpc::CallbackServerContext* context,
-                                                           const v1::ListTransitionsRequest* request,
-                                                           v1::ListTransitionsResponse* response) {
-  return rpc::Handle(parts_.runtime, context, request, response,
-                     [=, this](rpc::Call& call) -> absl::Status {
-    ASSIGN_OR_RETURN(const paging::Page page, paging::Read(*request, 1));
-    ASSIGN_OR_RETURN(const Seen seen, See(call, request->certification(), "certification"));
-    int64_t after = 0;
-    if (!page.key.empty() && !absl::SimpleAtoi(page.key.front(), &after)) {
-      return status::PageTokenInvalid();
-    }
-    pg::Database db = call.db();
-    ASSIGN_OR_RETURN(std::vector<TransitionRecord> records,
-                     parts_.store.ListTransitions(db, seen.certification.id, after, page.limit()));
-    response->set_next_page_token(
-        paging::Cut(*request, page, records, [](const TransitionRecord& record) {
-          return std::vector{std::to_string(record.seq)};
-        }));
-    for (const TransitionRecord& record : records) {
-      *response->add_transitions() = ToProto(seen.certification.name(), record);
-    }
-    return absl::OkStatus();
-  });
+grpc::ServerUnaryReactor* WorkflowService::ListTransitions(
+    grpc::CallbackServerContext* context, const v1::ListTransitionsRequest* request,
+    v1::ListTransitionsResponse* response) {
+  return rpc::Handle(
+      parts_.runtime, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
+        ASSIGN_OR_RETURN(const paging::Page page, paging::Read(*request, 1));
+        ASSIGN_OR_RETURN(const Seen seen, See(call, request->certification(), "certification"));
+        int64_t after = 0;
+        if (!page.key.empty() && !absl::SimpleAtoi(page.key.front(), &after)) {
+          return status::PageTokenInvalid();
+        }
+        pg::Database db = call.db();
+        ASSIGN_OR_RETURN(
+            std::vector<TransitionRecord> records,
+            parts_.store.ListTransitions(db, seen.certification.id, after, page.limit()));
+        response->set_next_page_token(
+            paging::Cut(*request, page, records, [](const TransitionRecord& record) {
+              return std::vector{std::to_string(record.seq)};
+            }));
+        for (const TransitionRecord& record : records) {
+          *response->add_transitions() = ToProto(seen.certification.name(), record);
+        }
+        return absl::OkStatus();
+      });
 }
 
 grpc::ServerWriteReactor<v1::Certification>* WorkflowService::WatchCertification(
@@ -626,28 +627,27 @@ grpc::ServerWriteReactor<v1::Certification>* WorkflowService::WatchCertification
 grpc::ServerUnaryReactor* WorkflowService::GetEventSummary(
     grpc::CallbackServerContext* context, const v1::GetEventSummaryRequest* request,
     v1::GetEventSummaryResponse* response) {
-  return rpc::Handle(parts_.runtime, context, request, response,
-                     [=, this](rpc::Call& call) -> absl::Status {
-    ASSIGN_OR_RETURN(const names::EventName event,
-                     names::EventName::Parse(request->event(), "event"));
-    ASSIGN_OR_RETURN(const access::Access access,
-                     parts_.access.Resolve(call, {.event = event.ToString()}));
-    pg::Database db = call.db();
-    ASSIGN_OR_RETURN(const Summary summary,
-                     parts_.store.Summarize(db, ScopeOf(access), event.ToString(),
-                                            parts_.runtime.clock().Now()));
-    *response = ToProto(event.ToString(), summary,
-                        access.state_user ? Side::kState : Side::kLocal);
-    return absl::OkStatus();
-  });
+  return rpc::Handle(
+      parts_.runtime, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
+        ASSIGN_OR_RETURN(const names::EventName event,
+                         names::EventName::Parse(request->event(), "event"));
+        ASSIGN_OR_RETURN(const access::Access access,
+                         parts_.access.Resolve(call, {.event = event.ToString()}));
+        pg::Database db = call.db();
+        ASSIGN_OR_RETURN(const Summary summary,
+                         parts_.store.Summarize(db, ScopeOf(access), event.ToString(),
+                                                parts_.runtime.clock().Now()));
+        *response =
+            ToProto(event.ToString(), summary, access.state_user ? Side::kState : Side::kLocal);
+        return absl::OkStatus();
+      });
 }
 
 grpc::ServerUnaryReactor* WorkflowService::ListChanges(grpc::CallbackServerContext* context,
                                                        const v1::ListChangesRequest* request,
                                                        v1::ListChangesResponse* response) {
-  return rpc::Handle(parts_.runtime, context, request, response, [=](rpc::Call& call) {
-    return rpc::ServeChanges(call, *request, response);
-  });
+  return rpc::Handle(parts_.runtime, context, request, response,
+                     [=](rpc::Call& call) { return rpc::ServeChanges(call, *request, response); });
 }
 
 grpc::ServerUnaryReactor* WorkflowService::ListAuditRecords(
@@ -655,9 +655,9 @@ grpc::ServerUnaryReactor* WorkflowService::ListAuditRecords(
     v1::ListAuditRecordsResponse* response) {
   return rpc::Handle(parts_.runtime, context, request, response,
                      [=, this](rpc::Call& call) -> absl::Status {
-    RETURN_IF_ERROR(parts_.access.Resolve(call, {}).status());
-    return rpc::ServeAudit(call, *request, response);
-  });
+                       RETURN_IF_ERROR(parts_.access.Resolve(call, {}).status());
+                       return rpc::ServeAudit(call, *request, response);
+                     });
 }
 
 }  // namespace edcert::workflow

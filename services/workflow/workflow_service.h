@@ -34,62 +34,62 @@ class WorkflowService final : public v1::Workflow::CallbackService {
   explicit WorkflowService(const Parts& parts) : parts_(parts) {}
 
   grpc::ServerUnaryReactor* ListCertifications(grpc::CallbackServerContext* context,
-                                     const v1::ListCertificationsRequest* request,
-                                     v1::ListCertificationsResponse* response) override;
+                                               const v1::ListCertificationsRequest* request,
+                                               v1::ListCertificationsResponse* response) override;
   grpc::ServerUnaryReactor* GetCertification(grpc::CallbackServerContext* context,
-                                     const v1::GetCertificationRequest* request,
-                                     v1::Certification* response) override;
+                                             const v1::GetCertificationRequest* request,
+                                             v1::Certification* response) override;
   grpc::ServerUnaryReactor* StartCertification(grpc::CallbackServerContext* context,
-                                     const v1::StartCertificationRequest* request,
-                                     v1::Certification* response) override;
+                                               const v1::StartCertificationRequest* request,
+                                               v1::Certification* response) override;
   grpc::ServerUnaryReactor* GenerateStepReport(grpc::CallbackServerContext* context,
-                                     const v1::GenerateStepReportRequest* request,
-                                     v1::GenerateStepReportResponse* response) override;
+                                               const v1::GenerateStepReportRequest* request,
+                                               v1::GenerateStepReportResponse* response) override;
   grpc::ServerUnaryReactor* TakeSnapshot(grpc::CallbackServerContext* context,
-                                     const v1::TakeSnapshotRequest* request,
-                                     v1::Certification* response) override;
+                                         const v1::TakeSnapshotRequest* request,
+                                         v1::Certification* response) override;
   grpc::ServerUnaryReactor* RetakeSnapshot(grpc::CallbackServerContext* context,
-                                     const v1::RetakeSnapshotRequest* request,
-                                     v1::Certification* response) override;
+                                           const v1::RetakeSnapshotRequest* request,
+                                           v1::Certification* response) override;
   grpc::ServerUnaryReactor* SubmitCertification(grpc::CallbackServerContext* context,
-                                     const v1::SubmitCertificationRequest* request,
-                                     v1::Certification* response) override;
+                                                const v1::SubmitCertificationRequest* request,
+                                                v1::Certification* response) override;
   grpc::ServerUnaryReactor* RequestRecertification(grpc::CallbackServerContext* context,
-                                     const v1::RequestRecertificationRequest* request,
-                                     v1::Certification* response) override;
-  grpc::ServerUnaryReactor* WithdrawRecertificationRequest(grpc::CallbackServerContext* context,
-                                     const v1::WithdrawRecertificationRequestRequest* request,
-                                     v1::Certification* response) override;
-  grpc::ServerUnaryReactor* ApproveCertification(grpc::CallbackServerContext* context,
-                                     const v1::ApproveCertificationRequest* request,
-                                     v1::Certification* response) override;
-  grpc::ServerUnaryReactor* ReturnForRecertification(grpc::CallbackServerContext* context,
-                                     const v1::ReturnForRecertificationRequest* request,
-                                     v1::Certification* response) override;
-  grpc::ServerUnaryReactor* DenyRecertificationRequest(grpc::CallbackServerContext* context,
-                                     const v1::DenyRecertificationRequestRequest* request,
-                                     v1::Certification* response) override;
-  grpc::ServerUnaryReactor* CancelRecertification(grpc::CallbackServerContext* context,
-                                     const v1::CancelRecertificationRequest* request,
-                                     v1::Certification* response) override;
-  grpc::ServerUnaryReactor* ExemptParticipant(grpc::CallbackServerContext* context,
-                                     const v1::ExemptParticipantRequest* request,
-                                     v1::Certification* response) override;
-  grpc::ServerUnaryReactor* ListTransitions(grpc::CallbackServerContext* context,
-                                     const v1::ListTransitionsRequest* request,
-                                     v1::ListTransitionsResponse* response) override;
-  grpc::ServerUnaryReactor* GetEventSummary(grpc::CallbackServerContext* context,
-                                     const v1::GetEventSummaryRequest* request,
-                                     v1::GetEventSummaryResponse* response) override;
-  grpc::ServerUnaryReactor* ListChanges(grpc::CallbackServerContext* context,
-                                     const v1::ListChangesRequest* request,
-                                     v1::ListChangesResponse* response) override;
-  grpc::ServerUnaryReactor* ListAuditRecords(grpc::CallbackServerContext* context,
-                                     const v1::ListAuditRecordsRequest* request,
-                                     v1::ListAuditRecordsResponse* response) override;
-  grpc::ServerWriteReactor<v1::Certification>* WatchCertification(
+                                                   const v1::RequestRecertificationRequest* request,
+                                                   v1::Certification* response) override;
+  grpc::ServerUnaryReactor* WithdrawRecertificationRequest(
       grpc::CallbackServerContext* context,
-      const v1::WatchCertificationRequest* request) override;
+      const v1::WithdrawRecertificationRequestRequest* request,
+      v1::Certification* response) override;
+  grpc::ServerUnaryReactor* ApproveCertification(grpc::CallbackServerContext* context,
+                                                 const v1::ApproveCertificationRequest* request,
+                                                 v1::Certification* response) override;
+  grpc::ServerUnaryReactor* ReturnForRecertification(
+      grpc::CallbackServerContext* context, const v1::ReturnForRecertificationRequest* request,
+      v1::Certification* response) override;
+  grpc::ServerUnaryReactor* DenyRecertificationRequest(
+      grpc::CallbackServerContext* context, const v1::DenyRecertificationRequestRequest* request,
+      v1::Certification* response) override;
+  grpc::ServerUnaryReactor* CancelRecertification(grpc::CallbackServerContext* context,
+                                                  const v1::CancelRecertificationRequest* request,
+                                                  v1::Certification* response) override;
+  grpc::ServerUnaryReactor* ExemptParticipant(grpc::CallbackServerContext* context,
+                                              const v1::ExemptParticipantRequest* request,
+                                              v1::Certification* response) override;
+  grpc::ServerUnaryReactor* ListTransitions(grpc::CallbackServerContext* context,
+                                            const v1::ListTransitionsRequest* request,
+                                            v1::ListTransitionsResponse* response) override;
+  grpc::ServerUnaryReactor* GetEventSummary(grpc::CallbackServerContext* context,
+                                            const v1::GetEventSummaryRequest* request,
+                                            v1::GetEventSummaryResponse* response) override;
+  grpc::ServerUnaryReactor* ListChanges(grpc::CallbackServerContext* context,
+                                        const v1::ListChangesRequest* request,
+                                        v1::ListChangesResponse* response) override;
+  grpc::ServerUnaryReactor* ListAuditRecords(grpc::CallbackServerContext* context,
+                                             const v1::ListAuditRecordsRequest* request,
+                                             v1::ListAuditRecordsResponse* response) override;
+  grpc::ServerWriteReactor<v1::Certification>* WatchCertification(
+      grpc::CallbackServerContext* context, const v1::WatchCertificationRequest* request) override;
 
  private:
   // A certification as one caller may see it.
@@ -117,7 +117,8 @@ class WorkflowService final : public v1::Workflow::CallbackService {
   template <typename Request>
   absl::Status Decide(rpc::Call& call, const Request& request, v1::Certification* response,
                       Action action, const std::function<absl::Status(Input&)>& complete = {});
-  // Runs a move as a command and answers with the certification, and its steps where they are known.
+  // Runs a move as a command and answers with the certification, and its steps where they are
+  // known.
   template <typename Request>
   absl::Status Run(rpc::Call& call, const Request& request, v1::Certification* response,
                    const Seen& seen, const Move& move, const WizardView* view);
@@ -131,8 +132,8 @@ class WorkflowService final : public v1::Workflow::CallbackService {
   template <typename Request>
   absl::Status Snapshot(rpc::Call& call, const Request& request, v1::Certification* response,
                         bool retake, bool confirmed);
-  absl::Status CheckSnapshot(const Seen& seen, const std::string& etag, bool retake,
-                             bool confirmed, const WizardView& view) const;
+  absl::Status CheckSnapshot(const Seen& seen, const std::string& etag, bool retake, bool confirmed,
+                             const WizardView& view) const;
   absl::Status Submit(rpc::Call& call, const v1::SubmitCertificationRequest& request,
                       v1::Certification* response);
   absl::Status Approve(rpc::Call& call, const v1::ApproveCertificationRequest& request,
