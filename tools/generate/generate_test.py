@@ -67,7 +67,7 @@ class GrandBendTest(unittest.TestCase):
         students = [dict(student_id="604822", first_name="Lisa", middle_name="Sybil",
                          last_name="Woods", birth_date="2008-09-13")]
         event = dict(student_id="604822", school_id="255901001", category="Excused Absence",
-                     absence_reason="Absent excused", duration_days="1", session="Fall",
+                     reason="Absent excused", duration_days="1", session="Fall",
                      school_year="2021-2022")
         enrollment, events = grand_bend.convert(
             students, [dict(event, event_date="2021-11-09"), dict(event, event_date="2021-08-31")])
