@@ -1,0 +1,99 @@
+#include "common/paging/paging.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/escaping.h"
+#include "common/paging/page.pb.h"
+#include "common/paging/testdata/test.pb.h"
+#include "common/testing/matchers.h"
+
+namespace edcert::paging {
+namespace {
+
+using pagingtest::ListOthersRequest;
+using pagingtest::ListThingsRequest;
+using ::testing::ElementsAre;
+using testing::HasReason;
+using testing::IsOk;
+
+ListThingsRequest Request(const std::string& filter, const std::string& token = "") {
+  ListThingsRequest request;
+  request.set_filter(filter);
+  request.set_page_token(token);
+  return request;
+}
+
+TEST(PagingTest, ReadsSizes) {
+  ListThingsRequest request;
+  EXPECT_EQ(Read(request, 1)->size, kDefaultPageSize);
+  EXPECT_EQ(Read(request, 1)->limit(), kDefaultPageSize + 1);
+  request.set_page_size(1);
+  EXPECT_EQ(Read(request, 1)->size, 1);
+  request.set_page_size(kMaxPageSize + 1);
+  EXPECT_EQ(Read(request, 1)->size, kMaxPageSize);
+  request.set_page_size(2'147'483'647);
+  EXPECT_EQ(Read(request, 1)->size, kMaxPageSize);
+  request.set_page_size(-1);
+  EXPECT_THAT(Read(request, 1), HasReason("FIELD_INVALID"));
+}
+
+TEST(PagingTest, TokenGivesBackItsKey) {
+  const std::string binary("a\n/é", 5);
+  const std::string token = NextToken(Request("f"), {"first", binary, ""});
+  EXPECT_EQ(token.find_first_of("+/ "), std::string::npos);
+  ListThingsRequest next = Request("f", token);
+  next.set_page_size(7);  // may change from page to page
+  const auto page = Read(next, 3);
+  ASSERT_THAT(page, IsOk());
+  EXPECT_THAT(page->key, ElementsAre("first", binary, ""));
+  EXPECT_EQ(page->Key(0), "first");
+  EXPECT_EQ(page->Key(9), "");
+}
+
+TEST(PagingTest, RefusesTheTokenOfAnotherRequest) {
+  const std::string token = NextToken(Request("f"), {"k"});
+  EXPECT_THAT(Read(Request("g", token), 1), HasReason("PAGE_TOKEN_INVALID"));
+  EXPECT_THAT(Read(Request("", token), 1), HasReason("PAGE_TOKEN_INVALID"));
+  EXPECT_THAT(Read(Request("f", token), 2), HasReason("PAGE_TOKEN_INVALID"));
+  ListOthersRequest other;  // the same fields
+  other.set_filter("f");
+  other.set_page_token(token);
+  EXPECT_THAT(Read(other, 1), HasReason("PAGE_TOKEN_INVALID"));
+}
+
+TEST(PagingTest, RefusesATokenThatWasTamperedWith) {
+  const std::string token = NextToken(Request("f"), {"k"});
+  for (const std::string& bad : {token.substr(1), token + "!", std::string("x"),
+                                 std::string("AAAA"), token + token, std::string(5000, 'A')}) {
+    EXPECT_THAT(Read(Request("f", bad), 1), HasReason("PAGE_TOKEN_INVALID")) << bad;
+  }
+  std::string bytes;
+  ASSERT_TRUE(absl::WebSafeBase64Unescape(token, &bytes));
+  Token decoded;
+  ASSERT_TRUE(decoded.ParseFromString(bytes));
+  decoded.set_version(2);
+  EXPECT_THAT(Read(Request("f", absl::WebSafeBase64Escape(decoded.SerializeAsString())), 1),
+              HasReason("PAGE_TOKEN_INVALID"));
+}
+
+TEST(PagingTest, CutsToThePage) {
+  ListThingsRequest request = Request("f");
+  request.set_page_size(2);
+  const Page page = *Read(request, 1);
+  const auto key = [](const std::string& row) { return std::vector{row}; };
+  std::vector<std::string> rows = {"a", "b", "c"};
+  const std::string token = Cut(request, page, rows, key);
+  EXPECT_THAT(rows, ElementsAre("a", "b"));
+  request.set_page_token(token);
+  EXPECT_THAT(Read(request, 1)->key, ElementsAre("b"));
+  rows = {"c", "d"};
+  EXPECT_EQ(Cut(request, page, rows, key), "");
+  EXPECT_EQ(rows.size(), 2U);
+}
+
+}  // namespace
+}  // namespace edcert::paging
