@@ -221,11 +221,9 @@ class Bench:
             for method in ("request-recertification", "withdraw-recertification-request"):
                 answer = self.client.call("signer", "workflow", "get-certification", name=name)
                 fields = {"reason": "benchmark"} if method.startswith("request") else {}
-                marks.append(len(marks))
                 self.client.call("signer", "workflow", method, certification=name,
                                  etag=answer["etag"], **fields)
 
-        marks = []
         recorded = self.record(cycle)
         # GetCertification, which gives the etag, is not a part of the transition.
         first_commands = [i for i, s in enumerate(recorded) if s[2] == "idempotency.find"]
@@ -237,24 +235,33 @@ class Bench:
             part = recorded[at:end]
             last = max(i for i, s in enumerate(part) if s[2] == "pg.commit")
             commands += part[:last + 1]
+        # Transactions of the feed's readers, of which nothing else is left.
+        commands = [s for i, s in enumerate(commands)
+                    if not (s[2] == "pg.begin" and commands[i + 1][2] == "pg.commit")
+                    and not (s[2] == "pg.commit" and commands[i - 1][2] == "pg.begin")]
         ident = name.split("/")[1]
         lines = ["\\set n :client_id % " + str(len(self.certifications))]
-        version = 0
+        body, uuids = [], {}
         for _, _, statement, sql, values in commands:
-            if statement in ("workflow.certification.save", "certification.save"):
-                lines.append("\\set v :v + 1")
-                version += 1
+            if statement.endswith("certification.save"):
+                body.append("\\set v :v + 1")
             for position in sorted(values, reverse=True):
+                text = values[position].strip("'")
                 value = values[position]
-                text = value.strip("'")
-                if text == ident or text == name:
-                    value = f"(SELECT '{text[:-len(ident)]}' || id FROM bench_case WHERE n = :n)"
-                    if text == ident:
-                        value += "::uuid"
+                if text == ident:
+                    value = "(SELECT id FROM bench_case WHERE n = :n)"
+                elif text == name:
+                    value = f"(SELECT '{name[:-len(ident)]}' || id FROM bench_case WHERE n = :n)"
                 elif re.fullmatch(r"[0-9a-f]{8}-[0-9a-f-]{27}", text):
-                    value = "gen_random_uuid()"
-                sql = re.sub(rf"\${position}\b", value.replace("\\", "\\\\"), sql)
-            lines.append(sql.replace("\n", " ").rstrip(";") + ";")
+                    variable = uuids.setdefault(text, f"u{len(uuids)}")
+                    value = f"lpad(:{variable}::text, 32, '0')::uuid"
+                elif (statement.endswith("certification.save") and position == 4) or (
+                        statement.endswith("append_transition") and position == 2):
+                    value = ":v"
+                sql = re.sub(rf"\${position}\b", lambda _, v=value: v, sql)
+            body.append(sql.replace("\n", " ").rstrip(";") + ";")
+        lines += [f"\\set {variable} random(1, 4000000000000000000)"
+                  for variable in uuids.values()] + body
         print(f"one request and one withdrawal are {len(commands)} statements", flush=True)
         return "\n".join(lines) + "\n"
 
@@ -275,6 +282,11 @@ class Bench:
             return json.loads(done.stdout)
 
         run(2)
+        for name in self.certifications:  # every one begins as SENT
+            answer = self.client.call("signer", "workflow", "get-certification", name=name)
+            if answer["status"] == "RECERT_REQUESTED":
+                self.client.call("signer", "workflow", "withdraw-recertification-request",
+                                 certification=name, etag=answer["etag"])
         script = self.work / "transition.sql"
         script.write_text(self.pgbench_script())
         rounds = [(run(self.seconds), self.pgbench(script)) for _ in range(3)]
@@ -287,13 +299,18 @@ class Bench:
                     "at least 0.8")
 
     def pgbench(self, script):
-        self.psql(PGBENCH_TABLES)
+        rows = ",".join(f"({i}, '{name.split('/')[1]}')"
+                        for i, name in enumerate(self.certifications))
+        self.psql("CREATE TABLE IF NOT EXISTS bench_case (n int PRIMARY KEY, id uuid);"
+                  f"INSERT INTO bench_case VALUES {rows} ON CONFLICT DO NOTHING;")
         done = subprocess.run(
-            ["pgbench", "-n", "-M", "prepared", "-c", str(IN_FLIGHT), "-j", "1", "-T",
+            ["pgbench", "-n", "-M", "prepared", "-D", "v=1000000", "-c", str(IN_FLIGHT), "-j", "1", "-T",
              str(int(self.seconds)), "-f", str(script), self.database], capture_output=True,
-            text=True, check=False)
-        check(done.returncode == 0, f"pgbench: {done.stderr}")
-        return float(re.search(r"tps = ([\d.]+)", done.stdout).group(1))
+            text=True, check=False,
+            env={**os.environ, "PGOPTIONS": "-c search_path=workflow"})
+        check(done.returncode == 0, f"pgbench: {done.stderr[:1500]}")
+        # One script is two transitions.
+        return 2 * float(re.search(r"tps = ([\d.]+)", done.stdout).group(1))
 
     def pushes(self):
         rows = self.work / "large.csv"
