@@ -23,9 +23,7 @@ static_assert(static_cast<int>(GroupLevel::kSchool) == type::LEVEL_SCHOOL);
 
 constexpr absl::Duration kStartGrain = absl::Seconds(10);
 
-std::string DatasetName(const std::string& id) {
-  return names::DatasetName::FromId(id).ToString();
-}
+std::string DatasetName(const std::string& id) { return names::DatasetName::FromId(id).ToString(); }
 
 absl::StatusOr<Severity> SeverityOf(type::Severity severity, std::string_view field) {
   if (severity < 0 || severity > static_cast<int>(Severity::kFatal)) {
@@ -67,8 +65,8 @@ absl::StatusOr<RuleKind> KindOf(const v1::Rule& rule) {
       return OverlapRule{Texts(rule.overlap().partition_columns()), rule.overlap().from_column(),
                          rule.overlap().to_column(), rule.overlap().tolerance_days()};
     case v1::Rule::kAggregate: {
-      AggregateRule aggregate{Texts(rule.aggregate().group_columns()), {},
-                              rule.aggregate().expression()};
+      AggregateRule aggregate{
+          Texts(rule.aggregate().group_columns()), {}, rule.aggregate().expression()};
       for (const auto& each : rule.aggregate().aggregates()) {
         aggregate.aggregates.push_back({each.name(), each.expression()});
       }
@@ -146,9 +144,9 @@ absl::StatusOr<RuleContent> ContentOf(const v1::Rule& rule) {
   content.meaning = rule.meaning();
   ASSIGN_OR_RETURN(content.severity, SeverityOf(rule.severity(), "rule.severity"));
   for (int i = 0; i < rule.datasets_size(); ++i) {
-    ASSIGN_OR_RETURN(const names::DatasetName dataset,
-                     names::DatasetName::Parse(rule.datasets(i),
-                                               fmt::format("rule.datasets[{}]", i)));
+    ASSIGN_OR_RETURN(
+        const names::DatasetName dataset,
+        names::DatasetName::Parse(rule.datasets(i), fmt::format("rule.datasets[{}]", i)));
     content.datasets.push_back(dataset.id());
   }
   if (content.datasets.empty()) return status::FieldInvalid("rule.datasets", "required");
@@ -223,12 +221,12 @@ absl::StatusOr<RuleGroup> GroupOf(const v1::RuleGroup& group) {
   out.level = static_cast<GroupLevel>(group.level());
   for (int i = 0; i < group.rules_size(); ++i) {
     const v1::RuleGroup::Member& member = group.rules(i);
-    ASSIGN_OR_RETURN(const names::RuleName rule,
-                     names::RuleName::Parse(member.rule(),
-                                            fmt::format("rule_group.rules[{}].rule", i)));
-    ASSIGN_OR_RETURN(const Severity severity,
-                     SeverityOf(member.severity(),
-                                fmt::format("rule_group.rules[{}].severity", i)));
+    ASSIGN_OR_RETURN(
+        const names::RuleName rule,
+        names::RuleName::Parse(member.rule(), fmt::format("rule_group.rules[{}].rule", i)));
+    ASSIGN_OR_RETURN(
+        const Severity severity,
+        SeverityOf(member.severity(), fmt::format("rule_group.rules[{}].severity", i)));
     out.members.push_back({rule.id(), member.version(), severity});
   }
   return out;
@@ -268,8 +266,8 @@ v1::Report ToProto(const Report& report) {
   out.set_queue_position(static_cast<int32_t>(report.queue_position));
   if (report.expected_start.has_value()) {
     // A guess: rounded, so that it does not change with every look.
-    const absl::Time start = absl::UnixEpoch() +
-        absl::Ceil(*report.expected_start - absl::UnixEpoch(), kStartGrain);
+    const absl::Time start =
+        absl::UnixEpoch() + absl::Ceil(*report.expected_start - absl::UnixEpoch(), kStartGrain);
     *out.mutable_expected_start() = rpc::ToProto(start);
   }
   if (report.attempt > 0) {
@@ -280,8 +278,7 @@ v1::Report ToProto(const Report& report) {
   for (const ReportDataVersion& version : report.data_versions) {
     v1::Report::DataVersion* to = out.add_data_versions();
     to->set_dataset(DatasetName(version.dataset));
-    to->set_copy(report.kind == ReportKind::kDistrictData ? type::COPY_DISTRICT
-                                                          : type::COPY_STATE);
+    to->set_copy(report.kind == ReportKind::kDistrictData ? type::COPY_DISTRICT : type::COPY_STATE);
     to->set_version(version.version);
     to->set_rows(version.rows);
   }

@@ -52,10 +52,9 @@ absl::StatusOr<Definition> DatasetClient::Ask(const std::string& dataset) {
   RETURN_IF_ERROR(rpc::FromGrpc(stub_->GetDataset(&context, request, &response)));
   Definition definition{dataset, {}, response.school_column()};
   for (const v1::Column& column : response.columns()) {
-    definition.columns.push_back(
-        {column.name(), column.type() == v1::Column::TYPE_UNSPECIFIED
-                            ? ColumnType::kString
-                            : static_cast<ColumnType>(column.type() - 1)});
+    definition.columns.push_back({column.name(), column.type() == v1::Column::TYPE_UNSPECIFIED
+                                                     ? ColumnType::kString
+                                                     : static_cast<ColumnType>(column.type() - 1)});
   }
   return definition;
 }

@@ -10,8 +10,8 @@ namespace edcert::validation_report {
 namespace {
 
 ColumnType TypeOf(std::string_view text) {
-  static constexpr std::array<std::string_view, 8> kNames = {"STRING", "INT64",     "DECIMAL", "DATE",
-                                                             "BOOL",   "TIMESTAMP", "CODE",    "CODES"};
+  static constexpr std::array<std::string_view, 8> kNames = {
+      "STRING", "INT64", "DECIMAL", "DATE", "BOOL", "TIMESTAMP", "CODE", "CODES"};
   const auto it = std::find(kNames.begin(), kNames.end(), text);
   return it == kNames.end() ? ColumnType::kString : static_cast<ColumnType>(it - kNames.begin());
 }

@@ -90,9 +90,8 @@ class Run {
         row_rules[candidate.rule->dataset()].push_back(i);
       } else {
         const CompiledRule& rule = *candidate.rule;
-        units_.push_back({{i},
-                          RuleQuery(rule, request_.definitions.at(rule.dataset()),
-                                    request_.sources)});
+        units_.push_back(
+            {{i}, RuleQuery(rule, request_.definitions.at(rule.dataset()), request_.sources)});
       }
     }
     for (auto& [dataset, rules] : row_rules) AddRowScan(std::move(rules));
@@ -229,8 +228,7 @@ std::map<std::string, std::string> RowsOf(const CompiledRule& rule, const Fixtur
   return texts;
 }
 
-FixtureResult Judge(const CompiledRule& rule, const Fixture& fixture,
-                    const std::set<int>& found) {
+FixtureResult Judge(const CompiledRule& rule, const Fixture& fixture, const std::set<int>& found) {
   FixtureResult result;
   for (int i = 0; i < static_cast<int>(fixture.rows.size()); ++i) {
     const Fixture::Row& row = fixture.rows[static_cast<std::size_t>(i)];

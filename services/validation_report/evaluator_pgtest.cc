@@ -1,6 +1,4 @@
 // Every kind of rule against an oracle written by hand, on rows made by a fixed sequence.
-#include "services/validation_report/evaluator.h"
-
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -16,6 +14,7 @@
 #include "common/testing/database.h"
 #include "common/testing/matchers.h"
 #include "services/validation_report/definition_store.h"
+#include "services/validation_report/evaluator.h"
 #include "services/validation_report/migrations/migrations.h"
 #include "services/validation_report/rule_fixture.h"
 
@@ -53,8 +52,7 @@ class EvaluatorTest : public ::testing::Test {
   EvaluatorTest() {
     PublishDatasets(database_.owner());
     pg::Database db = database_.db();
-    definitions_ =
-        *ReadDefinitions(db, {"enrollment", "attendance_summary", "attendance_event"});
+    definitions_ = *ReadDefinitions(db, {"enrollment", "attendance_summary", "attendance_event"});
   }
 
   absl::Time Deadline() const { return clock::Clock::Real().Now() + absl::Seconds(60); }
@@ -114,10 +112,9 @@ class EvaluatorTest : public ::testing::Test {
   RowSources Sources(std::string_view school = "") {
     RowSources sources;
     for (const auto& [id, definition] : definitions_) {
-      sources[id] = RowsOfSlice(definition, {.copy = "DISTRICT",
-                                             .district = "north",
-                                             .version = kVersion,
-                                             .school = school});
+      sources[id] = RowsOfSlice(
+          definition,
+          {.copy = "DISTRICT", .district = "north", .version = kVersion, .school = school});
     }
     return sources;
   }
@@ -186,17 +183,15 @@ TEST_F(EvaluatorTest, Unique) {
                        return o.student == s.student && o.school == s.school;
                      }) > 1;
             }));
-  EXPECT_EQ(
-      Found(R"("unique": {"columns": ["student_uid"], "condition": "exit_date IS NULL"})"),
-      Bad([&](const Spell& s) {
-        return !s.exit.has_value() && CountWhere([&](const Spell& o) {
-                                        return o.student == s.student && !o.exit.has_value();
-                                      }) > 1;
-      }));
+  EXPECT_EQ(Found(R"("unique": {"columns": ["student_uid"], "condition": "exit_date IS NULL"})"),
+            Bad([&](const Spell& s) {
+              return !s.exit.has_value() && CountWhere([&](const Spell& o) {
+                                              return o.student == s.student && !o.exit.has_value();
+                                            }) > 1;
+            }));
   // A NULL in the key is passed over.
   const auto ended = [](const Spell& s) { return s.exit.has_value(); };
-  EXPECT_EQ(Found(R"("unique": {"columns": ["school_id", "exit_date"]})"),
-            Bad([&](const Spell& s) {
+  EXPECT_EQ(Found(R"("unique": {"columns": ["school_id", "exit_date"]})"), Bad([&](const Spell& s) {
               return ended(s) && CountWhere([&](const Spell& o) {
                                    return ended(o) && o.school == s.school && o.exit == s.exit;
                                  }) > 1;
@@ -294,7 +289,8 @@ TEST_F(EvaluatorTest, RuleThatFailsIsErrorAndSpoilsNoOther) {
   MakeSpells(50);
   const Evaluation evaluation = Evaluate({
       EnrollmentRule("T-1", R"("row": {"expression": "exit_date IS NULL"})"),
-      EnrollmentRule("T-2", R"json("row": {"expression": "1 / (school_year - school_year) > 0"})json"),
+      EnrollmentRule("T-2",
+                     R"json("row": {"expression": "1 / (school_year - school_year) > 0"})json"),
       EnrollmentRule("T-3", R"("row": {"expression": "exit_date IS NOT NULL"})"),
       EnrollmentRule("T-4", R"("unique": {"columns": ["school_year"]})"),
       EnrollmentRule("T-5", R"("row": {"expression": "school_id > 5"})"),
@@ -311,8 +307,9 @@ TEST_F(EvaluatorTest, MoreRowRulesThanBits) {
   MakeSpells(200);
   std::vector<v1::Rule> rules;
   for (int i = 0; i < 150; ++i) {
-    rules.push_back(EnrollmentRule(
-        fmt::format("T-{}", i), fmt::format(R"("row": {{"expression": "student_uid = 's{}'"}})", i)));
+    rules.push_back(
+        EnrollmentRule(fmt::format("T-{}", i),
+                       fmt::format(R"("row": {{"expression": "student_uid = 's{}'"}})", i)));
   }
   const Evaluation evaluation = Evaluate(rules);
   int64_t sum = 0;
@@ -344,13 +341,13 @@ TEST_F(EvaluatorTest, CountsBeyondTheCap) {
 }
 
 TEST_F(EvaluatorTest, DatasetThatIsNotThereIsAnError) {
-  EvaluationRequest request{.organization = "organizations/north",
-                            .rules = {{.rule = Compile(EnrollmentRule(
-                                           "T-1", R"("row": {"expression": "true"})"))},
-                                      {.problem = "FIELD_INVALID"}},
-                            .definitions = definitions_,
-                            .sources = {},
-                            .progress = nullptr};
+  EvaluationRequest request{
+      .organization = "organizations/north",
+      .rules = {{.rule = Compile(EnrollmentRule("T-1", R"("row": {"expression": "true"})"))},
+                {.problem = "FIELD_INVALID"}},
+      .definitions = definitions_,
+      .sources = {},
+      .progress = nullptr};
   const absl::StatusOr<Evaluation> evaluation = Evaluator(pool_).Evaluate(request, Deadline());
   ASSERT_THAT(evaluation, IsOk());
   EXPECT_EQ(evaluation->results[0].outcome, Outcome::kError);

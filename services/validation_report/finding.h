@@ -35,7 +35,7 @@ struct RuleResult {
   int64_t findings = 0;  // exact
   std::vector<Finding> stored = {};
   std::map<std::string, int64_t> schools = {};  // findings by school id, exact
-  std::string error = {};  // for a person, without data; only of kError
+  std::string error = {};                       // for a person, without data; only of kError
 
   bool truncated() const { return findings > static_cast<int64_t>(stored.size()); }
 };

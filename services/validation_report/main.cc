@@ -23,8 +23,8 @@ struct Application {
       : access(runtime),
         definitions(runtime),
         snapshots(runtime),
-        rules_pool({.conninfo = config.server().database().rules_conninfo(),
-                    .size = kFixturePoolSize}),
+        rules_pool(
+            {.conninfo = config.server().database().rules_conninfo(), .size = kFixturePoolSize}),
         dispatcher(runtime.pool(), config.server().redis(), "validation"),
         service({.runtime = runtime,
                  .access = access,
@@ -67,5 +67,6 @@ int main(int argc, char** argv) {
        .migrations = {edcert::jobs::Migrations(), {"validation", service::sql::kMigrations}},
        .after_migrate = nullptr,
        .run_workers = [&config] { return service::RunReportWorkers(config); },
-       .make = [&config](edcert::rpc::Runtime& runtime) { return service::Make(runtime, config); }});
+       .make =
+           [&config](edcert::rpc::Runtime& runtime) { return service::Make(runtime, config); }});
 }

@@ -58,14 +58,15 @@ bool IsFinal(ReportState state) {
 }
 
 std::string TitleOf(ReportKind kind, std::string_view event_title, std::string_view organization) {
-  return event_title.empty() ? fmt::format("{} of {}", WordsOf(kind), organization)
-                             : fmt::format("{} of {}: {}", WordsOf(kind), organization, event_title);
+  return event_title.empty()
+             ? fmt::format("{} of {}", WordsOf(kind), organization)
+             : fmt::format("{} of {}: {}", WordsOf(kind), organization, event_title);
 }
 
 std::string DedupeKeyOf(const Report& report) {
-  std::string key = fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n{}", report.organization,
-                                ToString(report.kind), report.event, report.rule_group,
-                                report.rule_group_version, ToString(report.format), report.snapshot);
+  std::string key = fmt::format(
+      "{}\n{}\n{}\n{}\n{}\n{}\n{}", report.organization, ToString(report.kind), report.event,
+      report.rule_group, report.rule_group_version, ToString(report.format), report.snapshot);
   for (const ReportDataVersion& version : report.data_versions) {
     key += fmt::format("\n{}={}", version.dataset, version.version);
   }

@@ -116,19 +116,18 @@ Page PageOf(const Report& report, const std::vector<RanRule>& rules,
     const RuleContent& content = *contents.at(rule.code);
     page.by_code[rule.code] = &rule;
     const RuleResult& result = rule.result;
-    header.rules.push_back(
-        {.code = rule.code,
-         .title = content.title,
-         .meaning = content.meaning,
-         .severity = ToRender(rule.severity),
-         .outcome = ToRender(result.outcome),
-         .tested = result.outcome == Outcome::kError ? 0 : rows[rule.dataset],
-         .findings = result.findings,
-         .stored = static_cast<int64_t>(result.stored.size()),
-         .truncated = result.truncated(),
-         .suggested_fix = content.suggested_fix,
-         .error_reason = result.error,
-         .new_findings = std::nullopt});
+    header.rules.push_back({.code = rule.code,
+                            .title = content.title,
+                            .meaning = content.meaning,
+                            .severity = ToRender(rule.severity),
+                            .outcome = ToRender(result.outcome),
+                            .tested = result.outcome == Outcome::kError ? 0 : rows[rule.dataset],
+                            .findings = result.findings,
+                            .stored = static_cast<int64_t>(result.stored.size()),
+                            .truncated = result.truncated(),
+                            .suggested_fix = content.suggested_fix,
+                            .error_reason = result.error,
+                            .new_findings = std::nullopt});
   }
   render::SortRules(header.rules);
   header.schools = SchoolsOf(rules);
@@ -229,8 +228,8 @@ absl::StatusOr<BuiltReport> ReportBuilder::Build(
   built.result.sha256 = digest.Hex();
   built.result.media_type = render::MediaType(format);
   built.result.file_name = render::FileName(
-      format, {report.event_title, report.organization_display_name,
-               std::string(WordsOf(report.kind))});
+      format,
+      {report.event_title, report.organization_display_name, std::string(WordsOf(report.kind))});
   return built;
 }
 

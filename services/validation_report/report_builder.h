@@ -17,7 +17,7 @@
 namespace edcert::validation_report {
 
 struct BuiltReport {
-  Report report;               // with the rows of its data versions
+  Report report;  // with the rows of its data versions
   ReportResult result;
   std::vector<RanRule> rules;  // in the order of findings
   std::vector<std::string> chunks;

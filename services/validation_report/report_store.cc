@@ -102,8 +102,7 @@ struct FindingColumns {
   }
 };
 
-void InsertFindings(pg::Transaction& tx, const std::string& id,
-                    const std::vector<RanRule>& rules) {
+void InsertFindings(pg::Transaction& tx, const std::string& id, const std::vector<RanRule>& rules) {
   FindingColumns columns;
   int64_t written = 0;
   const auto flush = [&] {
@@ -195,10 +194,10 @@ absl::StatusOr<std::vector<Report>> ReportStore::List(pg::Querier& db, const Rep
   std::vector<std::string> states;
   for (const ReportState state : filter.states) states.emplace_back(ToString(state));
   const std::string_view kind = filter.kind.has_value() ? ToString(*filter.kind) : "";
-  ASSIGN_OR_RETURN(const pg::Result rows,
-                   db.Run(sql::kListReports, viewer, filter.everywhere, filter.organizations,
-                          filter.event, filter.organization, kind, states, filter.requester,
-                          after_time, after_id, limit));
+  ASSIGN_OR_RETURN(
+      const pg::Result rows,
+      db.Run(sql::kListReports, viewer, filter.everywhere, filter.organizations, filter.event,
+             filter.organization, kind, states, filter.requester, after_time, after_id, limit));
   std::vector<Report> reports;
   int positions = 0;
   for (const pg::Row row : rows) {
@@ -240,9 +239,11 @@ absl::Status ReportStore::ReadFile(pg::Querier& db, const std::string& id,
   }
 }
 
-absl::StatusOr<std::vector<ListedFinding>> ReportStore::ListFindings(
-    pg::Querier& db, const std::string& id, const std::string& rule, int64_t after,
-    int limit) const {
+absl::StatusOr<std::vector<ListedFinding>> ReportStore::ListFindings(pg::Querier& db,
+                                                                     const std::string& id,
+                                                                     const std::string& rule,
+                                                                     int64_t after,
+                                                                     int limit) const {
   ASSIGN_OR_RETURN(const pg::Result rows, db.Run(sql::kListFindings, id, rule, after, limit));
   std::vector<ListedFinding> findings;
   for (const pg::Row row : rows) {

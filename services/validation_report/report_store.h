@@ -13,7 +13,7 @@
 namespace edcert::validation_report {
 
 struct ReportFilter {
-  bool everywhere = false;                // else only these organisations and their schools
+  bool everywhere = false;  // else only these organisations and their schools
   std::vector<std::string> organizations;
   std::string event;
   std::string organization;
@@ -25,8 +25,8 @@ struct ReportFilter {
 // Stateless; the database comes with the call.
 class ReportStore {
  public:
-  // The present versions of these datasets in a copy of a district, by dataset; with the rows of the
-  // district.
+  // The present versions of these datasets in a copy of a district, by dataset; with the rows of
+  // the district.
   absl::StatusOr<std::vector<ReportDataVersion>> ReadVersions(
       pg::Querier& db, std::string_view copy, const std::string& district,
       const std::vector<std::string>& datasets) const;
@@ -40,8 +40,7 @@ class ReportStore {
   // At most `limit` reports after the key, newest first. Of the waiting ones the first get their
   // place in the queue.
   absl::StatusOr<std::vector<Report>> List(pg::Querier& db, const ReportFilter& filter,
-                                           const std::string& viewer,
-                                           const std::string& after_time,
+                                           const std::string& viewer, const std::string& after_time,
                                            const std::string& after_id, int limit) const;
 
   // Writes the file under an attempt, and what the run gave. Becomes visible when the job completes

@@ -67,16 +67,16 @@ absl::StatusOr<absl::TimeZone> LoadTimeZone(const std::string& name) {
 }
 
 int RunReportWorkers(const config::Config& config) {
-  return jobs::RunWorkers(
-      {.queue = "validation",
-       .server = config.server(),
-       .processes = std::max(config.server().limits().workers(), 1),
-       .make_runner = [&config](const edcert::config::Server& server)
-           -> absl::StatusOr<std::unique_ptr<jobs::Runner>> {
-         ASSIGN_OR_RETURN(const absl::TimeZone zone, LoadTimeZone(config.time_zone()));
-         return std::make_unique<ReportRunner>(server.database().rules_conninfo(), zone,
-                                               ids::IdSource::Real());
-       }});
+  return jobs::RunWorkers({.queue = "validation",
+                           .server = config.server(),
+                           .processes = std::max(config.server().limits().workers(), 1),
+                           .make_runner = [&config](const edcert::config::Server& server)
+                               -> absl::StatusOr<std::unique_ptr<jobs::Runner>> {
+                             ASSIGN_OR_RETURN(const absl::TimeZone zone,
+                                              LoadTimeZone(config.time_zone()));
+                             return std::make_unique<ReportRunner>(
+                                 server.database().rules_conninfo(), zone, ids::IdSource::Real());
+                           }});
 }
 
 }  // namespace edcert::validation_report

@@ -1,6 +1,4 @@
 // Reports from the queue to the file, without gRPC.
-#include "services/validation_report/report_worker.h"
-
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -13,6 +11,7 @@
 #include "common/testing/matchers.h"
 #include "services/validation_report/claimed_job.h"
 #include "services/validation_report/migrations/migrations.h"
+#include "services/validation_report/report_worker.h"
 #include "services/validation_report/rule_fixture.h"
 #include "services/validation_report/rule_store.h"
 
@@ -40,7 +39,8 @@ class ReportWorkerTest : public ::testing::Test {
     Sql(fmt::format(
         "INSERT INTO dataset_read.enrollment (copy, district_id, record_key, student_uid,"
         " school_id, entry_date, exit_date, exit_type, school_year, birth_date, grade_level,"
-        " last_name, hispanic_latino, race, fte) SELECT 'DISTRICT', 'north', 'k' || lpad(i::text, 6, '0'), 's' || i,"
+        " last_name, hispanic_latino, race, fte) SELECT 'DISTRICT', 'north', 'k' || lpad(i::text, "
+        "6, '0'), 's' || i,"
         " 'school-' || i % 5, '2025-08-18', CASE WHEN i % 50 = 0 THEN date '2025-08-10' END,"
         " CASE WHEN i % 50 = 0 THEN 'TRANSFERRED' END, 2026, '2015-01-01', '05', 'Name',"
         " false, 'W', 1"
@@ -134,9 +134,9 @@ TEST_F(ReportWorkerTest, MakesTheFileAndTheFindings) {
   v1::Rule warning = EnrollmentRule("W-1", R"("fields": ["student_uid", "exit_date"],
       "row": {"expression": "exit_date < entry_date"})");
   warning.set_severity(type::SEVERITY_WARNING);
-  MakeGroup("g", {warning,
-                  EnrollmentRule("F-1", R"("row": {"expression": "student_uid = 's7'"})"),
-                  EnrollmentRule("F-2", R"json("row": {"expression": "1/(school_year-2026) > 0"})json")});
+  MakeGroup(
+      "g", {warning, EnrollmentRule("F-1", R"("row": {"expression": "student_uid = 's7'"})"),
+            EnrollmentRule("F-2", R"json("row": {"expression": "1/(school_year-2026) > 0"})json")});
   const std::string id = Ask("g");
   EXPECT_EQ(Read(id).state, ReportState::kQueued);
   EXPECT_EQ(Read(id).queue_position, 1);
@@ -227,10 +227,9 @@ TEST_F(ReportWorkerTest, CancelledReportIsNotCompleted) {
   const std::string id = Ask("g");
   const auto running = Claim(id);
   running->before_complete = [&] {
-    ASSERT_THAT(Db().RunInTransaction([&](pg::Transaction& tx) {
-      return jobs::Cancel(tx, id).status();
-    }),
-                IsOk());
+    ASSERT_THAT(
+        Db().RunInTransaction([&](pg::Transaction& tx) { return jobs::Cancel(tx, id).status(); }),
+        IsOk());
   };
   EXPECT_EQ(MakeRunner()->Run(*running).code(), absl::StatusCode::kCancelled);
   EXPECT_EQ(Read(id).state, ReportState::kCancelled);
@@ -292,7 +291,8 @@ TEST_F(ReportWorkerTest, IsQuick) {
   }
   std::sort(times.begin(), times.end());
   std::printf("5,000 records, 20 rules, %d findings: median %s, worst %s\n",
-              static_cast<int>(findings), absl::FormatDuration(times[7]).c_str(), absl::FormatDuration(times.back()).c_str());
+              static_cast<int>(findings), absl::FormatDuration(times[7]).c_str(),
+              absl::FormatDuration(times.back()).c_str());
   EXPECT_LT(times[7], absl::Seconds(2));
 }
 

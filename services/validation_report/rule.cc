@@ -88,8 +88,8 @@ struct KindChecker {
     return CheckLength(reference.condition, "rule.reference.condition", 0, kMaxExpression);
   }
   absl::Status operator()(const OverlapRule& overlap) const {
-    RETURN_IF_ERROR(CheckColumns(overlap.partition_columns, "rule.overlap.partition_columns", 1,
-                                 kMaxColumns));
+    RETURN_IF_ERROR(
+        CheckColumns(overlap.partition_columns, "rule.overlap.partition_columns", 1, kMaxColumns));
     RETURN_IF_ERROR(CheckColumns({overlap.from_column}, "rule.overlap.from_column", 1, 1));
     RETURN_IF_ERROR(CheckColumns({overlap.to_column}, "rule.overlap.to_column", 1, 1));
     if (overlap.tolerance_days < 0 || overlap.tolerance_days > 366) {
@@ -102,7 +102,8 @@ struct KindChecker {
         CheckColumns(aggregate.group_columns, "rule.aggregate.group_columns", 1, kMaxColumns));
     std::vector<std::string> names = aggregate.group_columns;
     for (const AggregateRule::Aggregate& each : aggregate.aggregates) {
-      RETURN_IF_ERROR(CheckLength(each.expression, "rule.aggregate.aggregates.expression", 1, 1000));
+      RETURN_IF_ERROR(
+          CheckLength(each.expression, "rule.aggregate.aggregates.expression", 1, 1000));
       names.push_back(each.name);
     }
     if (aggregate.aggregates.empty() || aggregate.aggregates.size() > kMaxColumns) {

@@ -84,9 +84,8 @@ struct Compiler {
   absl::Status operator()(const OverlapRule& overlap) {
     RETURN_IF_ERROR(
         NeedColumns(primary(), overlap.partition_columns, "rule.overlap.partition_columns"));
-    for (const auto& [column, field] :
-         {std::pair(overlap.from_column, "rule.overlap.from_column"),
-          std::pair(overlap.to_column, "rule.overlap.to_column")}) {
+    for (const auto& [column, field] : {std::pair(overlap.from_column, "rule.overlap.from_column"),
+                                        std::pair(overlap.to_column, "rule.overlap.to_column")}) {
       RETURN_IF_ERROR(NeedColumns(primary(), {column}, field));
       if (primary().Find(column)->type != ColumnType::kDate) {
         return status::FieldInvalid(field, "must be a date column");

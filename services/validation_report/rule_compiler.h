@@ -1,5 +1,5 @@
-// Turns what an author wrote into what may be executed: every SQL text goes through sql_guard, every
-// column is looked up in the definitions.
+// Turns what an author wrote into what may be executed: every SQL text goes through sql_guard,
+// every column is looked up in the definitions.
 #pragma once
 
 #include <string>

@@ -50,7 +50,8 @@ inline std::vector<v1::Rule> ProductRules() {
 inline v1::Rule EnrollmentRule(const std::string& code, const std::string& kind) {
   return RuleFromJson(R"({"code": ")" + code + R"(", "title": "Title", "meaning": "Meaning",
       "severity": "SEVERITY_FATAL", "datasets": ["datasets/enrollment"],
-      "message": "{school_id} is bad", )" + kind + "}");
+      "message": "{school_id} is bad", )" +
+                      kind + "}");
 }
 
 }  // namespace edcert::validation_report

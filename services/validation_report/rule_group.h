@@ -21,8 +21,8 @@ GroupState GroupStateFromString(std::string_view text);
 
 // One rule of a group.
 struct GroupMember {
-  std::string rule;  // id
-  int version = 0;   // 0 until resolved
+  std::string rule;                            // id
+  int version = 0;                             // 0 until resolved
   Severity severity = Severity::kUnspecified;  // unspecified: the rule's own
 };
 

@@ -10,8 +10,8 @@
 #include "common/status/macros.h"
 #include "services/validation_report/convert.h"
 #include "services/validation_report/errors.h"
-#include "services/validation_report/sql/rule_group.sql.h"
 #include "services/validation_report/sql/rule.sql.h"
+#include "services/validation_report/sql/rule_group.sql.h"
 
 namespace edcert::validation_report {
 namespace {
@@ -130,9 +130,8 @@ absl::StatusOr<RuleGroup> RuleGroupStore::Activate(pg::Transaction& tx,
   ASSIGN_OR_RETURN(const pg::Result archived,
                    tx.Run(sql::kFindArchivedMember, group.id, group.version));
   if (!archived.empty()) return RuleInactive(RuleNameOf(archived[0].Text("rule_id")));
-  ASSIGN_OR_RETURN(const pg::Result updated,
-                   tx.Run(sql::kSetGroupState, group.id, group.etag,
-                          ToString(GroupState::kActive)));
+  ASSIGN_OR_RETURN(const pg::Result updated, tx.Run(sql::kSetGroupState, group.id, group.etag,
+                                                    ToString(GroupState::kActive)));
   ASSIGN_OR_RETURN(RuleGroup now, Get(tx, group.id, 0));
   if (updated.affected() == 0) return status::EtagMismatch(NameOf(group.id), now.etag);
   return now;

@@ -149,22 +149,22 @@ struct Writer {
   std::string operator()(const AggregateRule& aggregate) const {
     std::string figures;
     for (std::size_t i = 0; i < aggregate.aggregates.size(); ++i) {
-      figures += fmt::format(", {} AS {}", rule.aggregates[i],
-                             QuoteName(aggregate.aggregates[i].name));
+      figures +=
+          fmt::format(", {} AS {}", rule.aggregates[i], QuoteName(aggregate.aggregates[i].name));
     }
     const auto& groups = aggregate.group_columns;
-    const bool by_school = std::find(groups.begin(), groups.end(), definition.school_column) !=
-                           groups.end();
+    const bool by_school =
+        std::find(groups.begin(), groups.end(), definition.school_column) != groups.end();
     const std::string key =
-        members ? "\"R\""
-                : fmt::format("concat_ws('|', {})",
-                              Join(groups, ", ", [](const std::string& column) {
-                                // Joined as the dataset service joins the key of a record.
-                                return fmt::format(
-                                    "replace(replace(coalesce({}::text, ''), '\\', '\\\\'),"
-                                    " '|', '\\|')",
-                                    QuoteName(column));
-                              }));
+        members
+            ? "\"R\""
+            : fmt::format("concat_ws('|', {})", Join(groups, ", ", [](const std::string& column) {
+                            // Joined as the dataset service joins the key of a record.
+                            return fmt::format(
+                                "replace(replace(coalesce({}::text, ''), '\\', '\\\\'),"
+                                " '|', '\\|')",
+                                QuoteName(column));
+                          }));
     return fmt::format(
         "SELECT {} COLLATE \"C\" AS \"K\", {} AS \"S\"{}\n"
         "  FROM (SELECT {}{}{}{} FROM {} GROUP BY {} OFFSET 0) AS \"T\"\n"
@@ -230,9 +230,9 @@ std::string RowsOfSlice(const Definition& definition, const Slice& slice) {
 }
 
 std::string RowsOfJson(const Definition& definition, std::string_view json) {
-  const std::string school =
-      definition.school_column.empty() ? "NULL::text"
-                                       : QuoteName(definition.school_column) + "::text";
+  const std::string school = definition.school_column.empty()
+                                 ? "NULL::text"
+                                 : QuoteName(definition.school_column) + "::text";
   return fmt::format(
       "SELECT record_key, {} AS \"S\", {} FROM jsonb_to_recordset({}::jsonb)"
       " AS rows(record_key text, {})",

@@ -1,8 +1,8 @@
 // The SQL of rules: text from compiled rules, nothing else. Pure.
 //
-// Every statement has the form `WITH <dataset> AS (<its rows>), ... SELECT ...` and returns "K", the
-// record's key, "S", its school's id, and then its outputs as text, ordered by key. Names in capital
-// letters are ours: a column of a dataset has none.
+// Every statement has the form `WITH <dataset> AS (<its rows>), ... SELECT ...` and returns "K",
+// the record's key, "S", its school's id, and then its outputs as text, ordered by key. Names in
+// capital letters are ours: a column of a dataset has none.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@ namespace edcert::validation_report {
 
 // Which rows of a dataset are read: one copy of one district at one version.
 struct Slice {
-  std::string_view copy;  // DISTRICT or STATE
+  std::string_view copy;      // DISTRICT or STATE
   std::string_view district;  // id
   int64_t version = 0;
   std::string_view school;  // id; empty for the whole district
@@ -41,8 +41,8 @@ struct RuleStatement {
   std::vector<std::string> outputs;  // the columns after those
 };
 
-// One scan of a dataset for all of its ROW rules: bit i % 62 of mask i / 62 says whether rule i found
-// the row. Returns only rows that some rule found.
+// One scan of a dataset for all of its ROW rules: bit i % 62 of mask i / 62 says whether rule i
+// found the row. Returns only rows that some rule found.
 RuleStatement RowScan(const std::vector<const CompiledRule*>& rules, const RowSources& sources);
 
 // The statement of one rule of any kind but ROW. With `members`, "K" of a group is the

@@ -54,10 +54,9 @@ CompiledRule Compile(const RuleContent& content) {
 RowSources Sources(std::string_view school) {
   RowSources sources;
   for (const auto& [id, definition] : TwoDatasets()) {
-    sources[id] = RowsOfSlice(definition, {.copy = "STATE",
-                                           .district = "o'hara\\north",
-                                           .version = 41,
-                                           .school = school});
+    sources[id] = RowsOfSlice(
+        definition,
+        {.copy = "STATE", .district = "o'hara\\north", .version = 41, .school = school});
   }
   return sources;
 }
@@ -77,15 +76,18 @@ std::string AllStatements() {
   const CompiledRule second = Compile(ContentOf(RowRule{"fte > 1 OR fte IS NULL"}));
   add("row, of a school", RowScan({&first, &second}, Sources("lincoln")).sql);
   add("unique", StatementOf(ContentOf(UniqueRule{{"student_uid", "entry_date"}, "fte > 0"})));
-  RuleContent reference = ContentOf(ReferenceRule{
-      "program", {"student_uid"}, {"student"}, "other.active AND this.fte > 0",
-      ReferenceRule::Mode::kMustExist});
+  RuleContent reference = ContentOf(ReferenceRule{"program",
+                                                  {"student_uid"},
+                                                  {"student"},
+                                                  "other.active AND this.fte > 0",
+                                                  ReferenceRule::Mode::kMustExist});
   reference.datasets.emplace_back("program");
   add("reference, must exist", StatementOf(reference));
   std::get<ReferenceRule>(reference.kind).mode = ReferenceRule::Mode::kMustNotExist;
   std::get<ReferenceRule>(reference.kind).condition = "";
   add("reference, must not exist", StatementOf(reference));
-  add("overlap", StatementOf(ContentOf(OverlapRule{{"student_uid"}, "entry_date", "exit_date", 5})));
+  add("overlap",
+      StatementOf(ContentOf(OverlapRule{{"student_uid"}, "entry_date", "exit_date", 5})));
   RuleContent aggregate = ContentOf(AggregateRule{
       {"school_id", "entry_date"}, {{"heads", "count(*)"}, {"time", "sum(fte)"}}, "heads > time"});
   aggregate.fields = {"heads", "time"};
@@ -97,9 +99,8 @@ std::string AllStatements() {
   query.datasets.emplace_back("program");
   query.message = "{student_uid} in {year}";
   add("query", StatementOf(query));
-  add("fixture rows", RowScan({&first}, {{"enrollment",
-                                          RowsOfJson(TwoDatasets().at("enrollment"),
-                                                     R"([{"record_key": "0"}])")}})
+  add("fixture rows", RowScan({&first}, {{"enrollment", RowsOfJson(TwoDatasets().at("enrollment"),
+                                                                   R"([{"record_key": "0"}])")}})
                           .sql);
   add("fixture rows without a school",
       CountRows({{"program", RowsOfJson(TwoDatasets().at("program"), "[]")}}));

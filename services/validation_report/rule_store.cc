@@ -46,9 +46,8 @@ absl::StatusOr<std::vector<Rule>> RuleStore::List(pg::Querier& db, const RuleFil
                                                   const std::string& after, int limit) const {
   std::vector<std::string> states;
   for (const RuleState state : filter.states) states.emplace_back(ToString(state));
-  ASSIGN_OR_RETURN(const pg::Result rows,
-                   db.Run(sql::kListRules, states, filter.dataset,
-                          static_cast<int>(filter.severity), after, limit));
+  ASSIGN_OR_RETURN(const pg::Result rows, db.Run(sql::kListRules, states, filter.dataset,
+                                                 static_cast<int>(filter.severity), after, limit));
   std::vector<Rule> rules;
   for (const pg::Row row : rows) {
     ASSIGN_OR_RETURN(Rule rule, RuleOf(row));

@@ -18,8 +18,8 @@ absl::StatusOr<SnapshotFacts> SnapshotClient::Get(const rpc::Call& call, const s
   request.set_name(name);
   v1::Snapshot response;
   RETURN_IF_ERROR(rpc::FromGrpc(stub_->GetSnapshot(&context, request, &response)));
-  SnapshotFacts facts{response.event(), response.organization(),
-                      response.state() == v1::Snapshot::FAILED, {}};
+  SnapshotFacts facts{
+      response.event(), response.organization(), response.state() == v1::Snapshot::FAILED, {}};
   for (const v1::Snapshot::DataVersion& version : response.data_versions()) {
     ASSIGN_OR_RETURN(const names::DatasetName dataset,
                      names::DatasetName::Parse(version.dataset(), "data_versions.dataset"));

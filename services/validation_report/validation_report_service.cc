@@ -42,7 +42,9 @@ absl::Status CheckVersion(int version) {
   return version < 0 ? status::FieldInvalid("version", "must not be negative") : absl::OkStatus();
 }
 
-absl::Status CheckEtag(const std::string& etag) { return rpc::CheckText(etag, "etag", 1, kMaxEtag); }
+absl::Status CheckEtag(const std::string& etag) {
+  return rpc::CheckText(etag, "etag", 1, kMaxEtag);
+}
 
 // An optional name in a filter: its id, or empty.
 template <typename Name>
@@ -93,129 +95,140 @@ absl::Status CheckWindow(const access::EventFacts& event) {
 
 // Rules.
 
-grpc::ServerUnaryReactor* ValidationReportService::CreateRule(
-    grpc::CallbackServerContext* context, const v1::CreateRuleRequest* request,
-    v1::Rule* response) {
-  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
-    ASSIGN_OR_RETURN(const RuleContent content, ContentOf(request->rule()));
-    RETURN_IF_ERROR(CheckContent(content));
-    ASSIGN_OR_RETURN(const std::string id,
-                     IdOr(request->rule_id(), "rule_id", LowerCase(content.code)));
-    RETURN_IF_ERROR(access_.Resolve(call, {}).status());
-    ASSIGN_OR_RETURN(const Definitions definitions, parts_.definitions.Get(content.datasets));
-    RETURN_IF_ERROR(CompileRule(id, 1, content, definitions).status());
-    return rpc::Command(call, *request, response, [&](pg::Transaction& tx) -> absl::StatusOr<std::string> {
-      ASSIGN_OR_RETURN(const Rule rule, rules_.Create(tx, id, content));
-      *response = ToProto(rule);
-      AppendRuleChange(call, tx, response->name(), "rule_created");
-      return response->name();
-    });
-  });
+grpc::ServerUnaryReactor* ValidationReportService::CreateRule(grpc::CallbackServerContext* context,
+                                                              const v1::CreateRuleRequest* request,
+                                                              v1::Rule* response) {
+  return rpc::Handle(
+      runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
+        ASSIGN_OR_RETURN(const RuleContent content, ContentOf(request->rule()));
+        RETURN_IF_ERROR(CheckContent(content));
+        ASSIGN_OR_RETURN(const std::string id,
+                         IdOr(request->rule_id(), "rule_id", LowerCase(content.code)));
+        RETURN_IF_ERROR(access_.Resolve(call, {}).status());
+        ASSIGN_OR_RETURN(const Definitions definitions, parts_.definitions.Get(content.datasets));
+        RETURN_IF_ERROR(CompileRule(id, 1, content, definitions).status());
+        return rpc::Command(call, *request, response,
+                            [&](pg::Transaction& tx) -> absl::StatusOr<std::string> {
+                              ASSIGN_OR_RETURN(const Rule rule, rules_.Create(tx, id, content));
+                              *response = ToProto(rule);
+                              AppendRuleChange(call, tx, response->name(), "rule_created");
+                              return response->name();
+                            });
+      });
 }
 
 grpc::ServerUnaryReactor* ValidationReportService::GetRule(grpc::CallbackServerContext* context,
                                                            const v1::GetRuleRequest* request,
                                                            v1::Rule* response) {
-  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
-    ASSIGN_OR_RETURN(const auto name, names::RuleName::Parse(request->name(), "name"));
-    RETURN_IF_ERROR(CheckVersion(request->version()));
-    RETURN_IF_ERROR(access_.Resolve(call, {}).status());
-    pg::Database db = call.db();
-    ASSIGN_OR_RETURN(const Rule rule, rules_.Get(db, name.id(), request->version()));
-    *response = ToProto(rule);
-    return absl::OkStatus();
-  });
+  return rpc::Handle(
+      runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
+        ASSIGN_OR_RETURN(const auto name, names::RuleName::Parse(request->name(), "name"));
+        RETURN_IF_ERROR(CheckVersion(request->version()));
+        RETURN_IF_ERROR(access_.Resolve(call, {}).status());
+        pg::Database db = call.db();
+        ASSIGN_OR_RETURN(const Rule rule, rules_.Get(db, name.id(), request->version()));
+        *response = ToProto(rule);
+        return absl::OkStatus();
+      });
 }
 
 grpc::ServerUnaryReactor* ValidationReportService::ListRules(grpc::CallbackServerContext* context,
                                                              const v1::ListRulesRequest* request,
                                                              v1::ListRulesResponse* response) {
-  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
-    RuleFilter filter;
-    ASSIGN_OR_RETURN(filter.states, FilterOf(request->state(), RuleState::kArchived, "state"));
-    ASSIGN_OR_RETURN(filter.dataset,
-                     OptionalId<names::DatasetName>(request->dataset(), "dataset"));
-    if (request->severity() < 0 || request->severity() > type::SEVERITY_FATAL) {
-      return status::FieldInvalid("severity", "unknown value");
-    }
-    filter.severity = static_cast<Severity>(request->severity());
-    ASSIGN_OR_RETURN(const paging::Page page, paging::Read(*request, 1));
-    RETURN_IF_ERROR(access_.Resolve(call, {}).status());
-    pg::Database db = call.db();
-    ASSIGN_OR_RETURN(std::vector<Rule> rules,
-                     rules_.List(db, filter, page.Key(0), page.limit()));
-    response->set_next_page_token(paging::Cut(*request, page, rules, [](const Rule& rule) {
-      return std::vector{rule.content.code};
-    }));
-    for (const Rule& rule : rules) *response->add_rules() = ToProto(rule);
-    return absl::OkStatus();
-  });
+  return rpc::Handle(
+      runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
+        RuleFilter filter;
+        ASSIGN_OR_RETURN(filter.states, FilterOf(request->state(), RuleState::kArchived, "state"));
+        ASSIGN_OR_RETURN(filter.dataset,
+                         OptionalId<names::DatasetName>(request->dataset(), "dataset"));
+        if (request->severity() < 0 || request->severity() > type::SEVERITY_FATAL) {
+          return status::FieldInvalid("severity", "unknown value");
+        }
+        filter.severity = static_cast<Severity>(request->severity());
+        ASSIGN_OR_RETURN(const paging::Page page, paging::Read(*request, 1));
+        RETURN_IF_ERROR(access_.Resolve(call, {}).status());
+        pg::Database db = call.db();
+        ASSIGN_OR_RETURN(std::vector<Rule> rules,
+                         rules_.List(db, filter, page.Key(0), page.limit()));
+        response->set_next_page_token(paging::Cut(*request, page, rules, [](const Rule& rule) {
+          return std::vector{rule.content.code};
+        }));
+        for (const Rule& rule : rules) *response->add_rules() = ToProto(rule);
+        return absl::OkStatus();
+      });
 }
 
 grpc::ServerUnaryReactor* ValidationReportService::ActivateRule(
     grpc::CallbackServerContext* context, const v1::ActivateRuleRequest* request,
     v1::Rule* response) {
-  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
-    ASSIGN_OR_RETURN(const auto name, names::RuleName::Parse(request->name(), "name"));
-    RETURN_IF_ERROR(CheckEtag(request->etag()));
-    RETURN_IF_ERROR(access_.Resolve(call, {}).status());
-    pg::Database db = call.db();
-    ASSIGN_OR_RETURN(const Rule rule, rules_.Get(db, name.id(), 0));
-    if (rule.etag != request->etag()) return status::EtagMismatch(request->name(), rule.etag);
-    if (rule.state == RuleState::kActive || rule.state == RuleState::kArchived) {
-      return status::TransitionNotAllowed(request->name(), ToString(rule.state), "activate",
-                                          rule.state == RuleState::kActive ? "archive" : "");
-    }
-    ASSIGN_OR_RETURN(const std::vector<FixtureResult> results, RunFixtures(call, rule));
-    const auto failed = std::find_if(results.begin(), results.end(),
-                                     [](const FixtureResult& each) { return !each.passed(); });
-    if (results.empty()) return FixtureFailed(request->name(), -1);
-    if (failed != results.end()) {
-      return FixtureFailed(request->name(), static_cast<int>(failed - results.begin()));
-    }
-    return rpc::Command(call, *request, response, [&](pg::Transaction& tx) -> absl::StatusOr<std::string> {
-      ASSIGN_OR_RETURN(const Rule active, rules_.SetState(tx, rule, RuleState::kActive));
-      *response = ToProto(active);
-      AppendRuleChange(call, tx, response->name(), "rule_activated");
-      return response->name();
-    });
-  });
+  return rpc::Handle(
+      runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
+        ASSIGN_OR_RETURN(const auto name, names::RuleName::Parse(request->name(), "name"));
+        RETURN_IF_ERROR(CheckEtag(request->etag()));
+        RETURN_IF_ERROR(access_.Resolve(call, {}).status());
+        pg::Database db = call.db();
+        ASSIGN_OR_RETURN(const Rule rule, rules_.Get(db, name.id(), 0));
+        if (rule.etag != request->etag()) return status::EtagMismatch(request->name(), rule.etag);
+        if (rule.state == RuleState::kActive || rule.state == RuleState::kArchived) {
+          return status::TransitionNotAllowed(request->name(), ToString(rule.state), "activate",
+                                              rule.state == RuleState::kActive ? "archive" : "");
+        }
+        ASSIGN_OR_RETURN(const std::vector<FixtureResult> results, RunFixtures(call, rule));
+        const auto failed = std::find_if(results.begin(), results.end(),
+                                         [](const FixtureResult& each) { return !each.passed(); });
+        if (results.empty()) return FixtureFailed(request->name(), -1);
+        if (failed != results.end()) {
+          return FixtureFailed(request->name(), static_cast<int>(failed - results.begin()));
+        }
+        return rpc::Command(
+            call, *request, response, [&](pg::Transaction& tx) -> absl::StatusOr<std::string> {
+              ASSIGN_OR_RETURN(const Rule active, rules_.SetState(tx, rule, RuleState::kActive));
+              *response = ToProto(active);
+              AppendRuleChange(call, tx, response->name(), "rule_activated");
+              return response->name();
+            });
+      });
 }
 
 grpc::ServerUnaryReactor* ValidationReportService::ArchiveRule(
     grpc::CallbackServerContext* context, const v1::ArchiveRuleRequest* request,
     v1::Rule* response) {
-  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
-    ASSIGN_OR_RETURN(const auto name, names::RuleName::Parse(request->name(), "name"));
-    RETURN_IF_ERROR(CheckEtag(request->etag()));
-    RETURN_IF_ERROR(access_.Resolve(call, {}).status());
-    return rpc::Command(call, *request, response, [&](pg::Transaction& tx) -> absl::StatusOr<std::string> {
-      ASSIGN_OR_RETURN(const Rule rule, rules_.Get(tx, name.id(), 0));
-      if (rule.etag != request->etag()) return status::EtagMismatch(request->name(), rule.etag);
-      if (rule.state == RuleState::kArchived) {
-        return status::TransitionNotAllowed(request->name(), "ARCHIVED", "archive", "");
-      }
-      ASSIGN_OR_RETURN(const Rule archived, rules_.SetState(tx, rule, RuleState::kArchived));
-      *response = ToProto(archived);
-      AppendRuleChange(call, tx, response->name(), "rule_archived");
-      return response->name();
-    });
-  });
+  return rpc::Handle(
+      runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
+        ASSIGN_OR_RETURN(const auto name, names::RuleName::Parse(request->name(), "name"));
+        RETURN_IF_ERROR(CheckEtag(request->etag()));
+        RETURN_IF_ERROR(access_.Resolve(call, {}).status());
+        return rpc::Command(
+            call, *request, response, [&](pg::Transaction& tx) -> absl::StatusOr<std::string> {
+              ASSIGN_OR_RETURN(const Rule rule, rules_.Get(tx, name.id(), 0));
+              if (rule.etag != request->etag())
+                return status::EtagMismatch(request->name(), rule.etag);
+              if (rule.state == RuleState::kArchived) {
+                return status::TransitionNotAllowed(request->name(), "ARCHIVED", "archive", "");
+              }
+              ASSIGN_OR_RETURN(const Rule archived,
+                               rules_.SetState(tx, rule, RuleState::kArchived));
+              *response = ToProto(archived);
+              AppendRuleChange(call, tx, response->name(), "rule_archived");
+              return response->name();
+            });
+      });
 }
 
 grpc::ServerUnaryReactor* ValidationReportService::TestRule(grpc::CallbackServerContext* context,
                                                             const v1::TestRuleRequest* request,
                                                             v1::TestRuleResponse* response) {
-  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
-    ASSIGN_OR_RETURN(const auto name, names::RuleName::Parse(request->name(), "name"));
-    RETURN_IF_ERROR(CheckVersion(request->version()));
-    RETURN_IF_ERROR(access_.Resolve(call, {}).status());
-    pg::Database db = call.db();
-    ASSIGN_OR_RETURN(const Rule rule, rules_.Get(db, name.id(), request->version()));
-    ASSIGN_OR_RETURN(const std::vector<FixtureResult> results, RunFixtures(call, rule));
-    *response = ToProto(rule, results);
-    return absl::OkStatus();
-  });
+  return rpc::Handle(
+      runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
+        ASSIGN_OR_RETURN(const auto name, names::RuleName::Parse(request->name(), "name"));
+        RETURN_IF_ERROR(CheckVersion(request->version()));
+        RETURN_IF_ERROR(access_.Resolve(call, {}).status());
+        pg::Database db = call.db();
+        ASSIGN_OR_RETURN(const Rule rule, rules_.Get(db, name.id(), request->version()));
+        ASSIGN_OR_RETURN(const std::vector<FixtureResult> results, RunFixtures(call, rule));
+        *response = ToProto(rule, results);
+        return absl::OkStatus();
+      });
 }
 
 absl::StatusOr<std::vector<FixtureResult>> ValidationReportService::RunFixtures(rpc::Call& call,
@@ -237,77 +250,85 @@ void ValidationReportService::AppendRuleChange(rpc::Call& call, pg::Transaction&
 grpc::ServerUnaryReactor* ValidationReportService::CreateRuleGroup(
     grpc::CallbackServerContext* context, const v1::CreateRuleGroupRequest* request,
     v1::RuleGroup* response) {
-  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
-    ASSIGN_OR_RETURN(RuleGroup group, GroupOf(request->rule_group()));
-    RETURN_IF_ERROR(CheckGroup(group));
-    ASSIGN_OR_RETURN(group.id,
-                     IdOr(request->rule_group_id(), "rule_group_id", runtime_.ids().NewId()));
-    RETURN_IF_ERROR(access_.Resolve(call, {}).status());
-    return rpc::Command(call, *request, response, [&](pg::Transaction& tx) -> absl::StatusOr<std::string> {
-      ASSIGN_OR_RETURN(const RuleGroup created, groups_.Create(tx, group));
-      *response = ToProto(created);
-      AppendRuleChange(call, tx, response->name(), "rule_group_created");
-      return response->name();
-    });
-  });
+  return rpc::Handle(
+      runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
+        ASSIGN_OR_RETURN(RuleGroup group, GroupOf(request->rule_group()));
+        RETURN_IF_ERROR(CheckGroup(group));
+        ASSIGN_OR_RETURN(group.id,
+                         IdOr(request->rule_group_id(), "rule_group_id", runtime_.ids().NewId()));
+        RETURN_IF_ERROR(access_.Resolve(call, {}).status());
+        return rpc::Command(call, *request, response,
+                            [&](pg::Transaction& tx) -> absl::StatusOr<std::string> {
+                              ASSIGN_OR_RETURN(const RuleGroup created, groups_.Create(tx, group));
+                              *response = ToProto(created);
+                              AppendRuleChange(call, tx, response->name(), "rule_group_created");
+                              return response->name();
+                            });
+      });
 }
 
 grpc::ServerUnaryReactor* ValidationReportService::GetRuleGroup(
     grpc::CallbackServerContext* context, const v1::GetRuleGroupRequest* request,
     v1::RuleGroup* response) {
-  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
-    ASSIGN_OR_RETURN(const auto name, names::RuleGroupName::Parse(request->name(), "name"));
-    RETURN_IF_ERROR(CheckVersion(request->version()));
-    RETURN_IF_ERROR(access_.Resolve(call, {}).status());
-    pg::Database db = call.db();
-    ASSIGN_OR_RETURN(const RuleGroup group, groups_.Get(db, name.id(), request->version()));
-    *response = ToProto(group);
-    return absl::OkStatus();
-  });
+  return rpc::Handle(
+      runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
+        ASSIGN_OR_RETURN(const auto name, names::RuleGroupName::Parse(request->name(), "name"));
+        RETURN_IF_ERROR(CheckVersion(request->version()));
+        RETURN_IF_ERROR(access_.Resolve(call, {}).status());
+        pg::Database db = call.db();
+        ASSIGN_OR_RETURN(const RuleGroup group, groups_.Get(db, name.id(), request->version()));
+        *response = ToProto(group);
+        return absl::OkStatus();
+      });
 }
 
 grpc::ServerUnaryReactor* ValidationReportService::ListRuleGroups(
     grpc::CallbackServerContext* context, const v1::ListRuleGroupsRequest* request,
     v1::ListRuleGroupsResponse* response) {
-  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
-    GroupFilter filter;
-    ASSIGN_OR_RETURN(filter.states, FilterOf(request->state(), GroupState::kInactive, "state"));
-    if (request->level() < 0 || request->level() > type::LEVEL_SCHOOL) {
-      return status::FieldInvalid("level", "unknown value");
-    }
-    filter.level = static_cast<GroupLevel>(request->level());
-    ASSIGN_OR_RETURN(const paging::Page page, paging::Read(*request, 2));
-    RETURN_IF_ERROR(access_.Resolve(call, {}).status());
-    pg::Database db = call.db();
-    ASSIGN_OR_RETURN(std::vector<RuleGroup> groups,
-                     groups_.List(db, filter, page.Key(0), page.Key(1), page.limit()));
-    response->set_next_page_token(paging::Cut(*request, page, groups, [](const RuleGroup& group) {
-      return std::vector{group.title, group.id};
-    }));
-    for (const RuleGroup& group : groups) *response->add_rule_groups() = ToProto(group);
-    return absl::OkStatus();
-  });
+  return rpc::Handle(
+      runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
+        GroupFilter filter;
+        ASSIGN_OR_RETURN(filter.states, FilterOf(request->state(), GroupState::kInactive, "state"));
+        if (request->level() < 0 || request->level() > type::LEVEL_SCHOOL) {
+          return status::FieldInvalid("level", "unknown value");
+        }
+        filter.level = static_cast<GroupLevel>(request->level());
+        ASSIGN_OR_RETURN(const paging::Page page, paging::Read(*request, 2));
+        RETURN_IF_ERROR(access_.Resolve(call, {}).status());
+        pg::Database db = call.db();
+        ASSIGN_OR_RETURN(std::vector<RuleGroup> groups,
+                         groups_.List(db, filter, page.Key(0), page.Key(1), page.limit()));
+        response->set_next_page_token(
+            paging::Cut(*request, page, groups, [](const RuleGroup& group) {
+              return std::vector{group.title, group.id};
+            }));
+        for (const RuleGroup& group : groups) *response->add_rule_groups() = ToProto(group);
+        return absl::OkStatus();
+      });
 }
 
 grpc::ServerUnaryReactor* ValidationReportService::ActivateRuleGroup(
     grpc::CallbackServerContext* context, const v1::ActivateRuleGroupRequest* request,
     v1::RuleGroup* response) {
-  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
-    ASSIGN_OR_RETURN(const auto name, names::RuleGroupName::Parse(request->name(), "name"));
-    RETURN_IF_ERROR(CheckEtag(request->etag()));
-    RETURN_IF_ERROR(access_.Resolve(call, {}).status());
-    return rpc::Command(call, *request, response, [&](pg::Transaction& tx) -> absl::StatusOr<std::string> {
-      ASSIGN_OR_RETURN(const RuleGroup group, groups_.Get(tx, name.id(), 0));
-      if (group.etag != request->etag()) return status::EtagMismatch(request->name(), group.etag);
-      if (group.state == GroupState::kActive) {
-        return status::TransitionNotAllowed(request->name(), "ACTIVE", "activate", "");
-      }
-      ASSIGN_OR_RETURN(const RuleGroup active, groups_.Activate(tx, group));
-      *response = ToProto(active);
-      AppendRuleChange(call, tx, response->name(), "rule_group_activated");
-      return response->name();
-    });
-  });
+  return rpc::Handle(
+      runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
+        ASSIGN_OR_RETURN(const auto name, names::RuleGroupName::Parse(request->name(), "name"));
+        RETURN_IF_ERROR(CheckEtag(request->etag()));
+        RETURN_IF_ERROR(access_.Resolve(call, {}).status());
+        return rpc::Command(
+            call, *request, response, [&](pg::Transaction& tx) -> absl::StatusOr<std::string> {
+              ASSIGN_OR_RETURN(const RuleGroup group, groups_.Get(tx, name.id(), 0));
+              if (group.etag != request->etag())
+                return status::EtagMismatch(request->name(), group.etag);
+              if (group.state == GroupState::kActive) {
+                return status::TransitionNotAllowed(request->name(), "ACTIVE", "activate", "");
+              }
+              ASSIGN_OR_RETURN(const RuleGroup active, groups_.Activate(tx, group));
+              *response = ToProto(active);
+              AppendRuleChange(call, tx, response->name(), "rule_group_activated");
+              return response->name();
+            });
+      });
 }
 
 // Reports.
@@ -347,11 +368,9 @@ absl::StatusOr<Report> ValidationReportService::AskedReport(
   return report;
 }
 
-absl::StatusOr<RuleGroup> ValidationReportService::GroupFor(rpc::Call& call,
-                                                            const Report& report) {
+absl::StatusOr<RuleGroup> ValidationReportService::GroupFor(rpc::Call& call, const Report& report) {
   pg::Database db = call.db();
-  ASSIGN_OR_RETURN(RuleGroup group,
-                   groups_.Get(db, report.rule_group, report.rule_group_version));
+  ASSIGN_OR_RETURN(RuleGroup group, groups_.Get(db, report.rule_group, report.rule_group_version));
   if (group.state != GroupState::kActive) {
     return RuleGroupInactive(names::RuleGroupName::FromId(group.id).ToString());
   }
@@ -403,45 +422,46 @@ absl::StatusOr<Report> ValidationReportService::Accept(rpc::Call& call, pg::Tran
 grpc::ServerUnaryReactor* ValidationReportService::CreateReport(
     grpc::CallbackServerContext* context, const v1::CreateReportRequest* request,
     v1::Report* response) {
-  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
-    ASSIGN_OR_RETURN(Report report, AskedReport(call, *request));
-    ASSIGN_OR_RETURN(
-        const access::Access access,
-        access_.Resolve(call, {.event = report.event, .organization = report.organization}));
-    if (access.organization_kind != access::OrganizationKind::kDistrict &&
-        access.organization_kind != access::OrganizationKind::kSchool) {
-      return status::FieldInvalid("organization", "must be a district or a school");
-    }
-    if (!MayRun(access, report)) return status::NotPermitted("a role in the event's category");
-    if (access.event.has_value()) {
-      RETURN_IF_ERROR(CheckWindow(*access.event));
-      report.event_title = access.event->title;
-      ASSIGN_OR_RETURN(const auto group_name,
-                       names::RuleGroupName::Parse(access.event->rule_group, "event.rule_group"));
-      report.rule_group = group_name.id();
-      report.rule_group_version = access.event->rule_group_version;
-    }
-    ASSIGN_OR_RETURN(const RuleGroup group, GroupFor(call, report));
-    if (report.kind == ReportKind::kSnapshot) RETURN_IF_ERROR(CheckSnapshot(call, report));
-    report.rule_group_version = group.version;
-    report.organization_display_name = access.organization_display_name;
-    report.district = access::DistrictOf(access, report.organization);
-    report.title = TitleOf(report.kind, report.event_title, report.organization_display_name);
-    report.id = runtime_.ids().NewId();
-    jobs::NewJob job;
-    RETURN_IF_ERROR(rpc::Command(
-        call, *request, response, [&](pg::Transaction& tx) -> absl::StatusOr<std::string> {
-          ASSIGN_OR_RETURN(const Report accepted, Accept(call, tx, report, group, job));
-          *response = ToProto(accepted);
-          return response->name();
-        }));
-    if (job.id == report.id) parts_.dispatcher.Hint(job);
-    return absl::OkStatus();
-  });
+  return rpc::Handle(
+      runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
+        ASSIGN_OR_RETURN(Report report, AskedReport(call, *request));
+        ASSIGN_OR_RETURN(
+            const access::Access access,
+            access_.Resolve(call, {.event = report.event, .organization = report.organization}));
+        if (access.organization_kind != access::OrganizationKind::kDistrict &&
+            access.organization_kind != access::OrganizationKind::kSchool) {
+          return status::FieldInvalid("organization", "must be a district or a school");
+        }
+        if (!MayRun(access, report)) return status::NotPermitted("a role in the event's category");
+        if (access.event.has_value()) {
+          RETURN_IF_ERROR(CheckWindow(*access.event));
+          report.event_title = access.event->title;
+          ASSIGN_OR_RETURN(
+              const auto group_name,
+              names::RuleGroupName::Parse(access.event->rule_group, "event.rule_group"));
+          report.rule_group = group_name.id();
+          report.rule_group_version = access.event->rule_group_version;
+        }
+        ASSIGN_OR_RETURN(const RuleGroup group, GroupFor(call, report));
+        if (report.kind == ReportKind::kSnapshot) RETURN_IF_ERROR(CheckSnapshot(call, report));
+        report.rule_group_version = group.version;
+        report.organization_display_name = access.organization_display_name;
+        report.district = access::DistrictOf(access, report.organization);
+        report.title = TitleOf(report.kind, report.event_title, report.organization_display_name);
+        report.id = runtime_.ids().NewId();
+        jobs::NewJob job;
+        RETURN_IF_ERROR(rpc::Command(
+            call, *request, response, [&](pg::Transaction& tx) -> absl::StatusOr<std::string> {
+              ASSIGN_OR_RETURN(const Report accepted, Accept(call, tx, report, group, job));
+              *response = ToProto(accepted);
+              return response->name();
+            }));
+        if (job.id == report.id) parts_.dispatcher.Hint(job);
+        return absl::OkStatus();
+      });
 }
 
-absl::StatusOr<Report> ValidationReportService::FindReport(rpc::Call& call,
-                                                           std::string_view name) {
+absl::StatusOr<Report> ValidationReportService::FindReport(rpc::Call& call, std::string_view name) {
   ASSIGN_OR_RETURN(const auto parsed, names::ReportName::Parse(name, "name"));
   if (!ids::IsUuid(parsed.id())) return status::NotFound(name);
   pg::Database db = call.db();
@@ -468,43 +488,46 @@ absl::StatusOr<Report> ValidationReportService::FindCompletedReport(rpc::Call& c
 grpc::ServerUnaryReactor* ValidationReportService::GetReport(grpc::CallbackServerContext* context,
                                                              const v1::GetReportRequest* request,
                                                              v1::Report* response) {
-  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
-    ASSIGN_OR_RETURN(const Report report, FindReport(call, request->name()));
-    *response = ToProto(report);
-    return absl::OkStatus();
-  });
+  return rpc::Handle(runtime_, context, request, response,
+                     [=, this](rpc::Call& call) -> absl::Status {
+                       ASSIGN_OR_RETURN(const Report report, FindReport(call, request->name()));
+                       *response = ToProto(report);
+                       return absl::OkStatus();
+                     });
 }
 
 grpc::ServerUnaryReactor* ValidationReportService::ListReports(
     grpc::CallbackServerContext* context, const v1::ListReportsRequest* request,
     v1::ListReportsResponse* response) {
-  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
-    ReportFilter filter{.event = request->event(),
-                        .organization = request->organization(),
-                        .requester = request->requester()};
-    RETURN_IF_ERROR(OptionalId<names::EventName>(request->event(), "event").status());
-    RETURN_IF_ERROR(
-        OptionalId<names::OrganizationName>(request->organization(), "organization").status());
-    RETURN_IF_ERROR(rpc::CheckText(request->requester(), "requester", 0, 256));
-    ASSIGN_OR_RETURN(filter.states, FilterOf(request->state(), ReportState::kExpired, "state"));
-    if (request->kind() < 0 || request->kind() > v1::REPORT_KIND_SNAPSHOT) {
-      return status::FieldInvalid("kind", "unknown value");
-    }
-    if (request->kind() != 0) filter.kind = static_cast<ReportKind>(request->kind());
-    ASSIGN_OR_RETURN(const paging::Page page, paging::Read(*request, 2));
-    ASSIGN_OR_RETURN(const access::Access access, access_.Resolve(call, {}));
-    filter.everywhere = access.is_service() || access.state_user;
-    filter.organizations = access.scope_organizations;
-    pg::Database db = call.db();
-    ASSIGN_OR_RETURN(std::vector<Report> reports,
-                     reports_.List(db, filter, call.principal().user, page.Key(0), page.Key(1),
-                                   page.limit()));
-    response->set_next_page_token(paging::Cut(*request, page, reports, [](const Report& report) {
-      return std::vector{report.create_key, report.id};
-    }));
-    for (const Report& report : reports) *response->add_reports() = ToProto(report);
-    return absl::OkStatus();
-  });
+  return rpc::Handle(
+      runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
+        ReportFilter filter{.event = request->event(),
+                            .organization = request->organization(),
+                            .requester = request->requester()};
+        RETURN_IF_ERROR(OptionalId<names::EventName>(request->event(), "event").status());
+        RETURN_IF_ERROR(
+            OptionalId<names::OrganizationName>(request->organization(), "organization").status());
+        RETURN_IF_ERROR(rpc::CheckText(request->requester(), "requester", 0, 256));
+        ASSIGN_OR_RETURN(filter.states, FilterOf(request->state(), ReportState::kExpired, "state"));
+        if (request->kind() < 0 || request->kind() > v1::REPORT_KIND_SNAPSHOT) {
+          return status::FieldInvalid("kind", "unknown value");
+        }
+        if (request->kind() != 0) filter.kind = static_cast<ReportKind>(request->kind());
+        ASSIGN_OR_RETURN(const paging::Page page, paging::Read(*request, 2));
+        ASSIGN_OR_RETURN(const access::Access access, access_.Resolve(call, {}));
+        filter.everywhere = access.is_service() || access.state_user;
+        filter.organizations = access.scope_organizations;
+        pg::Database db = call.db();
+        ASSIGN_OR_RETURN(std::vector<Report> reports,
+                         reports_.List(db, filter, call.principal().user, page.Key(0), page.Key(1),
+                                       page.limit()));
+        response->set_next_page_token(
+            paging::Cut(*request, page, reports, [](const Report& report) {
+              return std::vector{report.create_key, report.id};
+            }));
+        for (const Report& report : reports) *response->add_reports() = ToProto(report);
+        return absl::OkStatus();
+      });
 }
 
 grpc::ServerWriteReactor<v1::Report>* ValidationReportService::WatchReport(
@@ -521,47 +544,55 @@ grpc::ServerWriteReactor<v1::Report>* ValidationReportService::WatchReport(
 grpc::ServerUnaryReactor* ValidationReportService::CancelReport(
     grpc::CallbackServerContext* context, const v1::CancelReportRequest* request,
     v1::Report* response) {
-  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
-    ASSIGN_OR_RETURN(const Report report, FindReport(call, request->name()));
-    return rpc::Command(call, *request, response, [&](pg::Transaction& tx) -> absl::StatusOr<std::string> {
-      ASSIGN_OR_RETURN(const bool cancelled, jobs::Cancel(tx, report.id));
-      ASSIGN_OR_RETURN(const Report now, reports_.Get(tx, report.id, call.principal().user));
-      if (!cancelled) {
-        return status::TransitionNotAllowed(request->name(), ToString(now.state), "cancel",
-                                            now.state == ReportState::kFailed ? "retry" : "");
-      }
-      AppendReportChange(tx, runtime_.ids(), call.principal().name(), now, "report_cancelled");
-      *response = ToProto(now);
-      return response->name();
-    });
-  });
+  return rpc::Handle(
+      runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
+        ASSIGN_OR_RETURN(const Report report, FindReport(call, request->name()));
+        return rpc::Command(call, *request, response,
+                            [&](pg::Transaction& tx) -> absl::StatusOr<std::string> {
+                              ASSIGN_OR_RETURN(const bool cancelled, jobs::Cancel(tx, report.id));
+                              ASSIGN_OR_RETURN(const Report now,
+                                               reports_.Get(tx, report.id, call.principal().user));
+                              if (!cancelled) {
+                                return status::TransitionNotAllowed(
+                                    request->name(), ToString(now.state), "cancel",
+                                    now.state == ReportState::kFailed ? "retry" : "");
+                              }
+                              AppendReportChange(tx, runtime_.ids(), call.principal().name(), now,
+                                                 "report_cancelled");
+                              *response = ToProto(now);
+                              return response->name();
+                            });
+      });
 }
 
 grpc::ServerUnaryReactor* ValidationReportService::RetryReport(
     grpc::CallbackServerContext* context, const v1::RetryReportRequest* request,
     v1::Report* response) {
-  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
-    ASSIGN_OR_RETURN(const Report report, FindReport(call, request->name()));
-    const auto not_allowed = [&](ReportState state) {
-      return status::TransitionNotAllowed(request->name(), ToString(state), "retry",
-                                          IsFinal(state) ? "" : "cancel");
-    };
-    const absl::Status done = rpc::Command(
-        call, *request, response, [&](pg::Transaction& tx) -> absl::StatusOr<std::string> {
-          RETURN_IF_ERROR(CheckQuota(tx, report.organization));
-          ASSIGN_OR_RETURN(const bool queued, jobs::Retry(tx, report.id));
-          ASSIGN_OR_RETURN(const Report now, reports_.Get(tx, report.id, call.principal().user));
-          if (!queued) return not_allowed(now.state);
-          AppendReportChange(tx, runtime_.ids(), call.principal().name(), now, "report_queued");
-          *response = ToProto(now);
-          return response->name();
-        });
-    // An equal report was asked for since, and waits or runs: that one is to be followed.
-    if (status::ReasonOf(done) == "ALREADY_EXISTS") return not_allowed(report.state);
-    RETURN_IF_ERROR(done);
-    parts_.dispatcher.Hint({.id = report.id, .organization = report.district, .dedupe_key = ""});
-    return absl::OkStatus();
-  });
+  return rpc::Handle(
+      runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
+        ASSIGN_OR_RETURN(const Report report, FindReport(call, request->name()));
+        const auto not_allowed = [&](ReportState state) {
+          return status::TransitionNotAllowed(request->name(), ToString(state), "retry",
+                                              IsFinal(state) ? "" : "cancel");
+        };
+        const absl::Status done = rpc::Command(
+            call, *request, response, [&](pg::Transaction& tx) -> absl::StatusOr<std::string> {
+              RETURN_IF_ERROR(CheckQuota(tx, report.organization));
+              ASSIGN_OR_RETURN(const bool queued, jobs::Retry(tx, report.id));
+              ASSIGN_OR_RETURN(const Report now,
+                               reports_.Get(tx, report.id, call.principal().user));
+              if (!queued) return not_allowed(now.state);
+              AppendReportChange(tx, runtime_.ids(), call.principal().name(), now, "report_queued");
+              *response = ToProto(now);
+              return response->name();
+            });
+        // An equal report was asked for since, and waits or runs: that one is to be followed.
+        if (status::ReasonOf(done) == "ALREADY_EXISTS") return not_allowed(report.state);
+        RETURN_IF_ERROR(done);
+        parts_.dispatcher.Hint(
+            {.id = report.id, .organization = report.district, .dedupe_key = ""});
+        return absl::OkStatus();
+      });
 }
 
 grpc::ServerWriteReactor<v1::DownloadReportResponse>* ValidationReportService::DownloadReport(
@@ -590,22 +621,24 @@ grpc::ServerWriteReactor<v1::DownloadReportResponse>* ValidationReportService::D
 grpc::ServerUnaryReactor* ValidationReportService::ListFindings(
     grpc::CallbackServerContext* context, const v1::ListFindingsRequest* request,
     v1::ListFindingsResponse* response) {
-  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
-    ASSIGN_OR_RETURN(const auto name, names::ReportName::Parse(request->report(), "report"));
-    ASSIGN_OR_RETURN(const std::string rule, OptionalId<names::RuleName>(request->rule(), "rule"));
-    ASSIGN_OR_RETURN(const paging::Page page, paging::Read(*request, 1));
-    ASSIGN_OR_RETURN(const Report report, FindCompletedReport(call, name.ToString()));
-    pg::Database db = call.db();
-    const int64_t after = page.key.empty() ? 0 : std::atoll(page.Key(0).c_str());
-    ASSIGN_OR_RETURN(std::vector<ListedFinding> findings,
-                     reports_.ListFindings(db, report.id, rule, after, page.limit()));
-    response->set_next_page_token(
-        paging::Cut(*request, page, findings, [](const ListedFinding& finding) {
-          return std::vector{std::to_string(finding.place)};
-        }));
-    for (const ListedFinding& finding : findings) *response->add_findings() = ToProto(finding);
-    return absl::OkStatus();
-  });
+  return rpc::Handle(
+      runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
+        ASSIGN_OR_RETURN(const auto name, names::ReportName::Parse(request->report(), "report"));
+        ASSIGN_OR_RETURN(const std::string rule,
+                         OptionalId<names::RuleName>(request->rule(), "rule"));
+        ASSIGN_OR_RETURN(const paging::Page page, paging::Read(*request, 1));
+        ASSIGN_OR_RETURN(const Report report, FindCompletedReport(call, name.ToString()));
+        pg::Database db = call.db();
+        const int64_t after = page.key.empty() ? 0 : std::atoll(page.Key(0).c_str());
+        ASSIGN_OR_RETURN(std::vector<ListedFinding> findings,
+                         reports_.ListFindings(db, report.id, rule, after, page.limit()));
+        response->set_next_page_token(
+            paging::Cut(*request, page, findings, [](const ListedFinding& finding) {
+              return std::vector{std::to_string(finding.place)};
+            }));
+        for (const ListedFinding& finding : findings) *response->add_findings() = ToProto(finding);
+        return absl::OkStatus();
+      });
 }
 
 // What every service has.
@@ -621,10 +654,11 @@ grpc::ServerUnaryReactor* ValidationReportService::ListChanges(
 grpc::ServerUnaryReactor* ValidationReportService::ListAuditRecords(
     grpc::CallbackServerContext* context, const v1::ListAuditRecordsRequest* request,
     v1::ListAuditRecordsResponse* response) {
-  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
-    RETURN_IF_ERROR(access_.Resolve(call, {}).status());
-    return rpc::ServeAudit(call, *request, response);
-  });
+  return rpc::Handle(runtime_, context, request, response,
+                     [=, this](rpc::Call& call) -> absl::Status {
+                       RETURN_IF_ERROR(access_.Resolve(call, {}).status());
+                       return rpc::ServeAudit(call, *request, response);
+                     });
 }
 
 }  // namespace edcert::validation_report

@@ -34,7 +34,9 @@ class ValidationReportService final : public v1::ValidationReports::CallbackServ
     int max_waiting_reports = 20;
   };
   explicit ValidationReportService(const Parts& parts)
-      : parts_(parts), runtime_(parts.runtime), access_(parts.access),
+      : parts_(parts),
+        runtime_(parts.runtime),
+        access_(parts.access),
         evaluator_(parts.rules_pool) {}
 
   grpc::ServerUnaryReactor* CreateRule(grpc::CallbackServerContext* context,

@@ -1,6 +1,4 @@
 // Every RPC through a real server: what it does, what it refuses, and who sees what.
-#include "services/validation_report/validation_report_service.h"
-
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -17,6 +15,7 @@
 #include "services/validation_report/migrations/migrations.h"
 #include "services/validation_report/report_worker.h"
 #include "services/validation_report/rule_fixture.h"
+#include "services/validation_report/validation_report_service.h"
 
 namespace edcert::validation_report {
 namespace {
@@ -93,8 +92,10 @@ class ServiceTest : public ::testing::Test {
     Sql("INSERT INTO dataset_read.data_version VALUES"
         " ('DISTRICT', 'enrollment', 'north', 3, now(), 100),"
         " ('STATE', 'enrollment', 'north', 2, now(), 100);"
-        "INSERT INTO dataset_read.enrollment (copy, district_id, record_key, student_uid, school_id,"
-        " entry_date, exit_date) SELECT 'DISTRICT', 'north', 'k' || lpad(i::text, 3, '0'), 's' || i,"
+        "INSERT INTO dataset_read.enrollment (copy, district_id, record_key, student_uid, "
+        "school_id,"
+        " entry_date, exit_date) SELECT 'DISTRICT', 'north', 'k' || lpad(i::text, 3, '0'), 's' || "
+        "i,"
         " 'school-1', '2025-08-18', '2025-08-10' FROM generate_series(1, 100) i");
     access_.event.name = "events/fall";
     access_.event.title = "Fall";
@@ -109,7 +110,9 @@ class ServiceTest : public ::testing::Test {
 
   void TearDown() override { server_.Stop(); }
 
-  void Sql(const std::string& sql) { ASSERT_THAT(server_.database().owner().RunScript(sql), IsOk()); }
+  void Sql(const std::string& sql) {
+    ASSERT_THAT(server_.database().owner().RunScript(sql), IsOk());
+  }
 
   template <typename Request, typename Response>
   absl::StatusOr<Response> Call(grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
@@ -118,8 +121,7 @@ class ServiceTest : public ::testing::Test {
     grpc::ClientContext context;
     server_.CallAs(context, user);
     Response response;
-    const absl::Status status =
-        rpc::FromGrpc((stub_.get()->*method)(&context, request, &response));
+    const absl::Status status = rpc::FromGrpc((stub_.get()->*method)(&context, request, &response));
     if (!status.ok()) return status;
     return response;
   }
@@ -238,18 +240,17 @@ class ServiceTest : public ::testing::Test {
 
   void Work(const std::string& name) {
     const auto job = ClaimJob(server_.database().db(), IdOf(name));
-    ASSERT_THAT(ReportRunner(rules_conninfo(), absl::UTCTimeZone(), ids::IdSource::Real()).Run(*job),
-                IsOk());
+    ASSERT_THAT(
+        ReportRunner(rules_conninfo(), absl::UTCTimeZone(), ids::IdSource::Real()).Run(*job),
+        IsOk());
   }
 
-  std::string rules_conninfo() {
-    return server_.database().owner_conninfo() + " user=rule_exec";
-  }
+  std::string rules_conninfo() { return server_.database().owner_conninfo() + " user=rule_exec"; }
 
-  edcert::testing::TestServer server_{{.service = "validation_report",
-                                       .schema = "validation",
-                                       .migrations = {jobs::Migrations(),
-                                                      {"validation", sql::kMigrations}}}};
+  edcert::testing::TestServer server_{
+      {.service = "validation_report",
+       .schema = "validation",
+       .migrations = {jobs::Migrations(), {"validation", sql::kMigrations}}}};
   FakeAccess access_;
   FakeDefinitions definitions_{server_.database()};
   FakeSnapshots snapshots_;
