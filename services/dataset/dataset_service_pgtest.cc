@@ -29,7 +29,7 @@ constexpr char kDistrict[] = "organizations/255901";
 constexpr char kOther[] = "organizations/101902";
 constexpr char kSchool[] = "organizations/255901001";
 constexpr char kDataset[] = "datasets/attendance_event";
-constexpr char kHeader[] = "student_uid,school_id,event_date,category\n";
+constexpr char kHeader[] = "student_uid,school_id,event_date,category,school_year\n";
 
 // ada is of the state, dan of the district, sue of its school, ron has no right at all.
 class FixedResolver final : public access::Resolver {
@@ -146,7 +146,7 @@ class DatasetServiceTest : public ::testing::Test {
 
   static std::string Event(const std::string& student, const std::string& category = "TARDY",
                            const std::string& school = "255901001") {
-    return fmt::format("{},{},2025-10-01,{}\n", student, school, category);
+    return fmt::format("{},{},2025-10-01,{},2026\n", student, school, category);
   }
 
   template <typename Request, typename Response>
@@ -198,7 +198,7 @@ class DatasetServiceTest : public ::testing::Test {
 
 TEST_F(DatasetServiceTest, APushIsOneVersion) {
   const auto response =
-      Push(Header(), kHeader + Event("1") + Event("2") + "3,255901001,2025-02-30,TARDY\n");
+      Push(Header(), kHeader + Event("1") + Event("2") + "3,255901001,2025-02-30,TARDY,2026\n");
   ASSERT_THAT(response, IsOk());
   EXPECT_EQ(response->version(), 1);
   EXPECT_EQ(response->received(), 3);
@@ -239,7 +239,7 @@ TEST_F(DatasetServiceTest, TheSameBatchGetsTheFirstAnswer) {
 TEST_F(DatasetServiceTest, AllOrNothing) {
   v1::PushRecordsRequest header = Header();
   header.mutable_header()->set_all_or_nothing(true);
-  const auto response = Push(header, kHeader + Event("1") + "2,255901001,never,TARDY\n");
+  const auto response = Push(header, kHeader + Event("1") + "2,255901001,never,TARDY,2026\n");
   ASSERT_THAT(response, IsOk());
   EXPECT_EQ(response->rejected(), 2);
   EXPECT_EQ(response->received(), 2);
@@ -267,12 +267,13 @@ TEST_F(DatasetServiceTest, RowsInsteadOfCsv) {
   const auto writer = stub_->PushRecords(&context, &response);
   writer->Write(Header());
   v1::PushRecordsRequest message;
-  for (const char* name : {"student_uid", "school_id", "event_date", "category"}) {
+  for (const char* name : {"student_uid", "school_id", "event_date", "category", "school_year"}) {
     message.mutable_rows()->add_columns(name);
   }
   for (const char* student : {"1", "2"}) {
     auto* row = message.mutable_rows()->add_rows();
-    for (const char* value : {student, "255901001", "2025-10-01", "TARDY"}) row->add_values(value);
+    for (const char* value : {student, "255901001", "2025-10-01", "TARDY", "2026"})
+      row->add_values(value);
   }
   writer->Write(message);
   message.mutable_rows()->clear_columns();

@@ -116,6 +116,7 @@ bool RecordEncoder::EncodeColumns(const std::vector<std::string_view>& fields, s
       error = parser_.Parse(column, text, canonical_, copy);
       if (error == ValueError::kNone) {
         ranges_[i].end = canonical_.size();
+        canonical_end_ = canonical_.size();
         const auto length = static_cast<uint32_t>(ranges_[i].end - ranges_[i].begin);
         for (int byte = 0; byte < 4; ++byte) {
           canonical_[length_at + static_cast<std::size_t>(byte)] =
@@ -182,6 +183,7 @@ void RecordEncoder::Encode(int64_t line, const std::vector<std::string_view>& fi
     PutNull(copy);
     PutNull(copy);
     canonical_.clear();
+    canonical_end_ = 0;
     const bool ok = EncodeColumns(fields, copy, failure);
     has_key = MakeKey();
     if (has_key && key_.size() > kMaxKeyBytes) {
@@ -200,7 +202,7 @@ void RecordEncoder::Encode(int64_t line, const std::vector<std::string_view>& fi
         }
       }
       PutText(copy, key_);
-      const auto hash = Hash(digest_.get(), canonical_);
+      const auto hash = Hash(digest_.get(), std::string_view(canonical_).substr(0, canonical_end_));
       PutInt32(copy, static_cast<int32_t>(kHashBytes));
       copy.append(reinterpret_cast<const char*>(hash.data()), hash.size());
       return;
@@ -213,13 +215,16 @@ void RecordEncoder::Encode(int64_t line, const std::vector<std::string_view>& fi
 
 std::string RowHash(const std::vector<const std::string*>& texts) {
   std::string bytes;
+  std::size_t end = 0;
   for (const std::string* text : texts) {
     if (text == nullptr) {
       PutNull(bytes);
     } else {
       PutText(bytes, *text);
+      end = bytes.size();
     }
   }
+  bytes.resize(end);
   const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(),
                                                                         &EVP_MD_CTX_free);
   const auto hash = Hash(context.get(), bytes);

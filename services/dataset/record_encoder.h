@@ -1,9 +1,11 @@
 // Records: from the fields of a source to the rows of a binary COPY.
 //
-// The canonical bytes of a record are, for each column of the definition in its order, the length
-// of its canonical text as 32 bits, big-endian, and the text; 0xFFFFFFFF and nothing for no value.
+// The canonical bytes of a record are, for each column of the definition in its order up to the
+// last one with a value, the length of its canonical text as 32 bits, big-endian, and the text;
+// 0xFFFFFFFF and nothing for no value. So a column that a definition gets later changes no hash.
 // The row hash is their SHA-256. The record key is the canonical text of the key columns, joined by
-// `|`; a `|` or `\` in them is preceded by `\`.
+// `|`; a `|` or
+// `\` in them is preceded by `\`.
 #pragma once
 
 #include <openssl/evp.h>
@@ -71,7 +73,8 @@ class RecordEncoder {
   std::vector<char> is_key_;
   ValueParser parser_;
   std::string canonical_;
-  std::vector<Range> ranges_;  // of the texts in canonical_
+  std::size_t canonical_end_ = 0;  // behind the last value
+  std::vector<Range> ranges_;      // of the texts in canonical_
   std::string key_;
   std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> digest_;
   int64_t records_ = 0;

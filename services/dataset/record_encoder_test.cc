@@ -49,6 +49,8 @@ TEST_F(RecordEncoderTest, NoValueIsNotTheEmptyTextOfANeighbour) {
   EXPECT_NE(RowHash({&ab, nullptr}), RowHash({&a, &b}));
   EXPECT_NE(RowHash({nullptr, &ab}), RowHash({&ab, nullptr}));
   EXPECT_EQ(RowHash({&ab}).size(), 32U);
+  // A column that came later.
+  EXPECT_EQ(RowHash({&ab, nullptr}), RowHash({&ab}));
 }
 
 TEST_F(RecordEncoderTest, TheRowHoldsTheKeyAndTheHash) {

@@ -10,6 +10,9 @@
 namespace edcert::dataset {
 namespace {
 
+// Up to so many rows are looked up one by one in the index.
+constexpr int64_t kFewRows = 1000;
+
 Version VersionOf(const pg::Row& row, std::string dataset) {
   return {.dataset = std::move(dataset),
           .version = row.Int("version"),
@@ -82,10 +85,14 @@ absl::Status RecordBatch::RaiseVersion(Changes& changes) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<Changes> RecordBatch::ApplyListed(bool upsert, bool remove) {
+void RecordBatch::Plan(int64_t rows) {
+  tx_.Defer(rows <= kFewRows ? sql::kPlanFew : sql::kPlanMany);
+}
+
+absl::StatusOr<Changes> RecordBatch::ApplyListed(bool upsert, int64_t to_remove) {
   Changes changes;
   const bool any_rows = version_.row_count > 0;
-  if (remove) {
+  if (to_remove > 0) {
     ASSIGN_OR_RETURN(changes.deleted, Run(sql::kRemove));
   }
   if (upsert && any_rows) {
@@ -102,13 +109,14 @@ absl::StatusOr<Changes> RecordBatch::ApplyListed(bool upsert, bool remove) {
   return changes;
 }
 
-absl::StatusOr<Changes> RecordBatch::Apply(Mode mode) {
+absl::StatusOr<Changes> RecordBatch::Apply(Mode mode, int64_t rows) {
   int64_t to_remove = 0;
+  Plan(mode == Mode::kReplaceAll ? version_.row_count + rows : rows);
   if (mode != Mode::kUpsert && version_.row_count > 0) {
     ASSIGN_OR_RETURN(to_remove,
                      List(mode == Mode::kDelete ? sql::kRemoveListed : sql::kRemoveAbsent));
   }
-  return ApplyListed(/*upsert=*/mode != Mode::kDelete, /*remove=*/to_remove > 0);
+  return ApplyListed(/*upsert=*/mode != Mode::kDelete, to_remove);
 }
 
 absl::StatusOr<RecordBatch::Synced> RecordBatch::Sync() {
@@ -120,7 +128,9 @@ absl::StatusOr<RecordBatch::Synced> RecordBatch::Sync() {
                    tx_.Run(sql::kHoldVersion, district, dataset_.id, district_));
   synced.district_version = held[0].Int("version");
   synced.read = held[0].Int("row_count");
-  RETURN_IF_ERROR(tx_.RunText(SqlFor(sql::kGatherSync, dataset_), district_).status());
+  Plan(synced.read + state.row_count);
+  ASSIGN_OR_RETURN(const pg::Result gathered,
+                   tx_.RunText(SqlFor(sql::kGatherSync, dataset_), district_));
   ASSIGN_OR_RETURN(const pg::Result rejected, tx_.Run(sql::kCountRejected));
   synced.refused = rejected[0].Int("rejected");
   int64_t to_remove = 0;
@@ -129,7 +139,8 @@ absl::StatusOr<RecordBatch::Synced> RecordBatch::Sync() {
                      tx_.RunText(SqlFor(sql::kRemoveSync, dataset_), district_));
     to_remove = listed.affected();
   }
-  ASSIGN_OR_RETURN(synced.changes, ApplyListed(/*upsert=*/true, /*remove=*/to_remove > 0));
+  Plan(gathered.affected() + to_remove);
+  ASSIGN_OR_RETURN(synced.changes, ApplyListed(/*upsert=*/true, to_remove));
   return synced;
 }
 

@@ -77,8 +77,9 @@ class RecordBatch {
   absl::StatusOr<int64_t> RejectDuplicates();
   // Locks the version row; the version as it is.
   absl::StatusOr<Version> Lock();
-  // Applies the staged rows that are not rejected. The version rises when something changes.
-  absl::StatusOr<Changes> Apply(Mode mode);
+  // Applies the staged rows that are not rejected; `rows` says how many were staged. The version
+  // rises when something changes.
+  absl::StatusOr<Changes> Apply(Mode mode, int64_t rows);
 
   // Instead of a COPY, for the sync: locks both versions, stages what differs between the copies or
   // is refused, and applies it to the STATE copy.
@@ -98,8 +99,11 @@ class RecordBatch {
   absl::StatusOr<int64_t> Run(const pg::Statement& statement);
   // The same with copy and district alone.
   absl::StatusOr<int64_t> List(const pg::Statement& statement);
+  // Tells the planner how the next statements meet the tables: by the keys of a few rows, or all
+  // rows of the district at once.
+  void Plan(int64_t rows);
   absl::Status RaiseVersion(Changes& changes);
-  absl::StatusOr<Changes> ApplyListed(bool upsert, bool remove);
+  absl::StatusOr<Changes> ApplyListed(bool upsert, int64_t to_remove);
 
   pg::Transaction& tx_;
   const Dataset& dataset_;

@@ -17,19 +17,17 @@ constexpr absl::Duration kTimeout = absl::Minutes(10);
 // Who reads the records: the services that evaluate and freeze them, and the role of rules.
 constexpr std::array kReaders = {"validation", "snapshot", "rule_exec"};
 
-absl::Status Widen(pg::Transaction& tx, const Dataset& dataset, const Column& column,
+// Places and scales are in the row hashes, so they stay as they are.
+absl::Status Widen(pg::Transaction& tx, const Dataset& dataset, const Column& column, int ordinal,
                    const pg::Row& known) {
-  const bool narrower =
-      known.Int("length") > column.length || known.Int("scale") > column.scale ||
-      known.Int("precision") - known.Int("scale") > column.precision - column.scale;
-  if (known.View("type") != ToString(column.type) || narrower) {
-    return status::Internal(
-        fmt::format("column {} of {} would lose data", column.name, dataset.id));
+  const bool fits = known.View("type") == ToString(column.type) &&
+                    known.Int("ordinal") == ordinal && known.Int("length") <= column.length &&
+                    known.Int("precision") <= column.precision &&
+                    known.Int("scale") == column.scale;
+  if (!fits) {
+    return status::Internal(fmt::format("column {} of {} can only grow", column.name, dataset.id));
   }
-  if (column.type != ColumnType::kDecimal ||
-      (known.Int("precision") == column.precision && known.Int("scale") == column.scale)) {
-    return absl::OkStatus();
-  }
+  if (known.Int("precision") == column.precision) return absl::OkStatus();
   for (const char* suffix : {"", "_history"}) {
     std::string text = Replace(sql::kWidenColumn.sql, "target", "dataset." + dataset.id + suffix);
     text = Replace(text, "name", fmt::format("\"{}\"", column.name));
@@ -38,9 +36,10 @@ absl::Status Widen(pg::Transaction& tx, const Dataset& dataset, const Column& co
   return absl::OkStatus();
 }
 
-absl::Status ExtendColumn(pg::Transaction& tx, const Dataset& dataset, const Column& column) {
+absl::Status ExtendColumn(pg::Transaction& tx, const Dataset& dataset, const Column& column,
+                          int ordinal) {
   ASSIGN_OR_RETURN(const pg::Result known, tx.Run(sql::kKnownColumn, dataset.id, column.name));
-  if (!known.empty()) return Widen(tx, dataset, column, known[0]);
+  if (!known.empty()) return Widen(tx, dataset, column, ordinal, known[0]);
   for (const char* suffix : {"", "_history"}) {
     const std::string text =
         Replace(sql::kAddColumn.sql, "target", "dataset." + dataset.id + suffix);
@@ -71,20 +70,30 @@ absl::Status StoreDefinition(pg::Transaction& tx, const Dataset& dataset) {
   return absl::OkStatus();
 }
 
-absl::Status InstallDataset(pg::Transaction& tx, const Dataset& dataset) {
-  ASSIGN_OR_RETURN(const pg::Result known, tx.Run(sql::kKnownKey, dataset.id));
-  if (!known.empty() && known[0].TextArray("key_columns") != KeyColumns(dataset)) {
+absl::Status CheckKnown(pg::Transaction& tx, const Dataset& dataset) {
+  ASSIGN_OR_RETURN(const pg::Result known, tx.Run(sql::kKnownDefinition, dataset.id));
+  if (known.empty()) return absl::OkStatus();
+  if (known[0].TextArray("key_columns") != KeyColumns(dataset)) {
     return status::Internal(fmt::format("the key of {} would change", dataset.id));
   }
-  for (const pg::Statement& statement :
-       {sql::kCreateRecords, sql::kCreateHistory, sql::kCreateHistoryIndex, sql::kGrantRecords}) {
+  if (known[0].Int("columns") > static_cast<int64_t>(dataset.columns.size())) {
+    return status::Internal(fmt::format("{} would lose a column", dataset.id));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status InstallDataset(pg::Transaction& tx, const Dataset& dataset) {
+  RETURN_IF_ERROR(CheckKnown(tx, dataset));
+  // The view goes first: PostgreSQL changes no column that a view shows.
+  for (const pg::Statement& statement : {sql::kDropView, sql::kCreateRecords, sql::kCreateHistory,
+                                         sql::kCreateHistoryIndex, sql::kGrantRecords}) {
     RETURN_IF_ERROR(tx.RunText(SqlFor(statement, dataset)).status());
   }
+  int ordinal = 0;
   for (const Column& column : dataset.columns) {
-    RETURN_IF_ERROR(ExtendColumn(tx, dataset, column));
+    RETURN_IF_ERROR(ExtendColumn(tx, dataset, column, ++ordinal));
   }
   RETURN_IF_ERROR(StoreDefinition(tx, dataset));
-  RETURN_IF_ERROR(tx.RunText(SqlFor(sql::kDropView, dataset)).status());
   return tx.RunText(SqlFor(sql::kCreateView, dataset)).status();
 }
 

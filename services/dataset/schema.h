@@ -10,9 +10,10 @@
 namespace edcert::dataset {
 
 // Creates what is missing and extends what grew, in one transaction, as the owner: record tables,
-// the views of `dataset_read`, their grants, the stored definitions and codes. Never narrows: a
-// column whose type changed or whose bounds shrank, or another key, is an INTERNAL error that names
-// it. Columns that a definition no longer has stay in the tables, empty.
+// the views of `dataset_read`, their grants, the stored definitions and codes. A definition only
+// grows: new columns come last, texts get longer, decimals get more digits before the point.
+// Anything else is an INTERNAL error that names the column, since what is stored and hashed would
+// read differently.
 absl::Status Install(pg::Connection& owner, const Catalogue& catalogue,
                      const std::vector<Code>& codes);
 

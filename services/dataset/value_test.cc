@@ -19,7 +19,6 @@ std::optional<std::string> Canonical(const Column& column, std::string_view text
   if (result != ValueError::kNone) {
     EXPECT_TRUE(canonical.empty() && binary.empty()) << text;
     EXPECT_NE(ReasonOf(result), "");
-    EXPECT_EQ(MessageOf(result, column).find(text), std::string::npos);
     return std::nullopt;
   }
   return canonical;
@@ -111,6 +110,22 @@ TEST(ValueTest, InstantsAreUtc) {
         "2025-10-01T08:00:00.Z", "2025-10-01T08:00:00+2:00", "2025-02-30T08:00:00Z",
         "0001-01-01T00:00:00+01:00", "2025-10-01T08:00:00.1234567Z"}) {
     EXPECT_EQ(ErrorOf(column, bad), ValueError::kNotATimestamp) << bad;
+  }
+}
+
+TEST(ValueTest, TheMessageNeverRepeatsTheValue) {
+  ValueParser parser;
+  std::string canonical;
+  std::string binary;
+  for (int type = 1; type <= 8; ++type) {
+    const Column column{.name = "c",
+                        .type = static_cast<ColumnType>(type),
+                        .length = 3,
+                        .precision = 3,
+                        .scale = 1};
+    const ValueError error = parser.Parse(column, ";Jones;", canonical, binary);
+    ASSERT_NE(error, ValueError::kNone);
+    EXPECT_EQ(MessageOf(error, column).find("Jones"), std::string::npos);
   }
 }
 

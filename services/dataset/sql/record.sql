@@ -1,11 +1,19 @@
 -- name: settings
 -- For the transaction of a batch: it sorts and joins all rows of a district, waits for its turn at
--- the version row, and its statements are too short-lived to be compiled. A table that was filled a
--- moment ago has no statistics: the planner would take a district for a few rows and compare each
--- with each.
+-- the version row, and its statements are too short-lived to be compiled.
 SELECT set_config('work_mem', '64MB', true), set_config('lock_timeout', '60s', true),
-       set_config('jit', 'off', true), set_config('enable_nestloop', 'off', true),
-       set_config('synchronize_seqscans', 'off', true);
+       set_config('jit', 'off', true);
+
+-- name: plan_many
+-- A table that was filled a moment ago has no statistics: the planner would take a district for a
+-- few rows and compare each with each. So it is told what the caller knows.
+SELECT set_config('enable_nestloop', 'off', true), set_config('enable_hashjoin', 'on', true),
+       set_config('enable_mergejoin', 'on', true), set_config('enable_material', 'on', true);
+
+-- name: plan_few
+-- Each of the few rows is looked up by its key.
+SELECT set_config('enable_nestloop', 'on', true), set_config('enable_hashjoin', 'off', true),
+       set_config('enable_mergejoin', 'off', true), set_config('enable_material', 'off', true);
 
 -- name: create_batch
 -- The rows of the batch; they go with the transaction, however it ends.

@@ -88,7 +88,7 @@ GRANT USAGE ON SCHEMA dataset_read TO ${role};
 GRANT SELECT ON ALL TABLES IN SCHEMA dataset_read TO ${role};
 
 -- name: known_column
-SELECT type, length, precision, scale FROM dataset.definition_column
+SELECT ordinal, type, length, precision, scale FROM dataset.definition_column
  WHERE dataset = $1 AND name = $2;
 
 -- name: put_definition
@@ -103,8 +103,10 @@ ON CONFLICT (dataset) DO UPDATE
        IS DISTINCT FROM (excluded.title, excluded.description, excluded.key_columns,
                          excluded.school_column, excluded.builtin);
 
--- name: known_key
-SELECT key_columns FROM dataset.definition WHERE dataset = $1;
+-- name: known_definition
+SELECT d.key_columns, (SELECT count(c.name) FROM dataset.definition_column c
+                        WHERE c.dataset = d.dataset) AS columns
+  FROM dataset.definition d WHERE d.dataset = $1;
 
 -- name: put_column
 INSERT INTO dataset.definition_column
