@@ -35,8 +35,8 @@ std::string Claim(jwt_t* token, const char* name) {
   return value == nullptr ? "" : value;
 }
 
-// A JSON object in which no name stands twice: readers disagree about which of two counts (RFC 8725).
-// Discarded when the text is anything else.
+// A JSON object in which no name stands twice: readers disagree about which of two counts (RFC
+// 8725). Discarded when the text is anything else.
 nlohmann::json ParseObject(std::string_view text) {
   std::vector<std::set<std::string>> names;
   bool repeated = false;

@@ -43,7 +43,9 @@ struct Dispatcher::State {
     hint_thread.request_stop();
     sweep_thread.request_stop();
     // Makes the waiting threads look at their tokens.
-    { const absl::MutexLock lock(&mutex); }
+    {
+      const absl::MutexLock lock(&mutex);
+    }
   }
 
   void PushHints(const std::stop_token& stop);

@@ -67,8 +67,7 @@ TEST_F(MigrateTest, EvidenceRefusesChangeByTheService) {
        {"UPDATE registry.audit SET actor = ''", "DELETE FROM registry.audit",
         "TRUNCATE registry.audit", "UPDATE registry.proof SET id = 2", "DELETE FROM registry.proof",
         "TRUNCATE registry.proof", "ALTER TABLE registry.proof ADD COLUMN x int",
-        "DROP TABLE registry.proof",
-        "UPDATE registry.schema_migration SET checksum = ''",
+        "DROP TABLE registry.proof", "UPDATE registry.schema_migration SET checksum = ''",
         "DELETE FROM registry.schema_migration"}) {
     const auto refused = db_.RunText(sql);
     EXPECT_EQ(SqlStateOf(refused.status()), "42501") << sql;

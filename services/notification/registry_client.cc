@@ -39,8 +39,8 @@ absl::StatusOr<Directory::Event> RegistryClient::GetEvent(const std::string& eve
                .due_at = facts.due_at};
 }
 
-absl::StatusOr<std::vector<Member>> RegistryClient::ListMembers(
-    const std::string& category, const std::string& organization) {
+absl::StatusOr<std::vector<Member>> RegistryClient::ListMembers(const std::string& category,
+                                                                const std::string& organization) {
   ASSIGN_OR_RETURN(const std::vector<access::RegistryAccess::Member> answer,
                    registry_.ListMembers(category, organization));
   std::vector<Member> members;
@@ -55,8 +55,7 @@ absl::StatusOr<std::vector<Member>> RegistryClient::ListMembers(
   return members;
 }
 
-absl::StatusOr<std::vector<Member>> RegistryClient::ListStateMembers(
-    const std::string& category) {
+absl::StatusOr<std::vector<Member>> RegistryClient::ListStateMembers(const std::string& category) {
   ASSIGN_OR_RETURN(const std::string organization, StateOrganization());
   return ListMembers(category, organization);
 }

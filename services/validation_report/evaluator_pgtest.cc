@@ -203,12 +203,10 @@ TEST_F(EvaluatorTest, Reference) {
   const std::string columns =
       R"("reference": {"dataset": "datasets/attendance_summary",
          "columns": ["student_uid", "school_id"], "other_columns": ["student_uid", "school_id"],)";
-  EXPECT_EQ(Found(columns + R"("mode": "MUST_EXIST"})"), Bad([&](const Spell& s) {
-              return !attended_.contains({s.student, s.school});
-            }));
-  EXPECT_EQ(Found(columns + R"("mode": "MUST_NOT_EXIST"})"), Bad([&](const Spell& s) {
-              return attended_.contains({s.student, s.school});
-            }));
+  EXPECT_EQ(Found(columns + R"("mode": "MUST_EXIST"})"),
+            Bad([&](const Spell& s) { return !attended_.contains({s.student, s.school}); }));
+  EXPECT_EQ(Found(columns + R"("mode": "MUST_NOT_EXIST"})"),
+            Bad([&](const Spell& s) { return attended_.contains({s.student, s.school}); }));
   EXPECT_EQ(Found(columns + R"("condition": "this.exit_date IS NULL AND other.school_id <> ''",
                                "mode": "MUST_NOT_EXIST"})"),
             Bad([&](const Spell& s) {

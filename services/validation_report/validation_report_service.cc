@@ -299,9 +299,8 @@ grpc::ServerUnaryReactor* ValidationReportService::ListRuleGroups(
         ASSIGN_OR_RETURN(std::vector<RuleGroup> groups,
                          groups_.List(db, filter, page.Key(0), page.Key(1), page.limit()));
         response->set_next_page_token(
-            paging::Cut(*request, page, groups, [](const RuleGroup& group) {
-              return std::vector{group.title, group.id};
-            }));
+            paging::Cut(*request, page, groups,
+                        [](const RuleGroup& group) { return std::vector{group.title, group.id}; }));
         for (const RuleGroup& group : groups) *response->add_rule_groups() = ToProto(group);
         return absl::OkStatus();
       });
@@ -521,10 +520,9 @@ grpc::ServerUnaryReactor* ValidationReportService::ListReports(
         ASSIGN_OR_RETURN(std::vector<Report> reports,
                          reports_.List(db, filter, call.principal().user, page.Key(0), page.Key(1),
                                        page.limit()));
-        response->set_next_page_token(
-            paging::Cut(*request, page, reports, [](const Report& report) {
-              return std::vector{report.create_key, report.id};
-            }));
+        response->set_next_page_token(paging::Cut(
+            *request, page, reports,
+            [](const Report& report) { return std::vector{report.create_key, report.id}; }));
         for (const Report& report : reports) *response->add_reports() = ToProto(report);
         return absl::OkStatus();
       });

@@ -218,8 +218,7 @@ std::string Page() {
     text += " | ";
     text += info.conditions.empty()
                 ? "none"
-                : fsm::Join(
-                      info.conditions, [](Condition c) { return NameOf(c); }, "; ");
+                : fsm::Join(info.conditions, [](Condition c) { return NameOf(c); }, "; ");
     text += " |\n";
   }
   text += "\n";
