@@ -35,7 +35,7 @@ class Admission {
   // Runs `work` on the executor of the call's class with a Call; `done` gets the status, on that
   // thread, or at once when the call is refused.
   void Run(Handler work, std::function<void(grpc::Status)> done);
-  // The same in the calling thread (a watch's poll is already on the executor).
+  // The same in the calling thread (a watch's look is already on the executor).
   grpc::Status RunNow(const Handler& work);
 
   const Method* method() const { return method_; }

@@ -47,6 +47,8 @@ Runtime::Runtime(const config::Server& config, const clock::Clock& clock, const 
              .size = OrDefault(config.limits().threads(), kDefaultThreads) +
                      OrDefault(config.limits().transfer_threads(), kDefaultTransferThreads) +
                      kBackgroundConnections}),
+      // Half of the threads stay free for calls.
+      looks_(unary_, (OrDefault(config.limits().threads(), kDefaultThreads) + 1) / 2),
       unary_({.name = "unary",
               .threads = OrDefault(config.limits().threads(), kDefaultThreads),
               .queue_length = OrDefault(config.limits().queue_length(), kDefaultQueueLength)}),

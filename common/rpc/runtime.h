@@ -18,6 +18,7 @@
 #include "common/pg/pg.h"
 #include "common/rpc/call.h"
 #include "common/rpc/executor.h"
+#include "common/rpc/look_queue.h"
 
 namespace edcert::rpc {
 
@@ -42,6 +43,8 @@ class Runtime {
 
   // The executor for a class of call: transfers block for long, so they have threads of their own.
   Executor& executor(type::RpcPolicy::CallClass call_class);
+  // Where watches wait for a thread.
+  LookQueue& looks() { return looks_; }
 
   // The method whose request message this is; null when its policy is missing or not valid.
   const Method* FindMethod(const google::protobuf::Descriptor* request) const;
@@ -66,6 +69,7 @@ class Runtime {
   std::map<std::string, std::shared_ptr<grpc::Channel>> channels_;
   feed::Hub hub_;
   std::unique_ptr<feed::Tail> tail_;
+  LookQueue looks_;
   // Last: their threads use everything above.
   Executor unary_;
   Executor transfer_;

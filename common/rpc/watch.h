@@ -70,14 +70,14 @@ class WatchReactor final : public grpc::ServerWriteReactor<Response>,
     const absl::MutexLock lock(&mutex_);
     if (finished_ || ending_) return;
     again_ = true;
-    if (looking_ || writing_) return;
-    StartLook();
+    if (looking_) return runtime_.looks().Kick();
+    if (!writing_) StartLook();
   }
 
   void StartLook() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     again_ = false;
-    const auto self = this->shared_from_this();
-    looking_ = admission_.executor().Submit([self] { self->LookNow(); });
+    looking_ = true;
+    runtime_.looks().Add([self = this->shared_from_this()] { self->LookNow(); });
   }
 
   void LookNow() {
@@ -90,7 +90,7 @@ class WatchReactor final : public grpc::ServerWriteReactor<Response>,
     });
     const absl::MutexLock lock(&mutex_);
     looking_ = false;
-    if (finished_) return;
+    if (finished_) return this->Finish(last_words_);
     if (!status.ok()) return FinishOnce(status);
     ending_ = step.done;
     for (Response& message : step.messages) {
@@ -119,7 +119,12 @@ class WatchReactor final : public grpc::ServerWriteReactor<Response>,
   void FinishOnce(const grpc::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (finished_) return;
     finished_ = true;
-    this->Finish(status);
+    if (looking_) {
+      // The look uses the call's context, which is gone after Finish: it finishes when it is done.
+      last_words_ = status;
+    } else {
+      this->Finish(status);
+    }
   }
 
   Runtime& runtime_;
@@ -133,6 +138,7 @@ class WatchReactor final : public grpc::ServerWriteReactor<Response>,
   bool again_ ABSL_GUARDED_BY(mutex_) = false;
   bool ending_ ABSL_GUARDED_BY(mutex_) = false;
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
+  grpc::Status last_words_ ABSL_GUARDED_BY(mutex_);
   std::string last_ ABSL_GUARDED_BY(mutex_);
   std::vector<Response> outgoing_ ABSL_GUARDED_BY(mutex_);
   Response current_;
