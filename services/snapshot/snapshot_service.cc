@@ -1,6 +1,8 @@
 #include "services/snapshot/snapshot_service.h"
 
 #include <algorithm>
+#include <iterator>
+#include <utility>
 
 #include "common/feed/feed.h"
 #include "common/names/names.h"
@@ -79,14 +81,14 @@ absl::StatusOr<std::vector<v1::RecordDiff>> DiffRecords(pg::Database db, const D
 
 }  // namespace
 
-SnapshotService::SnapshotService(rpc::Runtime& runtime, access::RegistryAccess& access,
+SnapshotService::SnapshotService(rpc::Runtime& runtime, access::Resolver& access,
                                  const SnapshotStore& store, jobs::Dispatcher& dispatcher,
-                                 int local_per_hour)
+                                 Options options)
     : runtime_(runtime),
       access_(access),
       store_(store),
       dispatcher_(dispatcher),
-      local_per_hour_(local_per_hour) {}
+      options_(std::move(options)) {}
 
 absl::StatusOr<NewSnapshot> SnapshotService::Prepare(rpc::Call& call,
                                                      const v1::CreateSnapshotRequest& request) {
@@ -101,7 +103,7 @@ absl::StatusOr<NewSnapshot> SnapshotService::Prepare(rpc::Call& call,
   TakingFacts facts = FactsOf(call, request, access);
   if (!ThroughWorkflow(facts) && !access.is_service()) {
     // What Resolve answers names no participants.
-    ASSIGN_OR_RETURN(access.event, access_.GetEvent(request.event()));
+    ASSIGN_OR_RETURN(access.event, options_.get_event(request.event()));
     facts = FactsOf(call, request, access);
   }
   ASSIGN_OR_RETURN(const Origin origin, DecideTaking(facts));
@@ -116,7 +118,7 @@ absl::StatusOr<NewSnapshot> SnapshotService::Prepare(rpc::Call& call,
                      .origin = origin,
                      .taken_by = call.principal().name(),
                      .retake_of = request.retake_of(),
-                     .local_per_hour = local_per_hour_};
+                     .local_per_hour = options_.local_per_hour};
 }
 
 grpc::ServerUnaryReactor* SnapshotService::CreateSnapshot(grpc::CallbackServerContext* context,

@@ -3,10 +3,11 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <functional>
 #include <string>
 #include <vector>
 
-#include "common/access/registry_access.h"
+#include "common/access/access.h"
 #include "common/jobs/jobs.h"
 #include "common/rpc/runtime.h"
 #include "edcert/snapshot/v1/snapshot.grpc.pb.h"
@@ -19,8 +20,13 @@ namespace edcert::snapshot {
 // Thread-safe.
 class SnapshotService final : public v1::Snapshots::CallbackService {
  public:
-  SnapshotService(rpc::Runtime& runtime, access::RegistryAccess& access, const SnapshotStore& store,
-                  jobs::Dispatcher& dispatcher, int local_per_hour);
+  struct Options {
+    // An event with its participants, which Resolve leaves out.
+    std::function<absl::StatusOr<access::EventFacts>(const std::string& event)> get_event;
+    int local_per_hour = 6;
+  };
+  SnapshotService(rpc::Runtime& runtime, access::Resolver& access, const SnapshotStore& store,
+                  jobs::Dispatcher& dispatcher, Options options);
 
   grpc::ServerUnaryReactor* CreateSnapshot(grpc::CallbackServerContext* context,
                                            const v1::CreateSnapshotRequest* request,
@@ -54,10 +60,10 @@ class SnapshotService final : public v1::Snapshots::CallbackService {
                     v1::DiffSnapshotsResponse* response);
 
   rpc::Runtime& runtime_;
-  access::RegistryAccess& access_;
+  access::Resolver& access_;
   const SnapshotStore& store_;
   jobs::Dispatcher& dispatcher_;
-  const int local_per_hour_;
+  const Options options_;
 };
 
 }  // namespace edcert::snapshot
