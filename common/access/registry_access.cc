@@ -1,5 +1,6 @@
 #include "common/access/registry_access.h"
 
+#include "common/rpc/standard.h"
 #include "common/rpc/status.h"
 #include "common/status/errors.h"
 #include "common/status/macros.h"
@@ -185,15 +186,9 @@ absl::StatusOr<RegistryAccess::Organization> RegistryAccess::GetOrganization(
                       response.parent()};
 }
 
-absl::StatusOr<std::vector<type::Change>> RegistryAccess::ListChanges(int64_t after, int limit) {
-  grpc::ClientContext context;
-  RETURN_IF_ERROR(runtime_.Prepare(context, kTimeout));
-  v1::ListChangesRequest request;
-  request.set_after(after);
-  request.set_limit(limit);
-  v1::ListChangesResponse response;
-  RETURN_IF_ERROR(rpc::FromGrpc(stub_->ListChanges(&context, request, &response)));
-  return std::vector<type::Change>(response.changes().begin(), response.changes().end());
+absl::StatusOr<feed::Page> RegistryAccess::ListChanges(int64_t after, int limit) {
+  return rpc::FetchChanges<v1::ListChangesRequest, v1::ListChangesResponse>(runtime_, *stub_, after,
+                                                                            limit);
 }
 
 }  // namespace edcert::access

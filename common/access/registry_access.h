@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "common/access/access.h"
+#include "common/feed/feed.h"
 #include "edcert/registry/v1/event_registry.grpc.pb.h"
 
 namespace edcert::access {
@@ -43,7 +44,7 @@ class RegistryAccess final : public Resolver {
   absl::StatusOr<Organization> GetOrganization(const std::string& name);
 
   // The registry's feed, for a Consumer.
-  absl::StatusOr<std::vector<type::Change>> ListChanges(int64_t after, int limit);
+  absl::StatusOr<feed::Page> ListChanges(int64_t after, int limit);
 
  protected:
   absl::StatusOr<Access> Ask(const rpc::Call& call, const Query& query) override;

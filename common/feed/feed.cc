@@ -1,6 +1,8 @@
 #include "common/feed/feed.h"
 
 #include <algorithm>
+#include <limits>
+#include <set>
 
 #include "common/clock/clock.h"
 #include "common/feed/sql/feed.sql.h"
@@ -18,6 +20,7 @@ constexpr absl::Duration kLongestPoll = absl::Milliseconds(250);
 constexpr absl::Duration kWatchedPoll = absl::Milliseconds(10);
 constexpr absl::Duration kLeastPause = absl::Milliseconds(2);
 constexpr absl::Duration kTick = absl::Seconds(1);
+constexpr absl::Duration kRelayPoll = absl::Milliseconds(200);
 constexpr int kPage = 200;
 constexpr int kMaxFailures = 8;
 
@@ -30,6 +33,12 @@ void Pause(absl::Mutex& mutex, const std::stop_token& stop, absl::Duration time)
   absl::MutexLock lock(&mutex);
   const auto stopped = [&stop] { return stop.stop_requested(); };
   mutex.AwaitWithTimeout(absl::Condition(&stopped), time);
+}
+
+// The position of the newest change; 0 when there is none.
+absl::StatusOr<int64_t> Head(pg::Database db) {
+  ASSIGN_OR_RETURN(const pg::Result head, db.Run(sql::kHead));
+  return head[0].Int("position");
 }
 
 // Makes a waiting Pause look at its stop token.
@@ -54,7 +63,7 @@ void Append(pg::Transaction& tx, const std::string& id, const std::string& actor
   tx.Defer(sql::kAppend, id, event.subject, event.type, pg::Bytes{change.SerializeAsString()});
 }
 
-absl::StatusOr<std::vector<type::Change>> List(pg::Database db, int64_t after, int limit) {
+absl::StatusOr<Page> List(pg::Database db, int64_t after, int limit) {
   ASSIGN_OR_RETURN(const pg::Result unnumbered, db.Run(sql::kHasUnnumbered));
   if (unnumbered[0].Bool("any")) {
     RETURN_IF_ERROR(db.RunInTransaction([](pg::Transaction& tx) -> absl::Status {
@@ -63,27 +72,34 @@ absl::StatusOr<std::vector<type::Change>> List(pg::Database db, int64_t after, i
     }));
   }
   ASSIGN_OR_RETURN(const pg::Result rows, db.Run(sql::kList, after, limit));
-  std::vector<type::Change> changes;
+  Page page;
   for (const pg::Row row : rows) {
-    type::Change& change = changes.emplace_back();
+    type::Change& change = page.changes.emplace_back();
     if (!change.ParseFromString(row.Binary("payload"))) return status::Internal("feed payload");
     change.set_position(row.Int("position"));
     const int64_t micros = absl::ToUnixMicros(row.Time("occurred_at"));
     change.mutable_occurred_at()->set_seconds(micros / 1'000'000);
     change.mutable_occurred_at()->set_nanos(static_cast<int32_t>(micros % 1'000'000 * 1000));
   }
-  return changes;
+  ASSIGN_OR_RETURN(page.head, Head(db));
+  return page;
 }
 
-int64_t Hub::Subscribe(const std::string& subject, Callback callback) {
+int64_t Hub::Subscribe(const std::string& subject, absl::Duration tick, Callback callback) {
+  const absl::Time due = clock::Clock::Real().Now() + tick;
   const absl::MutexLock lock(&mutex_);
-  subscriptions_[next_id_] = {subject, std::move(callback)};
+  subscriptions_[next_id_] = {subject, tick, due, std::move(callback)};
+  by_subject_.emplace(subject, next_id_);
   return next_id_++;
 }
 
 void Hub::Unsubscribe(int64_t id) {
   const absl::MutexLock lock(&mutex_);
-  subscriptions_.erase(id);
+  const auto subscription = subscriptions_.find(id);
+  if (subscription == subscriptions_.end()) return;
+  const auto [begin, end] = by_subject_.equal_range(subscription->second.subject);
+  by_subject_.erase(std::find_if(begin, end, [id](const auto& entry) { return entry.second == id; }));
+  subscriptions_.erase(subscription);
 }
 
 bool Hub::HasSubscribers() {
@@ -93,14 +109,22 @@ bool Hub::HasSubscribers() {
 
 void Hub::Notify(const std::string& subject) {
   const absl::MutexLock lock(&mutex_);
-  for (const auto& [id, subscription] : subscriptions_) {
-    if (subscription.subject == subject) subscription.callback();
-  }
+  const auto [begin, end] = by_subject_.equal_range(subject);
+  for (auto it = begin; it != end; ++it) subscriptions_.at(it->second).callback();
 }
 
 void Hub::NotifyAll() {
   const absl::MutexLock lock(&mutex_);
   for (const auto& [id, subscription] : subscriptions_) subscription.callback();
+}
+
+void Hub::NotifyDue(absl::Time now) {
+  const absl::MutexLock lock(&mutex_);
+  for (auto& [id, subscription] : subscriptions_) {
+    if (now < subscription.due) continue;
+    subscription.due = now + subscription.tick;
+    subscription.callback();
+  }
 }
 
 Tail::Tail(pg::Pool& pool, Hub& hub)
@@ -120,14 +144,13 @@ void Tail::Run(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     pg::Database db = WithTimeout(pool_, absl::Seconds(5));
     if (position < 0) {
-      const absl::StatusOr<pg::Result> head = db.Run(sql::kHead);
-      if (head.ok()) position = (*head)[0].Int("position");
+      position = Head(db).value_or(position);
     }
     bool any = false;
     if (position >= 0) {
-      const absl::StatusOr<std::vector<type::Change>> changes = List(db, position, kPage);
-      if (changes.ok()) {
-        for (const type::Change& change : *changes) {
+      const absl::StatusOr<Page> page = List(db, position, kPage);
+      if (page.ok()) {
+        for (const type::Change& change : page->changes) {
           hub_.Notify(change.subject());
           position = change.position();
           any = true;
@@ -135,7 +158,7 @@ void Tail::Run(const std::stop_token& stop) {
       }
     }
     if (clock::Clock::Real().Now() >= next_tick) {
-      hub_.NotifyAll();
+      hub_.NotifyDue(clock::Clock::Real().Now());
       next_tick = clock::Clock::Real().Now() + kTick;
     }
     // Whoever watches should not wait for what another process did, a worker for example.
@@ -149,6 +172,46 @@ void Tail::Run(const std::stop_token& stop) {
     mutex_.AwaitWithTimeout(absl::Condition(&awake), poll);
     poked_ = false;
   }
+}
+
+Relay::Relay(Hub& hub, Options options)
+    : hub_(hub), options_(std::move(options)), thread_([this](const std::stop_token& stop) {
+        Run(stop);
+      }) {}
+
+Relay::~Relay() { StopAndWake(thread_, mutex_); }
+
+void Relay::Run(const std::stop_token& stop) {
+  while (!stop.stop_requested()) {
+    if (!hub_.HasSubscribers()) {
+      position_ = -1;
+    } else if (const absl::StatusOr<bool> more = PassOn(); !more.ok()) {
+      log::Warning("feed not followed",
+                   {{"feed", options_.feed}, {"error", std::string(more.status().message())}});
+      Pause(mutex_, stop, kTick);
+    } else if (*more) {
+      continue;
+    }
+    Pause(mutex_, stop, kRelayPoll);
+  }
+}
+
+absl::StatusOr<bool> Relay::PassOn() {
+  if (position_ < 0) {
+    ASSIGN_OR_RETURN(const Page end, options_.fetch(std::numeric_limits<int64_t>::max(), 1));
+    position_ = end.head;
+    // Whoever subscribed before this moment may have looked before it, too.
+    hub_.NotifyAll();
+  }
+  ASSIGN_OR_RETURN(const Page page, options_.fetch(position_, kPage));
+  std::set<std::string> subjects;
+  for (const type::Change& change : page.changes) {
+    ASSIGN_OR_RETURN(const std::vector<std::string> concerned, options_.subjects(change));
+    subjects.insert(concerned.begin(), concerned.end());
+    position_ = change.position();
+  }
+  for (const std::string& subject : subjects) hub_.Notify(subject);
+  return page.changes.size() == kPage;
 }
 
 Consumer::Consumer(pg::Pool& pool, Options options)
@@ -178,9 +241,9 @@ absl::StatusOr<int> Consumer::ConsumePage() {
   pg::Database db = WithTimeout(pool_, absl::Seconds(5));
   ASSIGN_OR_RETURN(const pg::Result cursor, db.Run(sql::kReadCursor, options_.feed));
   const int64_t after = cursor.empty() ? 0 : cursor[0].Int("position");
-  ASSIGN_OR_RETURN(const std::vector<type::Change> changes, options_.fetch(after, kPage));
+  ASSIGN_OR_RETURN(const Page page, options_.fetch(after, kPage));
   int done = 0;
-  for (const type::Change& change : changes) {
+  for (const type::Change& change : page.changes) {
     RETURN_IF_ERROR(ApplyOne(change));
     ++done;
   }

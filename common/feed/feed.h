@@ -36,31 +36,45 @@ struct Event {
 void Append(pg::Transaction& tx, const std::string& id, const std::string& actor,
             const Event& event);
 
-// Reads changes after a position, oldest first, numbering first what has committed.
-absl::StatusOr<std::vector<type::Change>> List(pg::Database db, int64_t after, int limit);
+// A stretch of a feed.
+struct Page {
+  std::vector<type::Change> changes;  // oldest first
+  int64_t head = 0;                   // position of the newest change, returned or not
+};
+
+// Reads changes after a position, numbering first what has committed.
+absl::StatusOr<Page> List(pg::Database db, int64_t after, int limit);
+
+// Asks another service for its changes after a position.
+using Fetch = std::function<absl::StatusOr<Page>(int64_t after, int limit)>;
 
 // Wakes those who wait for changes of a subject. One per process, fed by its Tail. Thread-safe.
 class Hub {
  public:
   using Callback = std::function<void()>;
 
-  // Calls `callback` (quick, from any thread) after each change of `subject`, and about once a
-  // second in any case, until Unsubscribe with the returned id has come back.
-  int64_t Subscribe(const std::string& subject, Callback callback);
+  // Calls `callback` (quick, from any thread) after each change of `subject`, and every `tick` (a
+  // second at least) in any case, until Unsubscribe with the returned id has come back.
+  int64_t Subscribe(const std::string& subject, absl::Duration tick, Callback callback);
   void Unsubscribe(int64_t id);
   bool HasSubscribers();
 
   void Notify(const std::string& subject);
   void NotifyAll();
+  // Those whose tick is over.
+  void NotifyDue(absl::Time now);
 
  private:
   struct Subscription {
     std::string subject;
+    absl::Duration tick;
+    absl::Time due;
     Callback callback;
   };
   absl::Mutex mutex_;
   int64_t next_id_ ABSL_GUARDED_BY(mutex_) = 1;
   std::map<int64_t, Subscription> subscriptions_ ABSL_GUARDED_BY(mutex_);
+  std::multimap<std::string, int64_t> by_subject_ ABSL_GUARDED_BY(mutex_);
 };
 
 // Follows the service's own feed and notifies the hub. Poke() after a commit of this process makes
@@ -81,13 +95,38 @@ class Tail {
   std::jthread thread_;
 };
 
+// Notifies the hub of what other services commit, while somebody subscribes: what a subject shows may
+// depend on facts of theirs. Has neither cursor nor effect, and may miss a change when the other
+// service is away, which a subscription's tick makes good.
+class Relay {
+ public:
+  struct Options {
+    std::string feed;  // name for the log, for example `validation_report`
+    Fetch fetch;
+    // The subjects of ours that a change concerns.
+    std::function<absl::StatusOr<std::vector<std::string>>(const type::Change&)> subjects;
+  };
+  Relay(Hub& hub, Options options);
+  ~Relay();
+
+ private:
+  void Run(const std::stop_token& stop);
+  // Passes on what is new; false when there is nothing more for now.
+  absl::StatusOr<bool> PassOn();
+
+  Hub& hub_;
+  const Options options_;
+  int64_t position_ = -1;  // unknown; only the thread touches it
+  absl::Mutex mutex_;
+  std::jthread thread_;
+};
+
 // Applies another service's feed.
 class Consumer {
  public:
   struct Options {
     std::string feed;  // name of the cursor, for example `event_registry`
-    // Asks the other service for changes after a position.
-    std::function<absl::StatusOr<std::vector<type::Change>>(int64_t after, int limit)> fetch;
+    Fetch fetch;
     // Facts that need RPCs, gathered before the transaction; may be empty. What it returns is
     // handed to `apply`.
     std::function<absl::StatusOr<std::shared_ptr<void>>(const type::Change&)> prepare;

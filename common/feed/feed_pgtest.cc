@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <limits>
 #include <map>
 #include <set>
 #include <string>
@@ -27,6 +28,12 @@ using testing::HasReason;
 using testing::IsOk;
 
 constexpr absl::Duration kLimit = absl::Seconds(60);
+constexpr absl::Duration kTick = absl::Seconds(1);
+
+absl::StatusOr<std::vector<type::Change>> Changes(pg::Database db, int64_t after, int limit) {
+  ASSIGN_OR_RETURN(Page page, List(std::move(db), after, limit));
+  return std::move(page.changes);
+}
 
 class FeedTest : public ::testing::Test {
  protected:
@@ -86,7 +93,7 @@ class FeedTest : public ::testing::Test {
 
 TEST_F(FeedTest, GivesBackWhatWasAppended) {
   ASSERT_THAT(AppendOne("events/a", "7"), IsOk());
-  const auto changes = List(db_, 0, 10);
+  const auto changes = Changes(db_, 0, 10);
   ASSERT_THAT(changes, IsOk());
   ASSERT_EQ(changes->size(), 1U);
   const type::Change& change = changes->front();
@@ -98,7 +105,7 @@ TEST_F(FeedTest, GivesBackWhatWasAppended) {
   EXPECT_TRUE(ids::IsUuid(change.id()));
   const absl::Time at = absl::FromUnixSeconds(change.occurred_at().seconds());
   EXPECT_LT(absl::AbsDuration(clock::Clock::Real().Now() - at), absl::Minutes(1));
-  EXPECT_TRUE(List(db_, 1, 10)->empty());
+  EXPECT_TRUE(Changes(db_, 1, 10)->empty());
 }
 
 TEST_F(FeedTest, RolledBackChangeIsNoChange) {
@@ -107,7 +114,7 @@ TEST_F(FeedTest, RolledBackChangeIsNoChange) {
     return status::Cancelled();
   }),
               HasReason("CANCELLED"));
-  EXPECT_TRUE(List(db_, 0, 10)->empty());
+  EXPECT_TRUE(Changes(db_, 0, 10)->empty());
 }
 
 // Changes that commit late get later positions, however early they were appended.
@@ -128,13 +135,13 @@ TEST_F(FeedTest, ChangeThatCommitsLateIsNotBehindTheCursor) {
   });
   appended.WaitForNotification();
   ASSERT_THAT(AppendOne("quick"), IsOk());
-  const auto first = List(db_, 0, 10);
+  const auto first = Changes(db_, 0, 10);
   ASSERT_THAT(first, IsOk());
   ASSERT_EQ(first->size(), 1U);
   EXPECT_EQ(first->front().subject(), "quick");
   go_on.Notify();
   slow.join();
-  const auto second = List(db_, first->back().position(), 10);
+  const auto second = Changes(db_, first->back().position(), 10);
   ASSERT_THAT(second, IsOk());
   ASSERT_EQ(second->size(), 1U);
   EXPECT_EQ(second->front().subject(), "slow");
@@ -183,7 +190,7 @@ TEST_F(FeedTest, NoChangeIsEverBehindACursor) {
     while (true) {
       const bool last = left == 0;
       const int64_t after = out.empty() ? 0 : out.back().position();
-      const auto page = List(database_.db(), after, 7);
+      const auto page = Changes(database_.db(), after, 7);
       CHECK(page.ok());
       out.insert(out.end(), page->begin(), page->end());
       if (last && page->empty()) return;
@@ -218,7 +225,7 @@ TEST_F(FeedTest, ChangesOfOneCommandKeepTheirOrder) {
     return absl::OkStatus();
   }),
               IsOk());
-  const auto changes = List(db_, 0, 1000);
+  const auto changes = Changes(db_, 0, 1000);
   ASSERT_THAT(changes, IsOk());
   ASSERT_EQ(changes->size(), static_cast<std::size_t>(kMany));
   for (int i = 0; i < kMany; ++i) {
@@ -230,7 +237,7 @@ TEST_F(FeedTest, TailWakesTheHub) {
   Hub hub;
   Tail tail(database_.pool(), hub);
   std::atomic<int> calls = 0;
-  const int64_t id = hub.Subscribe("events/a", [&calls] { ++calls; });
+  const int64_t id = hub.Subscribe("events/a", kTick, [&calls] { ++calls; });
   for (int i = 0; i < 3; ++i) {
     const int before = calls;
     ASSERT_THAT(AppendOne("events/a"), IsOk());
@@ -246,12 +253,74 @@ TEST_F(FeedTest, TailWakesTheHub) {
   EXPECT_EQ(calls, after);
 }
 
+TEST_F(FeedTest, PageTellsWhereTheFeedEnds) {
+  EXPECT_EQ(List(db_, 0, 10)->head, 0);
+  for (int i = 0; i < 3; ++i) ASSERT_THAT(AppendOne("events/a"), IsOk());
+  const auto page = List(db_, 0, 2);
+  EXPECT_EQ(page->changes.size(), 2U);
+  EXPECT_EQ(page->head, 3);
+  EXPECT_EQ(List(db_, std::numeric_limits<int64_t>::max(), 1)->head, 3);
+}
+
+TEST_F(FeedTest, RelayWakesTheSubjectsOfAChange) {
+  ASSERT_THAT(AppendOne("events/a"), IsOk());
+  Hub hub;
+  std::atomic<int> a = 0;
+  std::atomic<int> b = 0;
+  std::vector<std::string> asked;  // only the relay's thread writes it
+  std::atomic<bool> away = false;
+  {
+    const Relay relay(hub, {.feed = "other",
+                            .fetch = [&](int64_t after, int limit) -> absl::StatusOr<Page> {
+                              if (away) return status::Unavailable("another service");
+                              return List(database_.db(), after, limit);
+                            },
+                            .subjects = [&](const type::Change& change)
+                                -> absl::StatusOr<std::vector<std::string>> {
+                              asked.push_back(change.subject());
+                              return std::vector<std::string>{"mine/" + change.subject()};
+                            }});
+    const auto becomes = [](const std::atomic<int>& n, int value) {
+      const absl::Time until = clock::Clock::Real().Now() + kLimit;
+      while (n < value && clock::Clock::Real().Now() < until) std::this_thread::yield();
+      return n >= value;
+    };
+    hub.Subscribe("mine/events/a", absl::Hours(1), [&a] { ++a; });
+    hub.Subscribe("mine/events/b", absl::Hours(1), [&b] { ++b; });
+    EXPECT_TRUE(becomes(a, 1));  // it begins: whatever was seen may be old
+    EXPECT_TRUE(becomes(b, 1));
+    ASSERT_THAT(AppendOne("events/b"), IsOk());
+    EXPECT_TRUE(becomes(b, 2));
+    EXPECT_EQ(a, 1);
+    away = true;
+    ASSERT_THAT(AppendOne("events/a"), IsOk());
+    away = false;
+    EXPECT_TRUE(becomes(a, 2));
+    EXPECT_EQ(b, 2);
+  }
+  EXPECT_THAT(asked, ::testing::ElementsAre("events/b", "events/a"));
+}
+
+TEST_F(FeedTest, HubTicksEachSubscriptionInItsOwnTime) {
+  Hub hub;
+  int often = 0;
+  int seldom = 0;
+  hub.Subscribe("a", absl::Seconds(1), [&often] { ++often; });
+  hub.Subscribe("a", absl::Seconds(30), [&seldom] { ++seldom; });
+  const absl::Time now = clock::Clock::Real().Now();
+  hub.NotifyDue(now);
+  EXPECT_EQ(often, 0);
+  for (int second = 2; second <= 40; second += 2) hub.NotifyDue(now + absl::Seconds(second));
+  EXPECT_EQ(often, 20);
+  EXPECT_EQ(seldom, 1);
+}
+
 TEST_F(FeedTest, HubWakesOnlyTheSubject) {
   Hub hub;
   int a = 0;
   int b = 0;
-  hub.Subscribe("a", [&a] { ++a; });
-  const int64_t id = hub.Subscribe("b", [&b] { ++b; });
+  hub.Subscribe("a", kTick, [&a] { ++a; });
+  const int64_t id = hub.Subscribe("b", kTick, [&b] { ++b; });
   hub.Notify("a");
   EXPECT_EQ(a, 1);
   EXPECT_EQ(b, 0);
@@ -404,7 +473,7 @@ TEST_F(FeedTest, WhatAnotherReplicaAppliedIsNotParked) {
 TEST_F(FeedTest, ConsumerStopsAtOnceWhileItWaits) {
   Consumer::Options options = Effects();
   absl::Notification asked;
-  options.fetch = [&asked](int64_t, int) -> absl::StatusOr<std::vector<type::Change>> {
+  options.fetch = [&asked](int64_t, int) -> absl::StatusOr<Page> {
     if (!asked.HasBeenNotified()) asked.Notify();
     return status::Unavailable("another service");
   };

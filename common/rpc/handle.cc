@@ -11,6 +11,9 @@
 namespace edcert::rpc::internal {
 namespace {
 
+// A watch may be open for a day; each of its looks is a read.
+constexpr absl::Duration kLongestLook = absl::Seconds(5);
+
 absl::Duration LongestOf(type::RpcPolicy::CallClass call_class) {
   switch (call_class) {
     case type::RpcPolicy::READ:
@@ -99,12 +102,16 @@ Executor& Admission::executor() const {
 grpc::Status Admission::RunNow(const Handler& work) {
   if (method_ == nullptr) return ToGrpc(status::NotPermitted("a policy for this method"));
   if (context_->IsCancelled()) return ToGrpc(status::Cancelled());
-  if (runtime_.clock().Now() >= deadline_) return ToGrpc(status::DeadlineExceeded());
+  const absl::Time now = runtime_.clock().Now();
+  if (now >= deadline_) return ToGrpc(status::DeadlineExceeded());
+  const bool is_look = method_->policy.call_class() == type::RpcPolicy::WATCH;
+  const absl::Time began = is_look ? now : arrival_;
+  const absl::Time deadline = is_look ? std::min(deadline_, now + kLongestLook) : deadline_;
   const log::RequestScope scope(trace_id_);
-  Call call(runtime_, *method_, context_, deadline_, trace_id_);
+  Call call(runtime_, *method_, context_, deadline, trace_id_);
   absl::Status status = call.Authenticate();
   if (status.ok()) status = Guarded(work, call);
-  Report(*method_, status, call, runtime_.clock().Now() - arrival_);
+  Report(*method_, status, call, runtime_.clock().Now() - began);
   return ToGrpc(status);
 }
 

@@ -107,7 +107,7 @@ class ShapesService final : public rpctest::Shapes::CallbackService {
                                            const rpctest::FollowRequest* request) override {
     const std::string name = request->name();
     return Watch<rpctest::FollowRequest, Answer>(
-        runtime_, context, request, name, [this, name](Call& call) { return look(call, name); });
+        runtime_, context, request, {.subject = name}, [this, name](Call& call) { return look(call, name); });
   }
 
  private:
@@ -307,6 +307,10 @@ TEST_F(RpcTest, ShedsWhatItCannotQueue) {
         result = Read(AsUser());
         if (status::ReasonOf(result) == "OVERLOADED") ++shed;
       });
+      // Both threads are busy before the queue fills.
+      if (threads.size() == 2) {
+        EXPECT_TRUE(Eventually([&] { return running == 2; }));
+      }
     }
     // Two run, four wait, the others are refused at once.
     EXPECT_TRUE(Eventually([&] { return shed == kCalls - 6; }));

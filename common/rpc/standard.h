@@ -12,6 +12,8 @@
 #include "common/ids/ids.h"
 #include "common/paging/paging.h"
 #include "common/rpc/call.h"
+#include "common/rpc/runtime.h"
+#include "common/rpc/status.h"
 #include "common/status/errors.h"
 #include "common/status/macros.h"
 #include "edcert/type/common.pb.h"
@@ -30,6 +32,19 @@ type::Date ToProto(absl::CivilDay day);
 absl::Status CheckText(std::string_view text, std::string_view field, std::size_t min,
                        std::size_t max);
 
+// Asks another service for its changes, in the name of this one.
+template <typename Request, typename Response, typename Stub>
+absl::StatusOr<feed::Page> FetchChanges(Runtime& runtime, Stub& stub, int64_t after, int limit) {
+  grpc::ClientContext context;
+  RETURN_IF_ERROR(runtime.Prepare(context, absl::Seconds(5)));
+  Request request;
+  request.set_after(after);
+  request.set_limit(limit);
+  Response response;
+  RETURN_IF_ERROR(FromGrpc(stub.ListChanges(&context, request, &response)));
+  return feed::Page{{response.changes().begin(), response.changes().end()}, response.head()};
+}
+
 // ListChanges of any service.
 template <typename Request, typename Response>
 absl::Status ServeChanges(Call& call, const Request& request, Response* response) {
@@ -38,9 +53,9 @@ absl::Status ServeChanges(Call& call, const Request& request, Response* response
   if (request.after() < 0) return status::FieldInvalid("after", "must not be negative");
   if (request.limit() < 0) return status::FieldInvalid("limit", "must not be negative");
   const int limit = request.limit() == 0 ? kDefault : std::min(request.limit(), kMax);
-  ASSIGN_OR_RETURN(const std::vector<type::Change> changes,
-                   feed::List(call.db(), request.after(), limit));
-  for (const type::Change& change : changes) *response->add_changes() = change;
+  ASSIGN_OR_RETURN(const feed::Page page, feed::List(call.db(), request.after(), limit));
+  for (const type::Change& change : page.changes) *response->add_changes() = change;
+  response->set_head(page.head);
   return absl::OkStatus();
 }
 

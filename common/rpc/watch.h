@@ -36,13 +36,13 @@ class WatchReactor final : public grpc::ServerWriteReactor<Response>,
       : runtime_(runtime), admission_(std::move(admission)), look_(std::move(look)) {}
 
   // Begins; the reactor keeps itself alive until OnDone.
-  void Start(const std::string& subject) {
+  void Start(const std::string& subject, absl::Duration tick) {
     self_ = this->shared_from_this();
     if (admission_.method() == nullptr) {
       return this->Finish(ToGrpc(status::NotPermitted("a policy for this method")));
     }
     const std::weak_ptr<WatchReactor> weak = self_;
-    subscription_ = runtime_.hub().Subscribe(subject, [weak] {
+    subscription_ = runtime_.hub().Subscribe(subject, tick, [weak] {
       if (const auto reactor = weak.lock()) reactor->Wake();
     });
     Wake();
@@ -146,15 +146,23 @@ class WatchReactor final : public grpc::ServerWriteReactor<Response>,
 
 }  // namespace internal
 
-// Watches `subject` (the resource name whose changes the feed reports). `look` authorises and reads
-// the present state; it runs at the start and after each change.
+// What a watch waits for.
+struct Watched {
+  std::string subject;  // the resource name whose changes the feed reports
+  // How often it looks without being told of a change: at what no feed tells, at time that passes,
+  // and at a token that is over.
+  absl::Duration tick = absl::Seconds(1);
+};
+
+// `look` authorises and reads the present state; it runs at the start, after each change and every
+// tick.
 template <typename Request, typename Response>
 grpc::ServerWriteReactor<Response>* Watch(Runtime& runtime, grpc::CallbackServerContext* context,
-                                          const Request* /*request*/, const std::string& subject,
+                                          const Request* /*request*/, const Watched& watched,
                                           typename internal::WatchReactor<Response>::Look look) {
   const auto reactor = std::make_shared<internal::WatchReactor<Response>>(
       runtime, internal::Admission(runtime, context, Request::descriptor()), std::move(look));
-  reactor->Start(subject);
+  reactor->Start(watched.subject, watched.tick);
   return reactor.get();
 }
 

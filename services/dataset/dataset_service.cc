@@ -361,7 +361,7 @@ grpc::ServerUnaryReactor* DatasetService::ListResyncs(grpc::CallbackServerContex
 grpc::ServerWriteReactor<v1::WatchResyncResponse>* DatasetService::WatchResync(
     grpc::CallbackServerContext* context, const v1::WatchResyncRequest* request) {
   return rpc::Watch<v1::WatchResyncRequest, v1::WatchResyncResponse>(
-      server_, context, request, request->name(),
+      server_, context, request, {.subject = request->name()},
       [name = request->name(),
        this](rpc::Call& call) -> absl::StatusOr<rpc::WatchStep<v1::WatchResyncResponse>> {
         rpc::WatchStep<v1::WatchResyncResponse> step;

@@ -122,10 +122,10 @@ TEST_F(FanOutTest, AChangeThatIsDeliveredTwiceMakesOneMessageEach) {
 }
 
 TEST_F(FanOutTest, AConsumerAppliesAPageThatIsDeliveredAgainOnce) {
-  std::vector<type::Change> page;
+  feed::Page page;
   for (const char* type : {"event_published", "event_closed"}) {
-    type::Change& change = page.emplace_back();
-    change.set_position(static_cast<int64_t>(page.size()));
+    type::Change& change = page.changes.emplace_back();
+    change.set_position(static_cast<int64_t>(page.changes.size()));
     change.set_id(ids::IdSource::Real().NewId());
     change.set_subject("events/e");
     change.set_type(type);
@@ -137,7 +137,7 @@ TEST_F(FanOutTest, AConsumerAppliesAPageThatIsDeliveredAgainOnce) {
     const feed::Consumer consumer(
         database_.pool(),
         {.feed = "event_registry",
-         .fetch = [&](int64_t, int) -> absl::StatusOr<std::vector<type::Change>> {
+         .fetch = [&](int64_t, int) -> absl::StatusOr<feed::Page> {
            ++fetched;  // whatever is asked for: the same page again
            return page;
          },

@@ -49,9 +49,7 @@ class App {
   grpc::Service* service() { return &service_; }
 
  private:
-  using Fetch = decltype(feed::Consumer::Options::fetch);
-
-  feed::Consumer::Options Options(Feed feed, Fetch fetch) {
+  feed::Consumer::Options Options(Feed feed, feed::Fetch fetch) {
     return {.feed = std::string(ToString(feed)),
             .fetch = std::move(fetch),
             .prepare = [this,

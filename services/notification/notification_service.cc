@@ -19,6 +19,7 @@ namespace edcert::notification {
 namespace {
 
 constexpr int kWatchPage = 200;
+constexpr absl::Duration kWatchTick = absl::Seconds(30);
 
 // Nobody but the caller himself exists here.
 absl::Status CheckOwn(const rpc::Call& call, const std::string& user, const std::string& name) {
@@ -127,7 +128,7 @@ grpc::ServerWriteReactor<v1::WatchMessagesResponse>* NotificationService::WatchM
   const auto place = std::make_shared<std::optional<int64_t>>();
   const v1::WatchMessagesRequest asked = *request;
   return rpc::Watch<v1::WatchMessagesRequest, v1::WatchMessagesResponse>(
-      runtime_, context, request, asked.parent(),
+      runtime_, context, request, {.subject = asked.parent(), .tick = kWatchTick},
       [this, place, asked](rpc::Call& call) -> absl::StatusOr<Step> {
         ASSIGN_OR_RETURN(const std::string user, OwnParent(call, asked.parent()));
         pg::Database db = call.db();

@@ -2,11 +2,10 @@
 #pragma once
 
 #include <memory>
-#include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/feed/feed.h"
 #include "common/rpc/runtime.h"
-#include "edcert/type/change.pb.h"
 #include "edcert/workflow/v1/workflow.grpc.pb.h"
 
 namespace edcert::notification {
@@ -15,7 +14,7 @@ namespace edcert::notification {
 class WorkflowClient {
  public:
   explicit WorkflowClient(rpc::Runtime& runtime);
-  absl::StatusOr<std::vector<type::Change>> ListChanges(int64_t after, int limit);
+  absl::StatusOr<feed::Page> ListChanges(int64_t after, int limit);
 
  private:
   rpc::Runtime& runtime_;

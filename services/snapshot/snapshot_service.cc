@@ -206,7 +206,7 @@ grpc::ServerUnaryReactor* SnapshotService::ListSnapshots(grpc::CallbackServerCon
 grpc::ServerWriteReactor<v1::Snapshot>* SnapshotService::WatchSnapshot(
     grpc::CallbackServerContext* context, const v1::WatchSnapshotRequest* request) {
   return rpc::Watch<v1::WatchSnapshotRequest, v1::Snapshot>(
-      runtime_, context, request, request->name(),
+      runtime_, context, request, {.subject = request->name()},
       [this,
        name = request->name()](rpc::Call& call) -> absl::StatusOr<rpc::WatchStep<v1::Snapshot>> {
         ASSIGN_OR_RETURN(const Snapshot snapshot, GetVisible(call, name, "name", false));

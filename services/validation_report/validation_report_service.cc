@@ -532,7 +532,7 @@ grpc::ServerWriteReactor<v1::Report>* ValidationReportService::WatchReport(
     grpc::CallbackServerContext* context, const v1::WatchReportRequest* request) {
   const std::string name = request->name();
   return rpc::Watch<v1::WatchReportRequest, v1::Report>(
-      runtime_, context, request, name,
+      runtime_, context, request, {.subject = name},
       [this, name](rpc::Call& call) -> absl::StatusOr<rpc::WatchStep<v1::Report>> {
         ASSIGN_OR_RETURN(const Report report, FindReport(call, name));
         return rpc::WatchStep<v1::Report>{{ToProto(report)}, IsFinal(report.state)};

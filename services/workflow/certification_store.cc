@@ -332,6 +332,14 @@ absl::StatusOr<std::string> CertificationStore::UncertifiedDependency(
   return rows.empty() ? std::string() : rows[0].Text("event");
 }
 
+absl::StatusOr<std::vector<std::string>> CertificationStore::NamesOf(
+    pg::Querier& db, const std::string& organization) const {
+  ASSIGN_OR_RETURN(const pg::Result rows, db.Run(sql::kNamesOf, organization));
+  std::vector<std::string> names;
+  for (const pg::Row row : rows) names.push_back("certifications/" + row.Text("id"));
+  return names;
+}
+
 absl::StatusOr<std::vector<Listed>> CertificationStore::List(pg::Querier& db, const Scope& scope,
                                                              const Filter& filter, absl::Time now,
                                                              const std::string& after_key,

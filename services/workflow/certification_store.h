@@ -123,6 +123,10 @@ class CertificationStore {
                                                     const std::string& organization,
                                                     const std::vector<std::string>& events) const;
 
+  // Names of the certifications of an organisation and of its schools.
+  absl::StatusOr<std::vector<std::string>> NamesOf(pg::Querier& db,
+                                                   const std::string& organization) const;
+
   absl::StatusOr<std::vector<Listed>> List(pg::Querier& db, const Scope& scope,
                                            const Filter& filter, absl::Time now,
                                            const std::string& after_key,

@@ -1,5 +1,6 @@
 #include "services/workflow/dataset_client.h"
 
+#include "common/rpc/standard.h"
 #include "common/rpc/status.h"
 #include "common/status/macros.h"
 
@@ -11,7 +12,7 @@ static_assert(static_cast<int>(Copy::kDistrict) == type::COPY_DISTRICT);
 static_assert(static_cast<int>(Copy::kState) == type::COPY_STATE);
 
 DatasetClient::DatasetClient(rpc::Runtime& runtime)
-    : stub_(v1::Datasets::NewStub(runtime.ChannelTo("dataset"))) {}
+    : runtime_(runtime), stub_(v1::Datasets::NewStub(runtime.ChannelTo("dataset"))) {}
 
 absl::StatusOr<std::map<std::string, int64_t>> DatasetClient::GetVersions(
     const rpc::Call& call, const std::string& district, Copy copy) const {
@@ -27,6 +28,11 @@ absl::StatusOr<std::map<std::string, int64_t>> DatasetClient::GetVersions(
     versions[version.dataset()] = version.version();
   }
   return versions;
+}
+
+absl::StatusOr<feed::Page> DatasetClient::ListChanges(int64_t after, int limit) const {
+  return rpc::FetchChanges<v1::ListChangesRequest, v1::ListChangesResponse>(runtime_, *stub_, after,
+                                                                            limit);
 }
 
 }  // namespace edcert::workflow

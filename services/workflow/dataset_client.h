@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "common/feed/feed.h"
 #include "common/rpc/call.h"
 #include "common/rpc/runtime.h"
 #include "edcert/dataset/v1/dataset.grpc.pb.h"
@@ -24,7 +25,11 @@ class DatasetClient {
                                                              const std::string& district,
                                                              Copy copy) const;
 
+  // The service's feed, for a Relay.
+  absl::StatusOr<feed::Page> ListChanges(int64_t after, int limit) const;
+
  private:
+  rpc::Runtime& runtime_;
   const std::unique_ptr<dataset::v1::Datasets::Stub> stub_;
 };
 

@@ -9,6 +9,7 @@
 #include "common/status/error.h"
 #include "common/status/errors.h"
 #include "services/workflow/config.pb.h"
+#include "services/workflow/input_relay.h"
 #include "services/workflow/migrations/migrations.h"
 #include "services/workflow/registry_follower.h"
 #include "services/workflow/workflow_service.h"
@@ -35,6 +36,7 @@ struct Server {
                  .snapshots = snapshots,
                  .wizard = wizard,
                  .zone = zone}),
+        relay(runtime, store, reports, snapshots, datasets),
         follower(store, runtime.clock()),
         consumer(
             runtime.pool(),
@@ -57,6 +59,7 @@ struct Server {
   const DatasetClient datasets;
   const Wizard wizard;
   WorkflowService service;
+  const InputRelay relay;
   const RegistryFollower follower;
   feed::Consumer consumer;
 };

@@ -1,6 +1,7 @@
 #include "services/workflow/snapshot_client.h"
 
 #include "common/ids/ids.h"
+#include "common/rpc/standard.h"
 #include "common/rpc/status.h"
 #include "common/status/error.h"
 #include "common/status/macros.h"
@@ -28,7 +29,7 @@ SnapshotFact FactOf(const v1::Snapshot& snapshot) {
 }  // namespace
 
 SnapshotClient::SnapshotClient(rpc::Runtime& runtime)
-    : stub_(v1::Snapshots::NewStub(runtime.ChannelTo("snapshot"))) {}
+    : runtime_(runtime), stub_(v1::Snapshots::NewStub(runtime.ChannelTo("snapshot"))) {}
 
 absl::StatusOr<SnapshotFact> SnapshotClient::Get(const rpc::Call& call,
                                                  const std::string& name) const {
@@ -104,6 +105,11 @@ absl::StatusOr<std::string> SnapshotClient::DescribeChanges(const rpc::Call& cal
     changed += diff.changed();
   }
   return ChangeText(added, removed, changed);
+}
+
+absl::StatusOr<feed::Page> SnapshotClient::ListChanges(int64_t after, int limit) const {
+  return rpc::FetchChanges<v1::ListChangesRequest, v1::ListChangesResponse>(runtime_, *stub_, after,
+                                                                            limit);
 }
 
 }  // namespace edcert::workflow

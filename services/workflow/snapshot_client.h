@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "common/feed/feed.h"
 #include "common/rpc/call.h"
 #include "common/rpc/runtime.h"
 #include "edcert/snapshot/v1/snapshot.grpc.pb.h"
@@ -36,11 +37,15 @@ class SnapshotClient {
   // What changed between a snapshot and the state's copy now, in words.
   absl::StatusOr<std::string> DescribeChanges(const rpc::Call& call, const std::string& base) const;
 
+  // The service's feed, for a Relay.
+  absl::StatusOr<feed::Page> ListChanges(int64_t after, int limit) const;
+
  private:
   absl::StatusOr<SnapshotFact> Create(const rpc::Call& call, const std::string& event,
                                       const std::string& organization, const std::string& retake_of,
                                       const std::string& purpose) const;
 
+  rpc::Runtime& runtime_;
   const std::unique_ptr<snapshot::v1::Snapshots::Stub> stub_;
 };
 

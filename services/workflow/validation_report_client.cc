@@ -2,6 +2,7 @@
 
 #include "common/ids/ids.h"
 #include "common/rpc/standard.h"
+#include "common/rpc/standard.h"
 #include "common/rpc/status.h"
 #include "common/status/macros.h"
 
@@ -50,7 +51,7 @@ ReportFact FactOf(const v1::Report& report) {
 }  // namespace
 
 ValidationReportClient::ValidationReportClient(rpc::Runtime& runtime)
-    : stub_(v1::ValidationReports::NewStub(runtime.ChannelTo("validation_report"))) {}
+    : runtime_(runtime), stub_(v1::ValidationReports::NewStub(runtime.ChannelTo("validation_report"))) {}
 
 absl::StatusOr<std::vector<ReportFact>> ValidationReportClient::ListReports(
     const rpc::Call& call, const std::string& event, const std::string& organization,
@@ -88,6 +89,11 @@ absl::StatusOr<ReportFact> ValidationReportClient::CreateReport(
   v1::Report response;
   RETURN_IF_ERROR(rpc::FromGrpc(stub_->CreateReport(&context, request, &response)));
   return FactOf(response);
+}
+
+absl::StatusOr<feed::Page> ValidationReportClient::ListChanges(int64_t after, int limit) const {
+  return rpc::FetchChanges<v1::ListChangesRequest, v1::ListChangesResponse>(runtime_, *stub_, after,
+                                                                            limit);
 }
 
 }  // namespace edcert::workflow

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/feed/feed.h"
 #include "common/rpc/call.h"
 #include "common/rpc/runtime.h"
 #include "edcert/validation/v1/validation_report.grpc.pb.h"
@@ -30,7 +31,11 @@ class ValidationReportClient {
                                           const std::string& organization, int step,
                                           const std::string& snapshot, int format) const;
 
+  // The service's feed, for a Relay.
+  absl::StatusOr<feed::Page> ListChanges(int64_t after, int limit) const;
+
  private:
+  rpc::Runtime& runtime_;
   const std::unique_ptr<validation::v1::ValidationReports::Stub> stub_;
 };
 

@@ -21,6 +21,8 @@ namespace {
 
 constexpr std::size_t kMaxEtag = 64;
 constexpr std::size_t kMaxReason = 2000;
+// A watch is told of changes here and in the services behind its steps; what is left is time.
+constexpr absl::Duration kWatchTick = absl::Seconds(30);
 
 absl::Status CheckEtagField(const std::string& etag) {
   return rpc::CheckText(etag, "etag", 1, kMaxEtag);
@@ -615,7 +617,7 @@ grpc::ServerWriteReactor<v1::Certification>* WorkflowService::WatchCertification
     grpc::CallbackServerContext* context, const v1::WatchCertificationRequest* request) {
   const std::string name = request->name();
   return rpc::Watch<v1::WatchCertificationRequest, v1::Certification>(
-      parts_.runtime, context, request, name,
+      parts_.runtime, context, request, {.subject = name, .tick = kWatchTick},
       [this, name](rpc::Call& call) -> absl::StatusOr<rpc::WatchStep<v1::Certification>> {
         ASSIGN_OR_RETURN(v1::Certification certification, Read(call, name));
         rpc::WatchStep<v1::Certification> step;

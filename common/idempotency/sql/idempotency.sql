@@ -20,11 +20,11 @@ INSERT INTO audit (id, actor, on_behalf_by, method, subject, request_id, request
 VALUES ($1, $2, $3, $4, $5, $6, $7);
 
 -- name: list_audit
--- A page of audit records, newest first.
+-- A page of audit records, newest first; $1 is the last of the page before.
 SELECT id, actor, on_behalf_by, method, subject, request_id,
        encode(request_sha256, 'hex') AS request_sha256, at
   FROM audit
- WHERE ($1::uuid IS NULL OR id < $1::uuid)
+ WHERE ($1::uuid IS NULL OR (at, id) < ((SELECT at FROM audit WHERE id = $1::uuid), $1::uuid))
    AND ($2 = '' OR subject = $2) AND ($3 = '' OR actor = $3)
    AND at >= $4::timestamptz AND at < $5::timestamptz
- ORDER BY id DESC LIMIT $6;
+ ORDER BY at DESC, id DESC LIMIT $6;

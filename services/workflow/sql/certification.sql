@@ -113,6 +113,13 @@ SELECT c.event FROM workflow.certification c
    AND c.state NOT IN ('SENT', 'APPROVED', 'RECERT_REQUESTED', 'EXEMPT', 'WITHDRAWN')
  ORDER BY c.event LIMIT 1;
 
+-- name: names_of
+-- Certifications of an organisation and of those directly below it.
+SELECT id FROM workflow.certification WHERE organization = $1
+UNION ALL
+SELECT c.id FROM workflow.organization o JOIN workflow.certification c ON c.organization = o.name
+ WHERE o.parent = $1;
+
 -- name: list
 -- A page of certifications as a user sees them, with his status.
 WITH seen AS (

@@ -1,0 +1,2 @@
+-- The audit log is read newest first.
+CREATE INDEX audit_time ON audit (at, id);

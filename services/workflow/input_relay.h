@@ -1,0 +1,30 @@
+// Wakes the watchers of a certification when what its steps show changes in another service: a
+// report, a snapshot, the records.
+#pragma once
+
+#include "common/feed/feed.h"
+#include "common/rpc/runtime.h"
+#include "services/workflow/certification_store.h"
+#include "services/workflow/dataset_client.h"
+#include "services/workflow/snapshot_client.h"
+#include "services/workflow/validation_report_client.h"
+
+namespace edcert::workflow {
+
+// Works until it is destroyed.
+class InputRelay {
+ public:
+  InputRelay(rpc::Runtime& runtime, const CertificationStore& store,
+             const ValidationReportClient& reports, const SnapshotClient& snapshots,
+             const DatasetClient& datasets);
+
+ private:
+  feed::Relay reports_;
+  feed::Relay snapshots_;
+  feed::Relay datasets_;
+};
+
+// The organisation that a change of another service is about; empty when it is about none.
+std::string OrganizationOf(const type::Change& change);
+
+}  // namespace edcert::workflow
