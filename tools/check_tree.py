@@ -24,7 +24,7 @@ LINK = re.compile(r"!?\[[^\]\n]*\]\(<?([^)>\s]+)>?(?:\s+\"[^\"]*\")?\)")
 HEADING = re.compile(r"^#{1,6}\s+(.*?)\s*#*\s*$")
 FENCE = re.compile(r"^\s*(```|~~~)")
 # What programs write, and what may hold anything.
-GENERATED = re.compile(r"(^|/)(testdata|golden|goldens|corpus)/|\.golden\b|package-lock\.json$")
+GENERATED = re.compile(r"(^|/)(testdata|golden|goldens|corpus)/|\.golden\b|package-lock\.json$|\.binpb$")
 
 
 def anchor(heading):
