@@ -270,10 +270,10 @@ TEST_F(FanOutTest, ManyRecipientsAreOneStatementAndWakeTheirStreams) {
   Apply(Feed::kEventRegistry, Make("event_published", ""));
   EXPECT_THAT(MessagesOf("users/u0"), SizeIs(1));
   EXPECT_THAT(MessagesOf("users/u2999"), SizeIs(1));
-  const auto changes = feed::List(database_.db(), 0, 5000);
-  ASSERT_TRUE(changes.ok()) << changes.status();
-  EXPECT_THAT(*changes, SizeIs(3000));
-  EXPECT_EQ(changes->front().type(), "message_created");
+  const auto page = feed::List(database_.db(), 0, 5000);
+  ASSERT_TRUE(page.ok()) << page.status();
+  EXPECT_THAT(page->changes, SizeIs(3000));
+  EXPECT_EQ(page->changes.front().type(), "message_created");
 }
 
 TEST_F(FanOutTest, AWatcherNeverPassesAMessageThatCommitsLater) {

@@ -173,9 +173,9 @@ class CertificationStoreTest : public ::testing::Test {
   }
 
   std::vector<type::Change> Feed() {
-    absl::StatusOr<std::vector<type::Change>> changes = feed::List(database_.db(), 0, 1000);
-    EXPECT_THAT(changes, IsOk());
-    return *std::move(changes);
+    absl::StatusOr<feed::Page> page = feed::List(database_.db(), 0, 1000);
+    EXPECT_THAT(page, IsOk());
+    return std::move(page->changes);
   }
 
   std::vector<TransitionRecord> History(const std::string& id) {
