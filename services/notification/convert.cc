@@ -23,7 +23,12 @@ static_assert(static_cast<int>(Cause::kRequestDenied) == v1::CAUSE_REQUEST_DENIE
 static_assert(static_cast<int>(Cause::kRequestWithdrawn) == v1::CAUSE_REQUEST_WITHDRAWN);
 static_assert(static_cast<int>(Cause::kSignaturesVoided) == v1::CAUSE_SIGNATURES_VOIDED);
 static_assert(static_cast<int>(Cause::kEventClosed) == v1::CAUSE_EVENT_CLOSED);
-static_assert(v1::Cause_MAX == v1::CAUSE_EVENT_CLOSED);
+static_assert(static_cast<int>(Cause::kRecertificationCancelled) ==
+              v1::CAUSE_RECERTIFICATION_CANCELLED);
+static_assert(static_cast<int>(Cause::kParticipantExempted) == v1::CAUSE_PARTICIPANT_EXEMPTED);
+static_assert(static_cast<int>(Cause::kRequestExpired) == v1::CAUSE_REQUEST_EXPIRED);
+static_assert(static_cast<int>(Cause::kSentToState) == v1::CAUSE_SENT_TO_STATE);
+static_assert(v1::Cause_MAX == v1::CAUSE_SENT_TO_STATE);
 
 }  // namespace
 

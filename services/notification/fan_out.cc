@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "absl/strings/str_split.h"
 #include "common/feed/feed.h"
 #include "common/status/macros.h"
@@ -68,16 +70,18 @@ void Tell(pg::Transaction& tx, const ids::IdSource& ids, const char* type,
 Fields FieldsOf(const Change& change) {
   const std::string title = change.Attribute("event_title");
   const std::string display_name = change.Attribute("organization_display_name");
+  const std::string round = change.Attribute("round");
   return {{"event_title", title.empty() ? change.Attribute("title") : title},
           {"organization", display_name.empty() ? change.Attribute("organization") : display_name},
           {"due", change.Attribute("due")},
-          {"reason", change.Attribute("reason")}};
+          {"reason", change.Attribute("reason")},
+          {"round", round == "1" ? "" : round}};  // the first is not worth telling
 }
 
 absl::StatusOr<std::shared_ptr<Prepared>> Prepare(Feed feed, const Change& change,
                                                   Directory& directory, absl::TimeZone time_zone) {
-  const Template* row = FindTemplate(feed, change.type);
-  if (row == nullptr) return std::shared_ptr<Prepared>();
+  const std::vector<const Template*> rows = TemplatesOf(feed, change.type);
+  if (rows.empty()) return std::shared_ptr<Prepared>();
   auto prepared = std::make_shared<Prepared>();
   prepared->fields = FieldsOf(change);
   AudienceFacts facts;
@@ -86,7 +90,8 @@ absl::StatusOr<std::shared_ptr<Prepared>> Prepare(Feed feed, const Change& chang
   facts.outstanding = NamesOf(change, "outstanding");
   facts.signers = NamesOf(change, "signers");
   std::string category = change.Attribute("category");
-  if (AboutEvent(row->audience)) {
+  if (std::any_of(rows.begin(), rows.end(),
+                  [](const Template* row) { return AboutEvent(row->audience); })) {
     ASSIGN_OR_RETURN(Directory::Event event, directory.GetEvent(change.Attribute("event")));
     facts.participants = std::move(event.participants);
     category = event.category;
@@ -94,9 +99,11 @@ absl::StatusOr<std::shared_ptr<Prepared>> Prepare(Feed feed, const Change& chang
     prepared->fields["opens"] = ForPeople(event.opens_at, time_zone);
     prepared->fields["due"] = ForPeople(event.due_at, time_zone);
   }
-  ASSIGN_OR_RETURN(facts.members,
-                   MembersFor(row->audience, category, facts.organization, directory));
-  prepared->recipients = FindRecipients(row->audience, facts);
+  for (const Template* row : rows) {
+    ASSIGN_OR_RETURN(facts.members,
+                     MembersFor(row->audience, category, facts.organization, directory));
+    prepared->messages.push_back({row, FindRecipients(row->audience, facts)});
+  }
   return prepared;
 }
 
@@ -113,20 +120,21 @@ absl::Status Apply(pg::Transaction& tx, const MessageStore& store, const ids::Id
     ASSIGN_OR_RETURN(const std::vector<Touched> closed, store.Close(tx, closing, ended));
     Tell(tx, ids, "message_updated", closed);
   }
-  const Template* row = FindTemplate(feed, change.type);
-  if (row == nullptr || prepared == nullptr) return absl::OkStatus();
-  ASSIGN_OR_RETURN(const std::vector<Touched> created,
-                   store.Create(tx, {.cause_id = change.id,
-                                     .cause = row->cause,
-                                     .subject = change.subject,
-                                     .event = ended.event,
-                                     .title = Render(row->title, prepared->fields, kMaxTitle),
-                                     .body = Render(row->body, prepared->fields, kMaxBody),
-                                     .occurred_at = ended.at,
-                                     .recipients = prepared->recipients}));
-  Tell(tx, ids, "message_created", created);
-  telemetry::Count("edcert_messages_created_total", {{"change", change.type}},
-                   static_cast<double>(created.size()));
+  if (prepared == nullptr) return absl::OkStatus();
+  for (const auto& [row, recipients] : prepared->messages) {
+    ASSIGN_OR_RETURN(const std::vector<Touched> created,
+                     store.Create(tx, {.cause_id = change.id,
+                                       .cause = row->cause,
+                                       .subject = change.subject,
+                                       .event = ended.event,
+                                       .title = Render(row->title, prepared->fields, kMaxTitle),
+                                       .body = Render(row->body, prepared->fields, kMaxBody),
+                                       .occurred_at = ended.at,
+                                       .recipients = recipients}));
+    Tell(tx, ids, "message_created", created);
+    telemetry::Count("edcert_messages_created_total", {{"change", change.type}},
+                     static_cast<double>(created.size()));
+  }
   return absl::OkStatus();
 }
 

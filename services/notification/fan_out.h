@@ -38,16 +38,20 @@ class Directory {
   virtual absl::StatusOr<std::vector<Member>> ListStateMembers(const std::string& category) = 0;
 };
 
-// The part of a message that needs other services.
+// The part of a change's messages that needs other services.
 struct Prepared {
-  Recipients recipients;
+  struct Addressed {
+    const Template* row;
+    Recipients recipients;
+  };
+  std::vector<Addressed> messages;
   Fields fields;
 };
 
 // The values of a text that come from the change itself.
 Fields FieldsOf(const Change& change);
 
-// Asks for what the template of `change` needs; null when it makes no message.
+// Asks for what the templates of `change` need; null when it makes no message.
 absl::StatusOr<std::shared_ptr<Prepared>> Prepare(Feed feed, const Change& change,
                                                   Directory& directory, absl::TimeZone time_zone);
 

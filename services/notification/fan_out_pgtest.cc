@@ -19,6 +19,7 @@ namespace edcert::notification {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
@@ -99,6 +100,13 @@ class FanOutTest : public ::testing::Test {
     return open;
   }
 
+  // The same without the confirmations, which ask for nothing.
+  std::vector<Cause> WorkOf(const std::string& user) {
+    std::vector<Cause> open = OpenOf(user);
+    std::erase(open, Cause::kSentToState);
+    return open;
+  }
+
   const std::vector<pg::Component> components_ = {
       {.name = "notification", .migrations = sql::kMigrations}};
   testing::TestDatabase database_;
@@ -161,11 +169,11 @@ TEST_F(FanOutTest, AConsumerAppliesAPageThatIsDeliveredAgainOnce) {
 TEST_F(FanOutTest, AMessageAboutTwoOrganisationsClosesWithTheLast) {
   Apply(Feed::kEventRegistry, Make("event_published", ""));
   Apply(Feed::kWorkflow, Make("certification_sent", "organizations/a"));
-  EXPECT_THAT(OpenOf("users/ann"), ElementsAre(Cause::kEventPublished));
-  EXPECT_THAT(OpenOf("users/bob"), IsEmpty());
+  EXPECT_THAT(WorkOf("users/ann"), ElementsAre(Cause::kEventPublished));
+  EXPECT_THAT(WorkOf("users/bob"), IsEmpty());
   EXPECT_THAT(OpenOf("users/sea"), ElementsAre(Cause::kEventPublished, Cause::kCertificationSent));
   Apply(Feed::kWorkflow, Make("certification_sent", "organizations/b"));
-  EXPECT_THAT(OpenOf("users/ann"), IsEmpty());
+  EXPECT_THAT(WorkOf("users/ann"), IsEmpty());
 }
 
 TEST_F(FanOutTest, WhatACertifierSignsClosesHisMessagesOnly) {
@@ -190,19 +198,61 @@ TEST_F(FanOutTest, ARequestClosesWhenItIsDecided) {
   EXPECT_THAT(OpenOf("users/ann"), ElementsAre(Cause::kRequestDenied));
 }
 
+TEST_F(FanOutTest, ARecertificationThatIsCalledOffIsToldAndAsksForNothing) {
+  Apply(Feed::kWorkflow, Make("recertification_started", "organizations/a", {{"reason", "wrong"}}));
+  EXPECT_THAT(OpenOf("users/bob"), ElementsAre(Cause::kRecertificationStarted));
+  Apply(Feed::kWorkflow,
+        Make("recertification_cancelled", "organizations/a", {{"reason", "a mistake"}}));
+  EXPECT_THAT(OpenOf("users/bob"), ElementsAre(Cause::kRecertificationCancelled));
+  EXPECT_THAT(MessagesOf("users/bob")[1].body, HasSubstr("Reason: a mistake"));
+  EXPECT_THAT(OpenOf("users/ann"), ElementsAre(Cause::kRecertificationCancelled));
+  EXPECT_THAT(MessagesOf("users/sea"), IsEmpty());
+}
+
+TEST_F(FanOutTest, ThoseWhoAreExcusedHearOfIt) {
+  Apply(Feed::kEventRegistry, Make("event_published", ""));
+  Apply(Feed::kWorkflow, Make("participant_exempted", "organizations/a", {{"reason", "merged"}}));
+  EXPECT_THAT(OpenOf("users/bob"), ElementsAre(Cause::kParticipantExempted));
+  EXPECT_THAT(OpenOf("users/ann"),
+              ElementsAre(Cause::kEventPublished, Cause::kParticipantExempted));
+}
+
+TEST_F(FanOutTest, ARequestThatEndsWithTheEventIsNotToldAsWithdrawn) {
+  Apply(Feed::kWorkflow, Make("recertification_requested", "organizations/a",
+                              {{"requester", "users/ann"}, {"reason", "late file"}}));
+  Apply(Feed::kWorkflow,
+        Make("recertification_expired", "organizations/a", {{"requester", "users/ann"}}));
+  for (const char* user : {"users/ann", "users/bob", "users/sea"}) {
+    EXPECT_THAT(OpenOf(user), ElementsAre(Cause::kRequestExpired)) << user;
+  }
+}
+
+TEST_F(FanOutTest, WhatIsSentIsWorkForTheStateAndNewsForTheOthers) {
+  directory_.members.push_back({"users/two", "organizations/a", MemberRole::kReviewer});
+  directory_.members.push_back({"users/two", "organizations/sea", MemberRole::kApprover});
+  Apply(Feed::kWorkflow, Make("certification_sent", "organizations/a", {{"round", "2"}}));
+  EXPECT_THAT(OpenOf("users/sea"), ElementsAre(Cause::kCertificationSent));
+  EXPECT_THAT(OpenOf("users/bob"), ElementsAre(Cause::kSentToState));
+  // One message of one cause, and the one that asks for work.
+  EXPECT_THAT(OpenOf("users/two"), ElementsAre(Cause::kCertificationSent));
+  EXPECT_THAT(MessagesOf("users/sea")[0].body, HasSubstr("This is round 2."));
+  Apply(Feed::kWorkflow, Make("certification_approved", "organizations/a", {{"round", "2"}}));
+  EXPECT_THAT(OpenOf("users/sea"), IsEmpty());
+}
+
 TEST_F(FanOutTest, WorkThatIsKnownToBeDoneIsNotAskedFor) {
   // The feeds are read side by side: here workflow's is ahead.
   const Change published = Make("event_published", "");
   Apply(Feed::kWorkflow, Make("certification_sent", "organizations/a"));
   Apply(Feed::kEventRegistry, published);
-  EXPECT_THAT(OpenOf("users/bob"), IsEmpty());
-  EXPECT_THAT(MessagesOf("users/bob"), SizeIs(1));
-  EXPECT_THAT(OpenOf("users/ann"), ElementsAre(Cause::kEventPublished));
+  EXPECT_THAT(WorkOf("users/bob"), IsEmpty());
+  EXPECT_THAT(MessagesOf("users/bob"), SizeIs(2));
+  EXPECT_THAT(WorkOf("users/ann"), ElementsAre(Cause::kEventPublished));
   Apply(Feed::kWorkflow, Make("certification_sent", "organizations/b"));
-  EXPECT_THAT(OpenOf("users/ann"), IsEmpty());
+  EXPECT_THAT(WorkOf("users/ann"), IsEmpty());
   // A later publishing asks again.
   Apply(Feed::kEventRegistry, Make("event_published", ""));
-  EXPECT_THAT(OpenOf("users/bob"), ElementsAre(Cause::kEventPublished));
+  EXPECT_THAT(WorkOf("users/bob"), ElementsAre(Cause::kEventPublished));
 }
 
 TEST_F(FanOutTest, AClosedEventClosesEverythingThatAsksForWork) {

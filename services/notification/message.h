@@ -22,6 +22,10 @@ enum class Cause {
   kRequestWithdrawn = 8,
   kSignaturesVoided = 9,
   kEventClosed = 10,
+  kRecertificationCancelled = 11,
+  kParticipantExempted = 12,
+  kRequestExpired = 13,
+  kSentToState = 14,
 };
 
 struct Message {

@@ -39,7 +39,8 @@ class ServiceTest : public ::testing::Test {
                                           {"event_title", "Fall"},
                                           {"organization", "organizations/o"},
                                           {"signers", user}}};
-    const Prepared prepared = {.recipients = {{user, {"organizations/o"}}},
+    const Template* row = TemplatesOf(Feed::kWorkflow, change.type)[0];
+    const Prepared prepared = {.messages = {{row, {{user, {"organizations/o"}}}}},
                                .fields = FieldsOf(change)};
     ASSERT_THAT(server_.database().db().RunInTransaction([&](pg::Transaction& tx) {
       return Apply(tx, store_, ids::IdSource::Real(), Feed::kWorkflow, change, &prepared);

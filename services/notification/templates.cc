@@ -1,7 +1,5 @@
 #include "services/notification/templates.h"
 
-#include <algorithm>
-
 namespace edcert::notification {
 namespace {
 
@@ -21,8 +19,13 @@ constexpr std::array kTemplates = {
     Template{Feed::kWorkflow, "certification_sent", Cause::kCertificationSent,
              Audience::kStateMembers,
              "Certification sent: {organization}, {event_title}",
-             "All certifiers of {organization} have signed \"{event_title}\". It waits for the "
-             "state's approval."},
+             "All certifiers of {organization} have signed \"{event_title}\".[ This is round "
+             "{round}.] It waits for the state's approval."},
+    Template{Feed::kWorkflow, "certification_sent", Cause::kSentToState,
+             Audience::kLocalMembers,
+             "Certification sent to the state: {event_title}",
+             "All certifiers of {organization} have signed \"{event_title}\".[ This is round "
+             "{round}.] It waits for the state's approval; you need not do anything."},
     Template{Feed::kWorkflow, "certification_approved", Cause::kCertificationApproved,
              Audience::kLocalMembers,
              "Certification approved: {event_title}",
@@ -33,6 +36,11 @@ constexpr std::array kTemplates = {
              "Please certify again: {event_title}",
              "The state asks {organization} to certify \"{event_title}\" again."
              "[ It is due on {due}.][ Reason: {reason}]"},
+    Template{Feed::kWorkflow, "recertification_cancelled", Cause::kRecertificationCancelled,
+             Audience::kLocalMembers,
+             "Recertification called off: {event_title}",
+             "The state does not ask {organization} to certify \"{event_title}\" again any more. The "
+             "signatures given before count as they did.[ Reason: {reason}]"},
     Template{Feed::kWorkflow, "recertification_requested", Cause::kRecertificationRequested,
              Audience::kStateMembers,
              "Recertification requested: {organization}, {event_title}",
@@ -47,6 +55,16 @@ constexpr std::array kTemplates = {
              "Recertification request withdrawn: {organization}, {event_title}",
              "{organization} has withdrawn its request to certify \"{event_title}\" again. The "
              "certification stays as it is."},
+    Template{Feed::kWorkflow, "recertification_expired", Cause::kRequestExpired,
+             Audience::kRequesterCertifiersAndState,
+             "Recertification request ended: {organization}, {event_title}",
+             "The request of {organization} to certify \"{event_title}\" again was not decided before "
+             "the event was closed. The certification stays as it is."},
+    Template{Feed::kWorkflow, "participant_exempted", Cause::kParticipantExempted,
+             Audience::kLocalMembers,
+             "No certification needed: {event_title}",
+             "The state has excused {organization} from the certification \"{event_title}\". Nothing "
+             "more is to be done.[ Reason: {reason}]"},
     Template{Feed::kWorkflow, "signatures_voided", Cause::kSignaturesVoided,
              Audience::kSigners,
              "Your signature was voided: {event_title}",
@@ -88,6 +106,7 @@ constexpr std::array kClosings = {
     Closing{kWorkflow, "recertification_cancelled", kSignaturesVoided,         kEverybody},
     Closing{kWorkflow, "recertification_denied",    kRecertificationRequested, kEverybody},
     Closing{kWorkflow, "recertification_withdrawn", kRecertificationRequested, kEverybody},
+    Closing{kWorkflow, "recertification_expired",   kRecertificationRequested, kEverybody},
     // The list of those who remain is another one now.
     Closing{kWorkflow, "signatures_voided",         kCoCertifierSigned,        kEverybody},
     // The organisation is excused.
@@ -107,8 +126,8 @@ constexpr std::array kClosings = {
 };
 // clang-format on
 
-constexpr std::array<std::string_view, 6> kPlaceholders = {"event_title", "organization", "starts",
-                                                           "opens",       "due",          "reason"};
+constexpr std::array<std::string_view, 7> kPlaceholders = {
+    "event_title", "organization", "starts", "opens", "due", "reason", "round"};
 
 // Copies `text` with its placeholders filled in; false when one of them was empty.
 bool Fill(std::string_view text, const Fields& fields, std::string& out) {
@@ -144,11 +163,12 @@ std::span<const Template> Templates() { return kTemplates; }
 std::span<const Closing> Closings() { return kClosings; }
 std::span<const std::string_view> PlaceholderNames() { return kPlaceholders; }
 
-const Template* FindTemplate(Feed feed, std::string_view change) {
-  const auto* found = std::find_if(kTemplates.begin(), kTemplates.end(), [&](const Template& row) {
-    return row.feed == feed && row.change == change;
-  });
-  return found == kTemplates.end() ? nullptr : found;
+std::vector<const Template*> TemplatesOf(Feed feed, std::string_view change) {
+  std::vector<const Template*> rows;
+  for (const Template& row : kTemplates) {
+    if (row.feed == feed && row.change == change) rows.push_back(&row);
+  }
+  return rows;
 }
 
 std::string Render(std::string_view text, const Fields& fields, std::size_t max) {

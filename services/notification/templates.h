@@ -1,6 +1,6 @@
 // Which change makes which message for whom, and which change ends which messages: two tables.
 //
-// Texts hold {placeholders}: the attributes of the change and the few facts of placeholder_names().
+// Texts hold {placeholders}: the attributes of the change and the few facts of PlaceholderNames().
 // A part in [brackets] is left out when one of its placeholders is empty. No text can hold student
 // data, because no change feed holds any.
 #pragma once
@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "services/notification/message.h"
 
@@ -69,8 +70,9 @@ inline constexpr std::string_view kProcess = "Data Certification";
 std::span<const Template> Templates();
 std::span<const Closing> Closings();
 
-// The template of a change; null when it makes no message.
-const Template* FindTemplate(Feed feed, std::string_view change);
+// The templates of a change: none when it makes no message. Of one who is in the audience of
+// several the first counts.
+std::vector<const Template*> TemplatesOf(Feed feed, std::string_view change);
 
 // Values by placeholder.
 using Fields = std::map<std::string, std::string, std::less<>>;

@@ -7,7 +7,9 @@
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <map>
 #include <set>
+#include <tuple>
 
 #include "edcert/notification/v1/notification.pb.h"
 #include "services/notification/audience.h"
@@ -18,6 +20,8 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::Pair;
+using ::testing::SizeIs;
+using ::testing::UnorderedElementsAre;
 
 // Tests run in the root of the source tree. UPDATE_GOLDENS=1 rewrites instead of comparing.
 void ExpectGolden(const std::string& path, const std::string& actual) {
@@ -31,9 +35,13 @@ void ExpectGolden(const std::string& path, const std::string& actual) {
 }
 
 Fields AllFields() {
-  return {{"event_title", "Fall Enrollment 2026"}, {"organization", "Lakeview District"},
-          {"starts", "2026-09-01 00:00 CDT"},      {"opens", "2026-10-01 00:00 CDT"},
-          {"due", "2026-10-31 23:59 CDT"},         {"reason", "counts look incomplete"}};
+  return {{"event_title", "Fall Enrollment 2026"},
+          {"organization", "Lakeview District"},
+          {"starts", "2026-09-01 00:00 CDT"},
+          {"opens", "2026-10-01 00:00 CDT"},
+          {"due", "2026-10-31 23:59 CDT"},
+          {"reason", "counts look incomplete"},
+          {"round", "2"}};
 }
 
 Fields RequiredFields() {
@@ -51,13 +59,34 @@ TEST(TemplatesTest, EveryCauseOfTheContractHasExactlyOneRow) {
   }
 }
 
-TEST(TemplatesTest, AChangeHasOneTemplate) {
-  std::set<std::pair<Feed, std::string_view>> seen;
+TEST(TemplatesTest, AChangeHasOneTemplateForAnAudience) {
+  std::set<std::tuple<Feed, std::string_view, Audience>> seen;
   for (const Template& row : Templates()) {
-    EXPECT_TRUE(seen.emplace(row.feed, row.change).second) << row.change;
-    EXPECT_EQ(FindTemplate(row.feed, row.change), &row);
+    EXPECT_TRUE(seen.emplace(row.feed, row.change, row.audience).second) << row.change;
+    EXPECT_THAT(TemplatesOf(row.feed, row.change), ::testing::Contains(&row));
   }
-  EXPECT_EQ(FindTemplate(Feed::kWorkflow, "event_published"), nullptr);
+  EXPECT_THAT(TemplatesOf(Feed::kWorkflow, "event_published"), IsEmpty());
+  EXPECT_THAT(TemplatesOf(Feed::kWorkflow, "certification_sent"), SizeIs(2));
+}
+
+// Who must hear of what, as the sentences of the specification have it.
+TEST(TemplatesTest, EveryChangeReachesThoseWhomItConcerns) {
+  std::multimap<std::string_view, Audience> audiences;
+  for (const Template& row : Templates()) audiences.emplace(row.change, row.audience);
+  using enum Audience;
+  EXPECT_THAT(
+      audiences,
+      UnorderedElementsAre(
+          Pair("event_published", kEventMembers), Pair("event_closed", kEventLocalMembers),
+          Pair("certification_signed", kOutstanding), Pair("certification_sent", kStateMembers),
+          Pair("certification_sent", kLocalMembers), Pair("certification_approved", kLocalMembers),
+          Pair("recertification_started", kLocalMembers),
+          Pair("recertification_cancelled", kLocalMembers),
+          Pair("recertification_requested", kStateMembers),
+          Pair("recertification_denied", kRequesterAndCertifiers),
+          Pair("recertification_withdrawn", kRequesterCertifiersAndState),
+          Pair("recertification_expired", kRequesterCertifiersAndState),
+          Pair("participant_exempted", kLocalMembers), Pair("signatures_voided", kSigners)));
 }
 
 TEST(TemplatesTest, TextsHoldKnownPlaceholdersAndBalancedBrackets) {

@@ -254,6 +254,7 @@ async function wholeRound() {
   await viewAll('carl');
   await submit('carl');
   told(['ava', 'stan'], 'CERTIFICATION_SENT');
+  told(['ann', 'carl', 'rita'], 'SENT_TO_STATE');
   await moved({ann: 'CERTIFICATION_COMPLETE', carl: 'CERTIFICATION_COMPLETE'},
       ['SUBMIT', 'SENT', 'carl']);
 }
@@ -504,6 +505,7 @@ chapter('the reviewer looks and is refused; the certifiers sign', async () => {
   await viewAll('carl');
   await submit('carl');
   told(['ava', 'stan'], 'CERTIFICATION_SENT');
+  told(['ann', 'carl', 'rita'], 'SENT_TO_STATE');
   await moved({ann: 'CERTIFICATION_COMPLETE', carl: 'CERTIFICATION_COMPLETE'},
       ['SUBMIT', 'SENT', 'carl']);
   const seen = await get('ava');
@@ -544,7 +546,8 @@ chapter('a certifier asks for recertification; the state accepts; round 2; appro
 chapter('what is done closes its messages; filters find what is left', async () => {
   for (const user of ['ava', 'stan', 'ann', 'carl', 'rita']) {
     const open = (await list(user, 'notification.ListMessages', {parent: `users/${user}`}, 'messages'))
-        .filter(({cause, closed_at}) => !closed_at && cause !== 'CAUSE_CERTIFICATION_APPROVED')
+        .filter(({cause, closed_at}) => !closed_at &&
+            !['CAUSE_SENT_TO_STATE', 'CAUSE_CERTIFICATION_APPROVED'].includes(cause))
         .map(({cause}) => cause);
     // The other district has not certified: the state's message of the event stays open.
     assert.deepEqual(open, people[user] === 'state' ? ['CAUSE_EVENT_PUBLISHED'] : [], user);
