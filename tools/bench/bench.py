@@ -11,6 +11,7 @@ to docs/benchmarks.md with machine and date.
 import argparse
 import csv
 import datetime
+import itertools
 import json
 import os
 import pathlib
@@ -113,6 +114,9 @@ class Bench:
             self.client.call("clerk", "event_registry", "add-member", member={
                 "category": category["name"], "user": "users/signer", "role": "ROLE_CERTIFIER",
                 "rank": "RANK_PRIMARY", "organization": f"organizations/{district}"})
+        self.client.call("clerk", "event_registry", "add-member", member={
+            "category": category["name"], "user": "users/clerk", "role": "ROLE_APPROVER",
+            "organization": "organizations/state"})
         self.client.call("clerk", "event_registry", "publish-category", name=category["name"],
                          etag=category["etag"])
         self.group = self.rules()
@@ -362,27 +366,32 @@ class Bench:
                     "a minute or two", "-", "median under 100 ms")
 
     def snapshots(self):
-        rows = self.work / "large-enrollment.csv"
-        write_enrollment(rows, PUSH_ROWS, sorted(self.schools)[0])
-        self.push("large", "enrollment", rows)
-        # Records go on arriving and syncing while snapshots are taken.
+        files = [self.work / f"large-enrollment-{i}.csv" for i in range(2)]
+        for i, rows in enumerate(files):
+            write_enrollment(rows, PUSH_ROWS, sorted(self.schools)[0], other_last_name=i == 1)
+        self.push("large", "enrollment", files[0])
+        # Records go on changing and syncing while snapshots are taken.
         stop = threading.Event()
 
         def keep_pushing():
-            while not stop.is_set():
+            for rows in itertools.cycle(reversed(files)):
+                if stop.is_set():
+                    break
                 self.push("large", "enrollment", rows)
 
         pusher = threading.Thread(target=keep_pushing)
         pusher.start()
         before = self.metric("snapshot", "edcert_rpc_seconds",
                              "edcert.snapshot.v1.Snapshots/CreateSnapshot")
-        for _ in range(30):
-            self.client.call("clerk", "snapshot", "create-snapshot", event="events/bench",
-                             organization="organizations/large")
+        try:
+            for _ in range(30):
+                self.client.call("clerk", "snapshot", "create-snapshot", event="events/bench",
+                                 organization="organizations/large")
+        finally:
+            stop.set()
+            pusher.join()
         after = self.metric("snapshot", "edcert_rpc_seconds",
                             "edcert.snapshot.v1.Snapshots/CreateSnapshot")
-        stop.set()
-        pusher.join()
         millis = (after[0] - before[0]) / (after[1] - before[1]) * 1000
         self.result(f"CreateSnapshot over {PUSH_ROWS} records while they sync", "-",
                     f"mean {millis:.1f} ms of {after[1] - before[1]} calls", "-", "-",
@@ -440,12 +449,14 @@ def write_attendance(path, rows):
                        f"{student % 3},{'true' if absent > 3 else 'false'},\n")
 
 
-def write_enrollment(path, rows, school):
+def write_enrollment(path, rows, school, other_last_name):
+    """So many records; `other_last_name` changes one in a hundred."""
     with open(path, "w", encoding="utf-8") as file:
         file.write("student_uid,school_id,entry_date,school_year,first_name,last_name,birth_date,"
                    "grade_level,enrollment_status\n")
         for i in range(rows):
-            file.write(f"{1000000000 + i},{school},2025-08-18,2026,First{i % 700},Last{i % 900},"
+            last = "Other" if other_last_name and i % 100 == 0 else f"Last{i % 900}"
+            file.write(f"{1000000000 + i},{school},2025-08-18,2026,First{i % 700},{last},"
                        f"2012-{1 + i % 12:02}-{1 + i % 28:02},07,PRIMARY\n")
 
 

@@ -1,0 +1,1 @@
+ALTER TABLE finding ADD FOREIGN KEY (report_id, rule_place) REFERENCES report_rule NOT VALID;
