@@ -57,6 +57,7 @@ struct EventFacts {
 struct Query {
   std::string event;
   std::string organization;
+  bool visible_events = false;  // whether Access::visible_events is wanted
 };
 
 // The answer for one principal, one event, one organisation.
@@ -72,6 +73,10 @@ struct Access {
   std::string organization_parent;
   std::string organization_display_name;
   std::optional<EventFacts> event;
+  // Of a local user, when asked for: every event that he may see, closed ones never. A list over
+  // more than one event shows a caller only
+  //   is_service() or state_user or (event in visible_events and organisation in scope).
+  std::vector<std::string> visible_events;
 
   // Bit (tool * 8 + right) of edcert.type.Tool and edcert.type.ToolRight.
   std::vector<bool> rights;

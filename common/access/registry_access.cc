@@ -51,6 +51,27 @@ static_assert(static_cast<int>(OrganizationKind::kSchool) == v1::Organization::K
 static_assert(static_cast<int>(EventStatus::kClosed) + 1 == v1::Event::STATUS_CLOSED);
 static_assert(static_cast<int>(Phase::kClosed) + 1 == v1::Event::PHASE_CLOSED);
 
+absl::CivilDay ToDay(const type::Date& date) {
+  return absl::CivilDay(date.year(), date.month(), date.day());
+}
+
+RegistryAccess::Member ToMember(const v1::Member& member) {
+  return {
+      .user = member.user(),
+      .organization = member.organization(),
+      .role = ToRole(member.role()),
+      .rank = ToRank(member.rank()),
+      .delegate = member.delegate(),
+      .title = member.title(),
+      .valid_from = member.has_valid_from() ? ToDay(member.valid_from()) : absl::CivilDay::min(),
+      .valid_to = member.has_valid_to() ? ToDay(member.valid_to()) : absl::CivilDay::max(),
+      .user_active = member.user_active(),
+      .in_scope = member.in_scope(),
+      .all_schools = member.all_schools(),
+      .delegate_in_scope = member.delegate_in_scope(),
+      .delegate_all_schools = member.delegate_all_schools()};
+}
+
 }  // namespace
 
 EventFacts FactsOf(const v1::Event& event) {
@@ -91,6 +112,7 @@ Access AccessOf(const v1::ResolveAccessResponse& response) {
                                     response.scope_organizations().end());
   access.scope_districts.assign(response.scope_districts().begin(),
                                 response.scope_districts().end());
+  access.visible_events.assign(response.visible_events().begin(), response.visible_events().end());
   access.membership_version = response.membership_version();
   access.organization_kind = ToKind(response.organization_kind());
   access.organization_parent = response.organization_parent();
@@ -115,6 +137,7 @@ absl::StatusOr<Access> RegistryAccess::Ask(const rpc::Call& call, const Query& q
   request.set_user(call.principal().user);
   request.set_event(query.event);
   request.set_organization(query.organization);
+  request.set_with_visible_events(query.visible_events);
   v1::ResolveAccessResponse response;
   const absl::Status status = rpc::FromGrpc(stub_->ResolveAccess(&context, request, &response));
   // The caller's own account is no resource that he asked for.
@@ -153,22 +176,19 @@ absl::StatusOr<EventFacts> RegistryAccess::GetEvent(const std::string& name) {
 }
 
 absl::StatusOr<std::vector<RegistryAccess::Member>> RegistryAccess::ListMembers(
-    const std::string& category, const std::string& organization) {
+    const std::string& category, const std::string& organization, bool active_only) {
   std::vector<Member> members;
   v1::ListMembersRequest request;
   request.set_category(category);
   request.set_organization(organization);
-  request.set_active_only(true);
+  request.set_active_only(active_only);
   request.set_page_size(kPageSize);
   do {
     grpc::ClientContext context;
     RETURN_IF_ERROR(runtime_.Prepare(context, kTimeout));
     v1::ListMembersResponse response;
     RETURN_IF_ERROR(rpc::FromGrpc(stub_->ListMembers(&context, request, &response)));
-    for (const v1::Member& member : response.members()) {
-      members.push_back({member.user(), member.organization(), ToRole(member.role()),
-                         ToRank(member.rank()), member.delegate(), member.title()});
-    }
+    for (const v1::Member& member : response.members()) members.push_back(ToMember(member));
     request.set_page_token(response.next_page_token());
   } while (!request.page_token().empty());
   return members;

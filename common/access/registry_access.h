@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/time/civil_time.h"
 #include "common/access/access.h"
 #include "common/feed/feed.h"
 #include "edcert/registry/v1/event_registry.grpc.pb.h"
@@ -20,7 +21,7 @@ class RegistryAccess final : public Resolver {
   // An event with its participants, for a service that acts by itself.
   absl::StatusOr<EventFacts> GetEvent(const std::string& name);
 
-  // A member of a category.
+  // A member of a category. What is said of scopes is of today.
   struct Member {
     std::string user;
     std::string organization;
@@ -28,11 +29,20 @@ class RegistryAccess final : public Resolver {
     Rank rank;
     std::string delegate;  // who may act in his place; empty when nobody may
     std::string title;     // office of the person
+    absl::CivilDay valid_from = absl::CivilDay::min();
+    absl::CivilDay valid_to = absl::CivilDay::max();
+    bool user_active = true;
+    bool in_scope = true;               // the role counts at the organisation
+    bool all_schools = false;           // the role is held at every school of it too
+    bool delegate_in_scope = false;     // the delegate can act at the organisation
+    bool delegate_all_schools = false;  // and at every school of it
   };
-  // The members of a category who are active now at an organisation; all when it is empty. For a
-  // service that acts by itself.
+  // The members of a category at an organisation; all when it is empty. Those who are active today
+  // alone, or all: inactive people, and days that are past or to come. For a service that acts by
+  // itself.
   absl::StatusOr<std::vector<Member>> ListMembers(const std::string& category,
-                                                  const std::string& organization);
+                                                  const std::string& organization,
+                                                  bool active_only = true);
 
   // The display name, kind and parent of an organisation, for a service that acts by itself.
   struct Organization {

@@ -31,6 +31,25 @@ AskedOrganization ReadOrganization(const pg::Row& row) {
           .display_name = row.Text("organization_display_name")};
 }
 
+// The events that the list of events shows to somebody outside the state.
+absl::StatusOr<std::vector<names::EventName>> VisibleEvents(pg::Querier& db,
+                                                            const Resolution& resolution,
+                                                            absl::CivilDay today) {
+  constexpr int kPageSize = 1000;
+  std::vector<names::EventName> visible;
+  EventKey after;
+  std::vector<Event> page;
+  do {
+    ASSIGN_OR_RETURN(page, EventStore().List(db, resolution.scope, resolution.user.id(), {}, today,
+                                             after, kPageSize));
+    for (const Event& event : page) {
+      visible.push_back(event.name);
+      after = {event.window.due_date, event.name.id()};
+    }
+  } while (page.size() == kPageSize);
+  return visible;
+}
+
 }  // namespace
 
 absl::StatusOr<Resolution> AccessStore::Resolve(pg::Querier& db, const names::UserName& user,
@@ -51,11 +70,15 @@ absl::StatusOr<Resolution> AccessStore::Resolve(pg::Querier& db, const names::Us
                         .membership_version = row.Int("membership_version"),
                         .roles = {},
                         .organization = std::nullopt,
-                        .event = std::nullopt};
+                        .event = std::nullopt,
+                        .visible_events = {}};
   if (row.Has("organization_id")) resolution.organization = ReadOrganization(row);
   if (row.Has("event_id")) {
     resolution.event = ReadEvent(row);
     resolution.roles = ReadRoles(row, resolution.event->category);
+  }
+  if (subject.visible_events && resolution.active && !resolution.is_state_user) {
+    ASSIGN_OR_RETURN(resolution.visible_events, VisibleEvents(db, resolution, today));
   }
   return resolution;
 }

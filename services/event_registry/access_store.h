@@ -44,12 +44,14 @@ struct Resolution {
   std::vector<ResolvedRole> roles;
   std::optional<AskedOrganization> organization;
   std::optional<Event> event;  // without its participants; absent when he may not see it
+  std::vector<names::EventName> visible_events;  // when asked for; none for a state user
 };
 
 // What a decision is about; both may be absent.
 struct Subject {
   std::optional<names::EventName> event;
   std::optional<names::OrganizationName> organization;
+  bool visible_events = false;  // whether they are asked for
 };
 
 // Thread-safe: holds nothing.

@@ -2,6 +2,9 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "absl/strings/str_join.h"
 #include "common/clock/clock.h"
 #include "common/testing/database.h"
@@ -353,6 +356,98 @@ TEST_F(AccessStoreTest, AnEventOfSchoolsIsSeenFromTheDistrictWithAllSchools) {
   AddMember("by-school", "near", "all", MemberRole::kReviewer);
   EXPECT_FALSE(Resolve("one", "school-event").event.has_value());
   EXPECT_TRUE(Resolve("all", "school-event").event.has_value());
+}
+
+// What a list says of a member, in words.
+std::string Words(const MemberStanding& standing) {
+  std::vector<std::string> words;
+  if (standing.user_active) words.emplace_back("active");
+  if (standing.in_scope) words.emplace_back("here");
+  if (standing.all_schools) words.emplace_back("schools");
+  if (standing.delegate_in_scope) words.emplace_back("delegate-here");
+  if (standing.delegate_all_schools) words.emplace_back("delegate-schools");
+  return absl::StrJoin(words, " ");
+}
+
+TEST_F(AccessStoreTest, AListSaysOfEachMemberWhatCountsAsTheResolutionDoes) {
+  AddUser("one", {{.organization = Org("near"), .valid_to = kToday}});
+  AddUser("all", {{.organization = Org("near"), .all_schools = true}});
+  AddUser("left", {{.organization = Org("near"), .all_schools = true}}, /*active=*/false);
+  AddUser("agent", {{.organization = Org("agency")}});
+  AddUser("far", {{.organization = Org("far"), .all_schools = true}});
+  struct Case {
+    const char* organization;
+    const char* user;
+    const char* delegate;
+    const char* words;
+    const char* words_tomorrow;
+  };
+  const Case cases[] = {
+      {"near", "one", "", "active here", "active"},
+      {"near", "all", "one", "active here schools delegate-here", "active here schools"},
+      {"near", "left", "all", "schools delegate-here delegate-schools",
+       "schools delegate-here delegate-schools"},
+      {"north", "all", "left", "active here", "active here"},
+      {"south", "one", "all", "active delegate-here", "active delegate-here"},
+      {"far", "far", "agent", "active here schools delegate-here delegate-schools",
+       "active here schools delegate-here delegate-schools"},
+      {"far-school", "far", "agent", "active here delegate-here", "active here delegate-here"},
+  };
+  for (const Case& c : cases) {
+    AddMember("by-school", c.organization, c.user, MemberRole::kCertifier, MemberRank::kPrimary,
+              kAlways, kForever, c.delegate);
+  }
+  pg::Database db = database_.db();
+  for (const CivilDay day : {kToday, kToday + 1}) {
+    const auto members = MemberStore().List(db, Scope::Everything(), {}, day, {}, 100);
+    ASSERT_THAT(members, IsOk());
+    ASSERT_EQ(members->size(), std::size(cases));
+    for (const Member& member : *members) {
+      const Case& c = *std::find_if(std::begin(cases), std::end(cases), [&](const Case& candidate) {
+        return member.organization.id() == candidate.organization &&
+               member.user.id() == candidate.user;
+      });
+      EXPECT_EQ(Words(*member.standing), day == kToday ? c.words : c.words_tomorrow)
+          << c.organization << " " << c.user;
+      if (member.organization.id() != "near") continue;
+      // A school that takes part in the event.
+      const bool counts = !Roles(c.user, "school-event", "north", day).empty();
+      EXPECT_EQ(counts, member.standing->user_active && member.standing->all_schools) << c.user;
+    }
+  }
+}
+
+TEST_F(AccessStoreTest, TheVisibleEventsAreThoseThatOneMaySee) {
+  AddCategory("restricted", Level::kDistrict);
+  AddEvent("restricted-event", "restricted", Level::kDistrict, {"near"});
+  AddEvent("closed-event", "by-district", Level::kDistrict, {"near"});
+  SetStatus("closed-event", EventStatus::kClosed);
+  AddUser("ann", {{.organization = Org("near")}});
+  AddUser("aide", {{.organization = Org("near")}});
+  AddUser("pupil", {{.organization = Org("north")}});
+  AddUser("state", {{.organization = Org("sea")}});
+  AddMember("by-district", "near", "ann", MemberRole::kCertifier, MemberRank::kPrimary, kAlways,
+            kToday, "aide");
+  AddMember("by-school", "north", "pupil", MemberRole::kReviewer);
+  const auto visible = [&](const std::string& user, CivilDay today = kToday) {
+    pg::Database db = database_.db();
+    Subject subject;
+    subject.visible_events = true;
+    std::vector<std::string> ids;
+    const auto resolution = store_.Resolve(db, Person(user), subject, today);
+    EXPECT_THAT(resolution, IsOk());
+    for (const auto& event : resolution->visible_events) {
+      ids.push_back(event.id());
+      EXPECT_TRUE(Resolve(user, event.id(), "", today).event.has_value());
+    }
+    return absl::StrJoin(ids, " ");
+  };
+  EXPECT_EQ(visible("ann"), "district-event");
+  EXPECT_EQ(visible("aide"), "district-event");
+  EXPECT_EQ(visible("ann", kToday + 1), "");
+  EXPECT_EQ(visible("pupil"), "school-event");
+  EXPECT_EQ(visible("state"), "");                     // he sees all
+  EXPECT_TRUE(Resolve("ann").visible_events.empty());  // not asked
 }
 
 TEST_F(AccessStoreTest, TheMembershipVersionRisesWithRightsAndAssignments) {

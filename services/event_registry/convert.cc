@@ -138,6 +138,13 @@ v1::Member ToProto(const Member& member) {
   if (member.delegate.has_value()) out.set_delegate(member.delegate->ToString());
   *out.mutable_create_time() = rpc::ToProto(member.create_time);
   *out.mutable_update_time() = rpc::ToProto(member.create_time);  // never edited
+  if (member.standing.has_value()) {
+    out.set_user_active(member.standing->user_active);
+    out.set_in_scope(member.standing->in_scope);
+    out.set_all_schools(member.standing->all_schools);
+    out.set_delegate_in_scope(member.standing->delegate_in_scope);
+    out.set_delegate_all_schools(member.standing->delegate_all_schools);
+  }
   return out;
 }
 
@@ -208,6 +215,9 @@ v1::ResolveAccessResponse ToProto(const Resolution& resolution, const StateCalen
   }
   if (resolution.event.has_value()) {
     *out.mutable_event() = ToProto(*resolution.event, calendar, now);
+  }
+  for (const names::EventName& event : resolution.visible_events) {
+    out.add_visible_events(event.ToString());
   }
   return out;
 }

@@ -789,6 +789,12 @@ TEST_F(ServiceTest, MembersAreListedInScope) {
                                    std::string("organization: 'organizations/d1' user: 'users/ann' "
                                                "valid_to { year: 2026 month: 11 day: 14 } }")));
   EXPECT_EQ(list("active_only: true", "users/admin"), "users/ann users/local users/bob ");
+  const auto members =
+      Must(&Stub::ListMembers, Parse<v1::ListMembersRequest>("user: 'users/bob'")).members();
+  ASSERT_EQ(members.size(), 1);
+  EXPECT_TRUE(members[0].user_active());
+  EXPECT_TRUE(members[0].in_scope());
+  EXPECT_FALSE(members[0].all_schools());
 }
 
 // --- Events ---
@@ -919,6 +925,22 @@ TEST_F(ServiceTest, ResolveAccessIsForServices) {
   EXPECT_EQ(response.event().phase(), v1::Event::PHASE_CERTIFYING);
   EXPECT_EQ(response.event().rule_group_version(), 3);
   EXPECT_EQ(response.event().participants_size(), 0);
+  EXPECT_EQ(response.visible_events_size(), 0);
+}
+
+TEST_F(ServiceTest, ResolveAccessTellsTheVisibleEventsWhenAsked) {
+  const auto visible = [&](const std::string& user) {
+    auto request = Parse<v1::ResolveAccessRequest>("with_visible_events: true");
+    request.set_user(user);
+    grpc::ClientContext context;
+    server_.CallAsService(context);
+    v1::ResolveAccessResponse response;
+    EXPECT_TRUE(stub_->ResolveAccess(&context, request, &response).ok());
+    return absl::StrJoin(response.visible_events(), " ");
+  };
+  EXPECT_EQ(visible("users/ann"), "events/live");
+  EXPECT_EQ(visible("users/viewer"), "");  // no member
+  EXPECT_EQ(visible("users/state"), "");   // sees all
 }
 
 TEST_F(ServiceTest, AServiceSeesEverything) {

@@ -10,6 +10,7 @@ namespace {
 
 absl::StatusOr<Subject> SubjectOf(const access::Query& query) {
   Subject subject;
+  subject.visible_events = query.visible_events;
   if (!query.event.empty()) {
     ASSIGN_OR_RETURN(subject.event, names::EventName::Parse(query.event, "event"));
   }

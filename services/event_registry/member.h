@@ -31,6 +31,15 @@ inline constexpr EnumText<MemberRank, 3> kMemberRankText{{{
     {MemberRank::kSecondary, "SECONDARY"},
 }}};
 
+// What of a member counts today, whatever his days say.
+struct MemberStanding {
+  bool user_active = false;
+  bool in_scope = false;              // the user has the organisation in his scope
+  bool all_schools = false;           // he is assigned to it with all schools
+  bool delegate_in_scope = false;     // the delegate can act at the organisation
+  bool delegate_all_schools = false;  // and at its schools
+};
+
 struct Member {
   names::MemberName name;
   names::OrganizationName organization;
@@ -43,6 +52,7 @@ struct Member {
   std::optional<names::UserName> delegate;
   // Set by the store.
   absl::Time create_time;
+  std::optional<MemberStanding> standing;  // in lists
 
   names::CategoryName category() const { return names::CategoryName::FromId(name.parent_id()); }
 };

@@ -18,7 +18,16 @@ Member Read(const pg::Row& row) {
           .valid_from = DayFromText(row.View("valid_from")),
           .valid_to = DayFromText(row.View("valid_to")),
           .delegate = OptionalName<names::UserName>(row, "delegate_id"),
-          .create_time = row.Time("created_at")};
+          .create_time = row.Time("created_at"),
+          .standing = std::nullopt};
+}
+
+MemberStanding ReadStanding(const pg::Row& row) {
+  return {.user_active = row.Bool("user_active"),
+          .in_scope = row.Bool("in_scope"),
+          .all_schools = row.Bool("all_schools"),
+          .delegate_in_scope = row.Bool("delegate_in_scope"),
+          .delegate_all_schools = row.Bool("delegate_all_schools")};
 }
 
 }  // namespace
@@ -59,7 +68,10 @@ absl::StatusOr<std::vector<Member>> MemberStore::List(pg::Querier& db, const Sco
                           filter.category, filter.organization, filter.user, filter.active_only,
                           ToText(today), after.category, after.member, limit));
   std::vector<Member> members;
-  for (const pg::Row row : rows) members.push_back(Read(row));
+  for (const pg::Row row : rows) {
+    members.push_back(Read(row));
+    members.back().standing = ReadStanding(row);
+  }
   return members;
 }
 

@@ -436,7 +436,7 @@ absl::StatusOr<ResolveAccess> FromProto(const v1::ResolveAccessRequest& request)
   ASSIGN_OR_RETURN(const auto event, ParseOptional<names::EventName>(request.event(), "event"));
   ASSIGN_OR_RETURN(const auto organization,
                    ParseOptional<names::OrganizationName>(request.organization(), "organization"));
-  return ResolveAccess{user, {event, organization}};
+  return ResolveAccess{user, {event, organization, request.with_visible_events()}};
 }
 
 }  // namespace edcert::event_registry

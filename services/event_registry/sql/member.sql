@@ -28,13 +28,42 @@ SELECT m.member_id, m.category_id, m.organization_id, m.user_id, m.role, m.rank,
 DELETE FROM registry.member WHERE member_id = $1;
 
 -- name: list_members
--- A page of the members at organisations in a scope, of categories that the caller sees.
+-- A page of the members at organisations in a scope, of categories that the caller sees; with what
+-- counts on the day, as `resolve` counts it.
 SELECT m.member_id, m.category_id, m.organization_id, m.user_id, m.role, m.rank, m.title,
-       m.valid_from, m.valid_to, m.delegate_id, m.created_at
+       m.valid_from, m.valid_to, m.delegate_id, m.created_at,
+       u.active AS user_active,
+       u.active AND (u.is_administrator OR coalesce(s.in_scope, false)) AS in_scope,
+       coalesce(s.all_schools, false) AS all_schools,
+       coalesce(d.active AND (d.is_administrator OR s.delegate_in_scope), false)
+         AS delegate_in_scope,
+       coalesce(d.active AND (d.is_administrator OR s.delegate_all_schools), false)
+         AS delegate_all_schools
   FROM registry.member m
   JOIN registry.category c USING (category_id)
   JOIN registry.organization o USING (organization_id)
   JOIN registry.app_user u USING (user_id)
+  LEFT JOIN registry.organization p ON p.organization_id = o.parent_id
+  LEFT JOIN registry.app_user d ON d.user_id = m.delegate_id
+ CROSS JOIN LATERAL (
+       SELECT bool_or(a.user_id = m.user_id AND r.here) AS in_scope,
+              bool_or(a.user_id = m.user_id AND a.all_schools
+                      AND a.organization_id = m.organization_id) AS all_schools,
+              bool_or(a.user_id = m.delegate_id AND r.here) AS delegate_in_scope,
+              bool_or(a.user_id = m.delegate_id AND r.below) AS delegate_all_schools
+         FROM registry.assignment a
+         JOIN registry.organization w ON w.organization_id = a.organization_id
+        CROSS JOIN LATERAL (
+              SELECT w.kind = 'SEA' OR w.organization_id = o.organization_id
+                     OR (a.all_schools AND w.kind = 'DISTRICT' AND w.organization_id = o.parent_id)
+                     OR (w.kind = 'SERVICE_AGENCY'
+                         AND w.organization_id IN (o.parent_id, p.parent_id)) AS here,
+                     w.kind = 'SEA'
+                     OR (a.all_schools AND w.kind = 'DISTRICT'
+                         AND w.organization_id = o.organization_id)
+                     OR (w.kind = 'SERVICE_AGENCY' AND w.organization_id = o.parent_id) AS below) r
+        WHERE a.user_id IN (m.user_id, m.delegate_id)
+          AND $8::date BETWEEN a.valid_from AND a.valid_to) s
  WHERE ($1::boolean
         OR (c.published_at IS NOT NULL
             AND (o.organization_id = ANY ($2::text[]) OR o.parent_id = ANY ($3::text[]))))
