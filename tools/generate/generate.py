@@ -11,7 +11,8 @@ truth.json says for every rule of rules/ which records it must find: record keys
 the rules that judge schools. It holds what oracle.py finds in the rows, after checking that every
 mistake planted here is among it; one mistake may be found by several rules.
 
-With --clean the same district is written with the mistakes corrected; no rule finds anything in it.
+With --clean the same district is written with the mistakes corrected and nothing else changed; no
+rule finds anything in it.
 """
 
 import argparse
@@ -137,7 +138,11 @@ def school_days(year):
 
 
 class District:
-    """One generated district. `clean` leaves the mistakes out and changes nothing else."""
+    """One generated district. `clean` leaves the mistakes out and changes nothing else.
+
+    Both ways the same mistakes are drawn, so that the records that carry none are the same;
+    `touched` has the keys of those that do, wrong or corrected: of a record, or student and school.
+    """
 
     def __init__(self, seed, students, schools, year, periods, clean):
         self.seed, self.year, self.clean = seed, year, clean
@@ -152,6 +157,7 @@ class District:
         self.mistakes = random.Random(f"{seed}/mistakes")
         self.planted = []  # (rule, record key) pairs
         self.used = set()  # students that carry a mistake
+        self.touched = {name: set() for name in DATASETS}
         self.tables = {name: [] for name in DATASETS}
         self.make_schools(schools)
         self.make_students()
@@ -193,8 +199,8 @@ class District:
                 parent_id=self.district))
         # Where two mistakes of a whole school go: one has nobody on the count date, one never took
         # attendance. The first school is never touched.
-        self.late_school = self.schools[-1]["id"] if count >= 2 and not self.clean else None
-        self.silent_school = self.schools[-2]["id"] if count >= 3 and not self.clean else None
+        self.late_school = self.schools[-1]["id"] if count >= 2 else None
+        self.silent_school = self.schools[-2]["id"] if count >= 3 else None
 
     def serving(self, grade, other_than=None):
         return [s for s in self.schools if grade in SPANS[s["kind"]] and s["id"] != other_than
@@ -251,6 +257,8 @@ class District:
         middle = rng.randrange(20, last - 30)
         if home is self.schools[-1]:
             chance = 1.0
+        if home["id"] == self.late_school:
+            spell.update(first=self.january)  # it opens in January
         if chance < 0.03:
             spell.update(first=middle, entry_type="TRANSFER")
         elif chance < 0.05:
@@ -293,21 +301,28 @@ class District:
         rate = min(0.4, rng.betavariate(1.2, 17))
         late = min(0.2, rng.betavariate(1, 60))
         suspended = rng.random() < 0.015
-        indices = sorted({n for s in spells for n in
-                          range(s["first"], len(self.days) if s["last"] is None else s["last"] + 1)})
-        if school["id"] == self.silent_school:
+        indices = {n for s in spells for n in
+                   range(s["first"], len(self.days) if s["last"] is None else s["last"] + 1)}
+        silent = school["id"] == self.silent_school
+        if silent:
+            self.touched["attendance_summary"].add((student["student_uid"], school["id"]))
+            self.touched["attendance_event"].add((student["student_uid"], school["id"]))
+        if silent and not self.clean:
             rate = late = 0
         periods = {}
         base = dict(student_uid=student["student_uid"], school_id=school["id"])
-        for n in indices:
+        for n in range(len(self.days)):
+            # Drawn for every day, there or not: a day does not depend on when the spell begins.
+            draw, kind, reason = rng.random(), rng.random(), rng.random()
+            if n not in indices:
+                continue
             p = periods.setdefault(self.period_of[n], dict(expected=0, iss=0, excused=0,
                                                            unexcused=0, oss=0, tardies=0))
             p["expected"] += 1
             if exempt:
                 continue
-            draw = rng.random()
             if draw < rate:
-                self.absence(rng, base, p, n, suspended)
+                self.absence(kind, reason, base, p, n, suspended)
             elif draw < rate + late:
                 p["tardies"] += 1
                 self.event(base, n, "TARDY", "Tardy", "0.10")
@@ -316,8 +331,7 @@ class District:
         for period, p in periods.items():
             self.summary(base, school["track"], student["grade_level"], period, p, exempt)
 
-    def absence(self, rng, base, p, n, suspended):
-        kind = rng.random()
+    def absence(self, kind, reason, base, p, n, suspended):
         if suspended and kind < 0.25:
             p["oss"] += 1
             self.event(base, n, "EXCUSED_ABSENCE", "Suspension", "1.00")
@@ -326,8 +340,8 @@ class District:
             self.event(base, n, "EXCUSED_ABSENCE", "Medical appointment", "0.50")
         elif kind < 0.62:
             p["excused"] += 1
-            self.event(base, n, "EXCUSED_ABSENCE", rng.choice(
-                ["Illness", "Illness", "Medical appointment", "Family", "Religious"]), "1.00")
+            reasons = ["Illness", "Illness", "Medical appointment", "Family", "Religious"]
+            self.event(base, n, "EXCUSED_ABSENCE", reasons[int(reason * len(reasons))], "1.00")
         else:
             p["unexcused"] += 1
             self.event(base, n, "UNEXCUSED_ABSENCE", "Absent without reason", "1.00")
@@ -360,8 +374,7 @@ class District:
         self.tables["attendance_summary"].append(row)
 
     def build(self):
-        if not self.clean:
-            self.plant_spells()
+        self.plant_spells()
         for student, spells, luck in self.students:
             for spell in spells:
                 self.tables["enrollment"].append(self.enrollment_row(student, spell))
@@ -370,9 +383,8 @@ class District:
                 schools.setdefault(spell["school"]["id"], []).append(spell)
             for group in schools.values():
                 self.attendance(student, group, luck < 0.004)
-        if not self.clean:
-            self.plant_enrollment()
-            self.plant_attendance()
+        self.plant_enrollment()
+        self.plant_attendance()
 
     # ---- Mistakes ----
 
@@ -392,7 +404,34 @@ class District:
         return chosen
 
     def plant(self, code, dataset, row):
-        self.planted.append((code, oracle.record_key(dataset, row)))
+        """Notes that the rule finds the row."""
+        self.touched[dataset].add(oracle.record_key(dataset, row))
+        if not self.clean:
+            self.planted.append((code, oracle.record_key(dataset, row)))
+
+    def spoil(self, code, dataset, row, wrong):
+        """Writes the wrong row in place of the row."""
+        self.touched[dataset].add(oracle.record_key(dataset, row))
+        self.plant(code, dataset, wrong)
+        if not self.clean:
+            row.update(wrong)
+
+    def insert(self, dataset, row):
+        """Adds a row that ought not to be there."""
+        self.touched[dataset].add(oracle.record_key(dataset, row))
+        if not self.clean:
+            self.tables[dataset].append(row)
+
+    def respell(self, student, spells, wrong, school=None):
+        """Writes the wrong spells in place of the spells. What follows from them is attendance, at
+        the school where one is named."""
+        for spell in spells + wrong:
+            key = oracle.record_key("enrollment", self.enrollment_row(student, spell))
+            self.touched["enrollment"].add(key)
+        for dataset in ("attendance_summary", "attendance_event") if school else ():
+            self.touched[dataset].add((student["student_uid"], school["id"]))
+        if not self.clean:
+            spells[:] = wrong
 
     def plant_spells(self):
         """Mistakes in spells, made before attendance so that attendance follows them."""
@@ -401,35 +440,39 @@ class District:
         def elsewhere(student, spells):
             return self.serving(student["grade_level"], spells[0]["school"]["id"])
 
-        for _, spells, _ in self.students:
-            if self.late_school and any(s["school"]["id"] == self.late_school for s in spells):
-                for spell in spells:
-                    if spell["school"]["id"] == self.late_school:
-                        spell["first"] = max(spell["first"], self.january)
-        if self.late_school and any(spell["school"]["id"] == self.late_school
-                                    for _, spells, _ in self.students for spell in spells):
+        # Some of the school that opens in January were there before, and their dates are wrong.
+        late = [(student, spells) for student, spells, _ in self.students
+                if spells[0]["school"]["id"] == self.late_school]
+        for student, spells in rng.sample(late, min(self.quota(), len(late))):
+            wrong = [dict(spells[0])]
+            spells[0].update(first=0)
+            self.respell(student, spells, wrong, spells[0]["school"])
+        if late and not self.clean:
             self.planted.append(("ENR-021", self.late_school))
         for student, spells in self.take(elsewhere):
             second = dict(spells[0], school=rng.choice(elsewhere(student, spells)),
                           first=rng.randrange(10, last - 20), entry_type="TRANSFER")
-            spells.append(second)
-            for spell in spells:
+            self.respell(student, spells, [spells[0], second], second["school"])
+            for spell in (spells[0], second):
                 self.plant("ENR-011", "enrollment", self.enrollment_row(student, spell))
         for student, spells in self.take(lambda *_: True):
             # The second spell begins on the last day of the first.
             end = rng.randrange(20, last - 20)
-            spells[0].update(last=end, exit_type="WITHDRAWN")
-            spells.append(dict(spells[0], first=end, last=None, exit_type="",
-                               entry_type="RE_ENTRY"))
-            for spell in spells:
+            wrong = [dict(spells[0], last=end, exit_type="WITHDRAWN"),
+                     dict(spells[0], first=end, entry_type="RE_ENTRY")]
+            self.respell(student, spells, wrong)
+            for spell in wrong:
                 self.plant("ENR-012", "enrollment", self.enrollment_row(student, spell))
         for student, spells in self.take(elsewhere):
+            # The second spell begins long before the last day of the first.
             end = rng.randrange(40, last - 20)
+            second = dict(spells[0], school=rng.choice(elsewhere(student, spells)), first=end + 1,
+                          entry_type="TRANSFER")
             spells[0].update(last=end, exit_type="TRANSFERRED")
-            spells.append(dict(spells[0], school=rng.choice(elsewhere(student, spells)),
-                               first=end - rng.randrange(8, 25), last=None, exit_type="",
-                               entry_type="TRANSFER"))
-            for spell in spells:
+            wrong = [spells[0], dict(second, first=end - rng.randrange(8, 25))]
+            spells.append(second)
+            self.respell(student, spells, wrong, second["school"])
+            for spell in wrong:
                 self.plant("ENR-013", "enrollment", self.enrollment_row(student, spell))
 
     def plant_enrollment(self):
@@ -437,13 +480,13 @@ class District:
         rows = {}
         for row in self.tables["enrollment"]:
             rows.setdefault(row["student_uid"], []).append(row)
-        events = self.tables["attendance_event"]
 
         def spoil(code, change, suits=lambda *_: True):
             for student, _ in self.take(suits):
                 row = rows[student["student_uid"]][0]
-                change(row)
-                self.plant(code, "enrollment", row)
+                wrong = dict(row)
+                change(wrong)
+                self.spoil(code, "enrollment", row, wrong)
 
         def middle(student, _):
             return student["grade_level"] not in ("KG", "12")
@@ -460,10 +503,6 @@ class District:
         spoil("ENR-006", lambda r: r.update(rng.choice(
             [dict(entry_date=shift(r["entry_date"], 365)),
              dict(exit_date=shift(self.texts[-1], 365), exit_type="END_OF_SCHOOL_YEAR")])))
-        # Who was never there on paper has no events; the summary stays.
-        gone = {r["student_uid"] for r in self.tables["enrollment"] if r["exit_date"] and
-                r["exit_date"] < r["entry_date"] or r["entry_date"] > self.texts[-1]}
-        self.tables["attendance_event"] = [e for e in events if e["student_uid"] not in gone]
         spoil("ENR-008", lambda r: r.update(birth_date=shift(
             r["birth_date"], -365 * rng.randrange(4, 7))), lambda s, _: s["grade_level"] == "KG")
         spoil("ENR-009", lambda r: r.update({rng.choice(["race", "hispanic_latino"]): ""}))
@@ -473,15 +512,15 @@ class District:
         spoil("ENR-027", lambda r: r.update(first_name=r["first_name"] + str(rng.randrange(2, 10))))
         for (one, _), (two, _) in self.pairs():
             row, twin = rows[one["student_uid"]][0], rows[two["student_uid"]][0]
-            twin.update({c: row[c] for c in ("first_name", "last_name", "birth_date")})
+            same = {c: row[c] for c in ("first_name", "last_name", "birth_date")}
             self.plant("ENR-016", "enrollment", row)
-            self.plant("ENR-016", "enrollment", twin)
+            self.spoil("ENR-016", "enrollment", twin, dict(twin, **same))
         graduates = [r for r in self.tables["enrollment"] if r["exit_type"] == "GRADUATED"
                      and r["student_uid"] not in self.used]
         for row in rng.sample(graduates, min(self.quota(), len(graduates))):
             self.used.add(row["student_uid"])
-            row[rng.choice(["diploma_type", "diploma_date"])] = ""
-            self.plant("ENR-017", "enrollment", row)
+            wrong = dict(row, **{rng.choice(["diploma_type", "diploma_date"]): ""})
+            self.spoil("ENR-017", "enrollment", row, wrong)
 
     def pairs(self):
         """Pairs of students of one grade."""
@@ -515,8 +554,9 @@ class District:
         def spoil(code, change):
             for student, _ in self.take(lambda *_: True):
                 row = rng.choice(rows[student["student_uid"]])
-                change(row)
-                self.plant(code, "attendance_summary", row)
+                wrong = dict(row)
+                change(wrong)
+                self.spoil(code, "attendance_summary", row, wrong)
 
         spoil("ATT-001", lambda r: move(r, "days_absent_excused", rng.choice([0.3, -9.0])))
         spoil("ATT-002", lambda r: r.update(days_present=f"{float(r['days_present']) - 1:.1f}"))
@@ -535,27 +575,30 @@ class District:
         for student, _ in self.take(lambda *_: True):
             row = rng.choice(rows[student["student_uid"]])
             twin = dict(row, calendar_track="X")
-            summary.append(twin)
+            self.insert("attendance_summary", twin)
             self.plant("ATT-005", "attendance_summary", row)
             self.plant("ATT-005", "attendance_summary", twin)
         for student, _ in self.take(lambda *_: True):
             # A number typed wrong: it is no student's, for real ones begin with 1.
             row = dict(rng.choice(rows[student["student_uid"]]),
                        student_uid="9" + student["student_uid"][1:])
-            summary.append(row)
+            self.insert("attendance_summary", row)
             self.plant("ATT-006", "attendance_summary", row)
         lost = {student["student_uid"] for student, _ in self.take(lambda *_: True)}
-        self.tables["attendance_summary"] = summary = [r for r in summary
-                                                       if r["student_uid"] not in lost]
+        self.touched["attendance_summary"].update(
+            oracle.record_key("attendance_summary", r) for r in summary if r["student_uid"] in lost)
+        if not self.clean:
+            self.tables["attendance_summary"] = [r for r in summary
+                                                 if r["student_uid"] not in lost]
         for row in self.tables["enrollment"]:
             if row["student_uid"] in lost:
                 self.plant("ATT-008", "enrollment", row)
         self.plant_events(absences)
-        if self.silent_school:
+        if self.silent_school and not self.clean:
             self.planted.append(("ATT-017", self.silent_school))
 
     def plant_events(self, absences):
-        rng, events = self.mistakes, self.tables["attendance_event"]
+        rng = self.mistakes
 
         def whole_days(student, category=None):
             return [e for e in absences.get(student["student_uid"], ())
@@ -573,18 +616,17 @@ class District:
             row = dict(student_uid=student["student_uid"], school_id=spells[0]["school"]["id"],
                        event_date=day, category="TARDY", event_type="DAILY", absence_reason="Tardy",
                        duration_days="0.10", session=term(day), school_year=str(self.year))
-            events.append(row)
+            self.insert("attendance_event", row)
             self.plant("ATT-009", "attendance_event", row)
         for student, _ in self.take(lambda s, _: whole_days(s, "EXCUSED_ABSENCE")):
             row = rng.choice(whole_days(student, "EXCUSED_ABSENCE"))
             twin = dict(row, category="UNEXCUSED_ABSENCE", absence_reason="Absent without reason")
-            events.append(twin)
+            self.insert("attendance_event", twin)
             self.plant("ATT-010", "attendance_event", row)
             self.plant("ATT-010", "attendance_event", twin)
         for student, _ in self.take(lambda s, _: whole_days(s), self.quota() * 3):
             row = rng.choice(whole_days(student))
-            row["duration_days"] = ""
-            self.plant("ATT-024", "attendance_event", row)
+            self.spoil("ATT-024", "attendance_event", row, dict(row, duration_days=""))
         for student, _ in self.take(lambda s, _: whole_days(s)):
             # Past the first week, the Saturday before the day is inside the spell.
             late = [e for e in whole_days(student) if e["event_date"] > self.texts[6]]
@@ -592,13 +634,13 @@ class District:
                 continue
             row = rng.choice(late)
             weekday = datetime.date.fromisoformat(row["event_date"]).weekday()
-            row["event_date"] = shift(row["event_date"], -weekday - rng.choice([1, 2]))
-            self.plant("ATT-025", "attendance_event", row)
+            day = shift(row["event_date"], -weekday - rng.choice([1, 2]))
+            self.spoil("ATT-025", "attendance_event", row, dict(row, event_date=day))
         for student, spells in self.take(lambda *_: True):
             free = set(self.texts) - {e["event_date"] for e in
                                       absences.get(student["student_uid"], ())}
             day = rng.choice(sorted(free))
-            events.append(dict(
+            self.insert("attendance_event", dict(
                 student_uid=student["student_uid"], school_id=spells[0]["school"]["id"],
                 event_date=day, category="UNEXCUSED_ABSENCE", event_type="DAILY",
                 absence_reason="Absent without reason", duration_days="1.00", session=term(day),

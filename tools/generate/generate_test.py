@@ -11,6 +11,15 @@ import generate
 import grand_bend
 import oracle
 
+# Findings by rule in the district of tools/demo.
+TRUTH_OF_THE_DEMO = {
+    "ENR-002": 2, "ENR-004": 2, "ENR-005": 2, "ENR-006": 2, "ENR-008": 0, "ENR-009": 2,
+    "ENR-010": 2, "ENR-011": 0, "ENR-012": 4, "ENR-013": 0, "ENR-016": 8, "ENR-017": 2,
+    "ENR-019": 2, "ENR-020": 2, "ENR-021": 1, "ENR-027": 2, "ATT-001": 2, "ATT-002": 3,
+    "ATT-004": 2, "ATT-005": 4, "ATT-006": 2, "ATT-008": 2, "ATT-009": 52, "ATT-010": 4,
+    "ATT-015": 3, "ATT-017": 1, "ATT-022": 2, "ATT-024": 6, "ATT-025": 2, "ATT-026": 36,
+}
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
@@ -37,12 +46,36 @@ class GenerateTest(unittest.TestCase):
         for seed, students, schools in ((1, 400, 8), (2, 100, 3), (3, 20, 1), (4, 60, 2)):
             generate.generate(seed, students, schools)
 
-    def test_clean_and_not_clean_are_one_district(self):
-        clean, _ = generate.generate(5, 500, 6, clean=True)
-        other, _ = generate.generate(5, 500, 6)
-        self.assertEqual(clean.organizations, other.organizations)
-        numbers = {row["student_uid"] for row in clean.tables["enrollment"]}
-        self.assertEqual(numbers, {row["student_uid"] for row in other.tables["enrollment"]})
+    def test_number_of_findings(self):
+        # The district of tools/demo. A change of the generator that changes it is to be noticed.
+        _, truth = generate.generate(7, 600, 4)
+        self.assertEqual(TRUTH_OF_THE_DEMO, {code: len(keys) for code, keys in truth.items()})
+
+    def test_clean_corrects_what_was_planted_and_nothing_else(self):
+        for seed, students, schools in ((7, 600, 4), (5, 500, 6), (2, 100, 3), (3, 20, 1),
+                                        (4, 60, 2)):
+            wrong, truth = generate.generate(seed, students, schools)
+            clean, _ = generate.generate(seed, students, schools, clean=True)
+            self.assertEqual(clean.organizations, wrong.organizations)
+            self.assertEqual(clean.touched, wrong.touched)
+            for dataset in generate.DATASETS:
+                touched = wrong.touched[dataset]
+
+                def sound(tables):
+                    return [row for row in tables[dataset]
+                            if oracle.record_key(dataset, row) not in touched
+                            and (row["student_uid"], row["school_id"]) not in touched]
+
+                self.assertEqual(sound(clean.tables), sound(wrong.tables), dataset)
+            # What is touched is little, and found by a rule or put in place of what one finds.
+            keys = [{oracle.record_key("enrollment", row): row for row in d.tables["enrollment"]}
+                    for d in (wrong, clean)]
+            found = set().union(*truth.values())
+            late = {key for key, row in keys[0].items() if row["school_id"] == wrong.late_school}
+            changed = {key for key, row in keys[0].items() if keys[1].get(key) != row}
+            self.assertLessEqual(changed - late, found)
+            self.assertLessEqual(len(changed & late), wrong.quota())
+            self.assertLessEqual(len(keys[1].keys() - keys[0].keys()), len(changed))
 
     def test_columns_are_those_of_the_definitions(self):
         for dataset in generate.DATASETS:
