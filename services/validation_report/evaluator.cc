@@ -3,8 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
+#include <deque>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <thread>
 #include <utility>
 
 #include "common/status/macros.h"
@@ -16,7 +20,7 @@ namespace {
 constexpr std::size_t kMaxCellBytes = 1000;
 constexpr int kFixedColumns = 2;  // "K" and "S"
 
-// One statement and the rules that it judges.
+// One statement and the rules that it judges. The one without rules counts the rows.
 struct Unit {
   std::vector<std::size_t> rules;  // places in the request
   RuleStatement statement;
@@ -41,6 +45,12 @@ std::string Explain(const absl::Status& status) {
   return fmt::format("{} ({})", what, sqlstate);
 }
 
+// How many findings of each rule are stored: so many, or a fair share of what a report stores.
+int64_t MostStoredOf(std::size_t rules) {
+  const auto share = kMaxStoredPerReport / std::max(static_cast<int64_t>(rules), int64_t{1});
+  return std::min(kMaxStoredPerRule, share);
+}
+
 // At most so many bytes, cut between characters.
 std::string Cell(std::string_view text) {
   if (text.size() <= kMaxCellBytes) return std::string(text);
@@ -58,30 +68,40 @@ void Limit(pg::Transaction& tx) {
   tx.Defer(sql::kNoNestedLoops);
 }
 
-// One evaluation under way.
+// One evaluation under way. Threads take its units one by one, each in a transaction of its own:
+// the rows of a data version never change, so all see the same.
 class Run {
  public:
   Run(const EvaluationRequest& request, Evaluation& evaluation)
-      : request_(request), evaluation_(evaluation) {
+      : request_(request),
+        evaluation_(evaluation),
+        most_stored_(MostStoredOf(request.rules.size())) {
     evaluation_.results.resize(request.rules.size());
     Plan();
   }
 
-  absl::Status Execute(pg::Database db) {
-    while (next_ < units_.size() || !counted_) {
-      const absl::Status status =
-          db.RunInTransaction([this](pg::Transaction& tx) { return RunFrom(tx); });
-      if (status.ok()) break;
-      if (!IsStatementError(status) || !counted_) return status;
-      Fail(status);
-      if (request_.progress) RETURN_IF_ERROR(request_.progress(done_));
+  std::size_t units() const { return units_.size(); }
+
+  // Works until no unit is left; `tell` may be empty.
+  absl::Status Work(pg::Database db, const std::function<absl::Status(int64_t)>& tell) {
+    std::deque<Unit> own;  // taken, the first one under way
+    while (true) {
+      const absl::Status status = db.RunInTransaction(
+          [&](pg::Transaction& tx) -> absl::Status { return RunAll(tx, own, tell); });
+      if (status.ok()) return absl::OkStatus();
+      if (!IsStatementError(status) || own.empty() || own.front().rules.empty()) {
+        next_ = units_.size();  // nobody begins another
+        return status;
+      }
+      Fail(status, own);
     }
-    return absl::OkStatus();
   }
 
  private:
   void Plan() {
+    if (!request_.sources.empty()) units_.push_back({{}, {CountRows(request_.sources), 0, {}}});
     std::map<std::string, std::vector<std::size_t>> row_rules;
+    std::vector<Unit> others;
     for (std::size_t i = 0; i < request_.rules.size(); ++i) {
       const Candidate& candidate = request_.rules[i];
       if (std::string problem = ProblemOf(candidate); !problem.empty()) {
@@ -90,11 +110,13 @@ class Run {
         row_rules[candidate.rule->dataset()].push_back(i);
       } else {
         const CompiledRule& rule = *candidate.rule;
-        units_.push_back(
+        others.push_back(
             {{i}, RuleQuery(rule, request_.definitions.at(rule.dataset()), request_.sources)});
       }
     }
-    for (auto& [dataset, rules] : row_rules) AddRowScan(std::move(rules));
+    // The longest first.
+    for (auto& [dataset, rules] : row_rules) units_.push_back(RowUnit(std::move(rules)));
+    std::move(others.begin(), others.end(), std::back_inserter(units_));
   }
 
   std::string ProblemOf(const Candidate& candidate) const {
@@ -107,54 +129,59 @@ class Run {
     return "";
   }
 
-  void AddRowScan(std::vector<std::size_t> rules) {
+  Unit RowUnit(std::vector<std::size_t> rules) const {
     std::vector<const CompiledRule*> compiled;
     for (const std::size_t i : rules) compiled.push_back(request_.rules[i].rule.get());
     RuleStatement statement = RowScan(compiled, request_.sources);
-    units_.push_back({std::move(rules), std::move(statement)});
+    return {std::move(rules), std::move(statement)};
   }
 
-  // Runs what is left. May be called again after a failure: begins each unit afresh.
-  absl::Status RunFrom(pg::Transaction& tx) {
+  // Runs what was taken and takes on. May be called again after a failure: begins the unit that was
+  // under way afresh.
+  absl::Status RunAll(pg::Transaction& tx, std::deque<Unit>& own,
+                      const std::function<absl::Status(int64_t)>& tell) {
     Limit(tx);
-    if (!counted_) RETURN_IF_ERROR(Count(tx));
-    for (; next_ < units_.size(); ++next_) {
-      const Unit& unit = units_[next_];
-      for (const std::size_t i : unit.rules) {
-        stored_ -= static_cast<int64_t>(evaluation_.results[i].stored.size());
-        evaluation_.results[i] = {};
+    while (true) {
+      if (own.empty()) {
+        const std::size_t taken = next_++;
+        if (taken >= units_.size()) return absl::OkStatus();
+        own.push_back(units_[taken]);
       }
-      RETURN_IF_ERROR(tx.Stream(unit.statement.sql, {}, [&](const pg::Row& row) {
-        TakeRow(unit, row);
-        return absl::OkStatus();
-      }));
-      done_ += static_cast<int64_t>(unit.rules.size());
-      if (request_.progress) RETURN_IF_ERROR(request_.progress(done_));
+      RETURN_IF_ERROR(RunOne(tx, own.front()));
+      done_ += static_cast<int64_t>(own.front().rules.size());
+      own.pop_front();
+      if (tell) RETURN_IF_ERROR(tell(done_));
+    }
+  }
+
+  absl::Status RunOne(pg::Transaction& tx, const Unit& unit) {
+    if (unit.rules.empty()) return Count(tx, unit);
+    for (const std::size_t i : unit.rules) evaluation_.results[i] = {};
+    return tx.Stream(unit.statement.sql, {}, [&](const pg::Row& row) {
+      TakeRow(unit, row);
+      return absl::OkStatus();
+    });
+  }
+
+  absl::Status Count(pg::Transaction& tx, const Unit& unit) {
+    ASSIGN_OR_RETURN(const pg::Result counts, tx.RunText(unit.statement.sql));
+    int column = 0;
+    for (const auto& [dataset, rows] : request_.sources) {
+      evaluation_.rows[dataset] = std::stoll(std::string(counts[0].ViewAt(column++)));
     }
     return absl::OkStatus();
   }
 
-  absl::Status Count(pg::Transaction& tx) {
-    if (!request_.sources.empty()) {
-      ASSIGN_OR_RETURN(const pg::Result counts, tx.RunText(CountRows(request_.sources)));
-      int column = 0;
-      for (const auto& [dataset, rows] : request_.sources) {
-        evaluation_.rows[dataset] = std::stoll(std::string(counts[0].ViewAt(column++)));
-      }
-    }
-    counted_ = true;
-    return absl::OkStatus();
-  }
-
-  // The unit at next_ failed: its rules are tried one by one, or the one rule is in error.
-  void Fail(const absl::Status& status) {
-    const std::vector<std::size_t> rules = units_[next_++].rules;
+  // The unit under way failed: its rules are tried one by one, or the one rule is in error.
+  void Fail(const absl::Status& status, std::deque<Unit>& own) {
+    const std::vector<std::size_t> rules = own.front().rules;
+    own.pop_front();
     if (rules.size() == 1) {
       ++done_;
       SetError(rules.front(), Explain(status));
       return;
     }
-    for (const std::size_t i : rules) AddRowScan({i});
+    for (const std::size_t i : rules) own.push_back(RowUnit({i}));
   }
 
   void SetError(std::size_t rule, std::string problem) {
@@ -178,11 +205,7 @@ class Run {
     result.outcome = Outcome::kFail;
     ++result.findings;
     ++result.schools[std::string(row.ViewAt(1))];
-    if (static_cast<int64_t>(result.stored.size()) >= kMaxStoredPerRule ||
-        stored_ >= kMaxStoredPerReport) {
-      return;
-    }
-    ++stored_;
+    if (static_cast<int64_t>(result.stored.size()) >= most_stored_) return;
     const RuleContent& content = request_.rules[place].rule->content;
     std::map<std::string, std::string> values;
     const int first = kFixedColumns + static_cast<int>(unit.statement.masks);
@@ -199,12 +222,12 @@ class Run {
   }
 
   const EvaluationRequest& request_;
+  // Each thread writes the results of the rules of its units; the count is one unit.
   Evaluation& evaluation_;
+  const int64_t most_stored_;
   std::vector<Unit> units_;
-  std::size_t next_ = 0;
-  bool counted_ = false;
-  int64_t done_ = 0;
-  int64_t stored_ = 0;
+  std::atomic<std::size_t> next_ = 0;
+  std::atomic<int64_t> done_ = 0;
 };
 
 // The rows of a fixture by dataset, as JSON for RowsOfJson; the place of a row is its
@@ -243,7 +266,18 @@ FixtureResult Judge(const CompiledRule& rule, const Fixture& fixture, const std:
 absl::StatusOr<Evaluation> Evaluator::Evaluate(const EvaluationRequest& request,
                                                absl::Time deadline) {
   Evaluation evaluation;
-  RETURN_IF_ERROR(Run(request, evaluation).Execute({pool_, deadline}));
+  Run run(request, evaluation);
+  absl::Status helped;
+  absl::Status worked;
+  {
+    std::jthread helper;
+    if (run.units() > 1) {
+      helper = std::jthread([&] { helped = run.Work({pool_, deadline}, nullptr); });
+    }
+    worked = run.Work({pool_, deadline}, request.progress);
+  }
+  RETURN_IF_ERROR(worked);
+  RETURN_IF_ERROR(helped);
   return evaluation;
 }
 

@@ -29,7 +29,8 @@ struct EvaluationRequest {
   std::vector<Candidate> rules;
   Definitions definitions;
   RowSources sources;  // a rule over another dataset gets the outcome ERROR
-  // Called now and then with the number of rules done; not OK stops the evaluation.
+  // Called now and then, from the caller's thread, with the number of rules done; not OK stops the
+  // evaluation.
   std::function<absl::Status(int64_t done)> progress;
 };
 
@@ -49,6 +50,9 @@ struct FixtureResult {
 // Thread-safe.
 class Evaluator {
  public:
+  // Connections that one evaluation uses at once.
+  static constexpr int kConnections = 2;
+
   // `pool` connects as the rules' role.
   explicit Evaluator(pg::Pool& pool) : pool_(pool) {}
 

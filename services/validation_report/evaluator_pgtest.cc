@@ -11,6 +11,7 @@
 
 #include "common/clock/clock.h"
 #include "common/jobs/jobs.h"
+#include "common/status/errors.h"
 #include "common/testing/database.h"
 #include "common/testing/matchers.h"
 #include "services/validation_report/definition_store.h"
@@ -21,6 +22,7 @@
 namespace edcert::validation_report {
 namespace {
 
+using edcert::testing::HasReason;
 using edcert::testing::IsOk;
 
 constexpr int kVersion = 7;
@@ -336,6 +338,37 @@ TEST_F(EvaluatorTest, CountsBeyondTheCap) {
         result.stored.begin(), result.stored.end(),
         [](const Finding& a, const Finding& b) { return a.record_key < b.record_key; }));
   }
+}
+
+TEST_F(EvaluatorTest, ManyRulesShareWhatAReportStores) {
+  Sql("INSERT INTO dataset_read.enrollment (copy, district_id, record_key, school_id, student_uid)"
+      " SELECT 'DISTRICT', 'north', 'k' || i, 'school-1', 's' FROM generate_series(1, 5050) i");
+  std::vector<v1::Rule> rules;
+  for (int i = 0; i < 40; ++i) {
+    rules.push_back(EnrollmentRule(fmt::format("T-{}", i),
+                                   i % 2 == 0 ? R"("row": {"expression": "student_uid = 's'"})"
+                                              : R"("unique": {"columns": ["student_uid"]})"));
+  }
+  for (const RuleResult& result : Evaluate(rules).results) {
+    EXPECT_EQ(result.findings, 5'050);
+    EXPECT_EQ(result.stored.size(), 5'000U);
+    EXPECT_TRUE(result.truncated());
+  }
+}
+
+TEST_F(EvaluatorTest, StopsWhenItsProgressIsNotWanted) {
+  MakeSpells(20);
+  EvaluationRequest request{.organization = "organizations/north",
+                            .rules = {},
+                            .definitions = definitions_,
+                            .sources = Sources(),
+                            .progress = [](int64_t) { return status::Cancelled(); }};
+  for (int i = 0; i < 20; ++i) {
+    request.rules.push_back(
+        {.rule = Compile(
+             EnrollmentRule(fmt::format("T-{}", i), R"("unique": {"columns": ["student_uid"]})"))});
+  }
+  EXPECT_THAT(Evaluator(pool_).Evaluate(request, Deadline()), HasReason("CANCELLED"));
 }
 
 TEST_F(EvaluatorTest, DatasetThatIsNotThereIsAnError) {

@@ -14,7 +14,7 @@ namespace edcert::validation_report {
 
 // Findings kept per rule; what is found beyond is counted only.
 inline constexpr int64_t kMaxStoredPerRule = 10'000;
-// Findings kept per report.
+// Findings kept per report: with more than twenty rules each keeps its share.
 inline constexpr int64_t kMaxStoredPerReport = 200'000;
 
 // One bad record, or group of records.

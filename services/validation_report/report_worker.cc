@@ -17,7 +17,7 @@ constexpr char kActor[] = "services/validation_report";
 
 ReportRunner::ReportRunner(const std::string& rules_conninfo, absl::TimeZone time_zone,
                            const ids::IdSource& ids)
-    : rules_pool_({.conninfo = rules_conninfo, .size = 1}),
+    : rules_pool_({.conninfo = rules_conninfo, .size = Evaluator::kConnections}),
       builder_(rules_pool_, time_zone),
       ids_(ids) {}
 
