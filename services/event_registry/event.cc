@@ -8,7 +8,8 @@
 namespace edcert::event_registry {
 namespace {
 
-constexpr EnumText<EventAction, 3> kActionText{{{
+constexpr EnumText<EventAction, 4> kActionText{{{
+    {EventAction::kUpdate, "update"},
     {EventAction::kPublish, "publish"},
     {EventAction::kClose, "close"},
     {EventAction::kDelete, "delete"},
@@ -72,6 +73,22 @@ absl::StatusOr<std::optional<EventStatus>> Next(const Event& event, EventAction 
   return status::TransitionNotAllowed(
       event.name.ToString(), kEventStatusText.Of(event.status), word(action),
       fsm::Join(fsm::AllowedActions(kEventLifecycle, event.status), word));
+}
+
+absl::StatusOr<Event> Update(const Event& event,
+                             absl::FunctionRef<absl::Status(EventDraft&)> change) {
+  RETURN_IF_ERROR(Next(event, EventAction::kUpdate).status());
+  const EventWindow& window = event.window;
+  EventDraft draft = {event,
+                      {.start_date = window.start_date,
+                       .certification_opens = window.certification_opens,
+                       .due_date = window.due_date,
+                       .end_date = window.end_date,
+                       .snapshot_available = window.snapshot_available}};
+  RETURN_IF_ERROR(change(draft));
+  ASSIGN_OR_RETURN(draft.event.window, MakeWindow(draft.window));
+  if (draft.event.attestation_text != event.attestation_text) ++draft.event.attestation_version;
+  return draft.event;
 }
 
 absl::StatusOr<Event> Publish(const Event& event, const Category& category, int rule_group_version,

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/civil_time.h"
@@ -17,6 +18,7 @@
 
 namespace edcert::event_registry {
 
+// kUnpublishedChanges is for a later version: nothing makes it.
 enum class EventStatus { kUnpublished = 1, kPublished, kUnpublishedChanges, kClosed };
 
 inline constexpr EnumText<EventStatus, 4> kEventStatusText{{{
@@ -26,7 +28,7 @@ inline constexpr EnumText<EventStatus, 4> kEventStatusText{{{
     {EventStatus::kClosed, "CLOSED"},
 }}};
 
-enum class EventAction { kPublish, kClose, kDelete };
+enum class EventAction { kUpdate, kPublish, kClose, kDelete };
 
 // One step in the life of an event; without `to` the event is gone.
 struct EventTransition {
@@ -39,11 +41,10 @@ struct EventTransition {
 // The whole machine. What is not here is refused.
 // clang-format off
 inline constexpr std::array kEventLifecycle = {
-  EventTransition{EventStatus::kUnpublished,        EventAction::kPublish, EventStatus::kPublished},
-  EventTransition{EventStatus::kUnpublishedChanges, EventAction::kPublish, EventStatus::kPublished},
-  EventTransition{EventStatus::kPublished,          EventAction::kClose,   EventStatus::kClosed},
-  EventTransition{EventStatus::kUnpublishedChanges, EventAction::kClose,   EventStatus::kClosed},
-  EventTransition{EventStatus::kUnpublished,        EventAction::kDelete,  std::nullopt},
+  EventTransition{EventStatus::kUnpublished, EventAction::kUpdate,  EventStatus::kUnpublished},
+  EventTransition{EventStatus::kUnpublished, EventAction::kPublish, EventStatus::kPublished},
+  EventTransition{EventStatus::kPublished,   EventAction::kClose,   EventStatus::kClosed},
+  EventTransition{EventStatus::kUnpublished, EventAction::kDelete,  std::nullopt},
 };
 // clang-format on
 
@@ -99,6 +100,17 @@ struct RequestedWindow {
 // Fills in the defaults; FIELD_INVALID below `event` unless start <= opens <= due <= end and the
 // snapshot is available inside.
 absl::StatusOr<EventWindow> MakeWindow(const RequestedWindow& requested);
+
+// An event that is being written: its days are judged together, when all are known.
+struct EventDraft {
+  Event event;
+  RequestedWindow window;
+};
+
+// The event after `change` has written into its draft; the text's version rises with the text.
+// TRANSITION_NOT_ALLOWED, FIELD_INVALID, or what `change` answers.
+absl::StatusOr<Event> Update(const Event& event,
+                             absl::FunctionRef<absl::Status(EventDraft&)> change);
 
 // Where `today` is in the event's window.
 Phase PhaseOn(const Event& event, absl::CivilDay today);

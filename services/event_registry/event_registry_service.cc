@@ -56,23 +56,26 @@ void EventRegistryService::Report(const rpc::Call& call, pg::Transaction& tx,
   feed::Append(tx, runtime_.ids().NewId(), call.principal().name(), event);
 }
 
+absl::Status EventRegistryService::CheckCategory(pg::Querier& db, const Event& event) const {
+  ASSIGN_OR_RETURN(const Category category, categories_.Get(db, event.category, Viewer::kState));
+  return category.level == event.level
+             ? absl::OkStatus()
+             : status::FieldInvalid("event.level", "must be the category's level");
+}
+
 grpc::ServerUnaryReactor* EventRegistryService::CreateEvent(grpc::CallbackServerContext* context,
                                                             const v1::CreateEventRequest* request,
                                                             v1::Event* response) {
   return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) {
     ASSIGN_OR_RETURN(const Event event, FromProto(*request, runtime_.ids()));
     RETURN_IF_ERROR(access_.ResolveStateUser(call, {}).status());
-    return rpc::Command(
-        call, *request, response, [&](pg::Transaction& tx) -> absl::StatusOr<std::string> {
-          ASSIGN_OR_RETURN(const Category category,
-                           categories_.Get(tx, event.category, Viewer::kState));
-          if (category.level != event.level) {
-            return status::FieldInvalid("event.level", "must be the category's level");
-          }
-          ASSIGN_OR_RETURN(const Event created, events_.Insert(tx, event));
-          *response = ToProto(created);
-          return created.name.ToString();
-        });
+    return rpc::Command(call, *request, response,
+                        [&](pg::Transaction& tx) -> absl::StatusOr<std::string> {
+                          RETURN_IF_ERROR(CheckCategory(tx, event));
+                          ASSIGN_OR_RETURN(const Event created, events_.Insert(tx, event));
+                          *response = ToProto(created);
+                          return created.name.ToString();
+                        });
   });
 }
 
@@ -107,6 +110,24 @@ grpc::ServerUnaryReactor* EventRegistryService::ListEvents(grpc::CallbackServerC
     }));
     for (const Event& event : events) *response->add_events() = ToProto(event);
     return absl::OkStatus();
+  });
+}
+
+grpc::ServerUnaryReactor* EventRegistryService::UpdateEvent(grpc::CallbackServerContext* context,
+                                                            const v1::UpdateEventRequest* request,
+                                                            v1::Event* response) {
+  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) {
+    ASSIGN_OR_RETURN(const auto command, FromProto(*request));
+    RETURN_IF_ERROR(access_.ResolveStateUser(call, {.event = command.name.ToString()}).status());
+    return rpc::Command(
+        call, *request, response, [&](pg::Transaction& tx) -> absl::StatusOr<std::string> {
+          ASSIGN_OR_RETURN(const Event before, events_.Lock(tx, command.name, command.etag));
+          ASSIGN_OR_RETURN(const Event after, Update(before, command.change));
+          RETURN_IF_ERROR(CheckCategory(tx, after));
+          ASSIGN_OR_RETURN(const Event updated, events_.Update(tx, before, after));
+          *response = ToProto(updated);
+          return updated.name.ToString();
+        });
   });
 }
 

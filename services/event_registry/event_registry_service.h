@@ -87,6 +87,9 @@ class EventRegistryService final : public registry::v1::EventRegistry::CallbackS
   grpc::ServerUnaryReactor* ListEvents(grpc::CallbackServerContext* context,
                                        const registry::v1::ListEventsRequest* request,
                                        registry::v1::ListEventsResponse* response) override;
+  grpc::ServerUnaryReactor* UpdateEvent(grpc::CallbackServerContext* context,
+                                        const registry::v1::UpdateEventRequest* request,
+                                        registry::v1::Event* response) override;
   grpc::ServerUnaryReactor* PublishEvent(grpc::CallbackServerContext* context,
                                          const registry::v1::PublishEventRequest* request,
                                          registry::v1::Event* response) override;
@@ -108,6 +111,8 @@ class EventRegistryService final : public registry::v1::EventRegistry::CallbackS
   registry::v1::Event ToProto(const Event& event) const;
   // Reports a fact, in the transaction that makes it one.
   void Report(const rpc::Call& call, pg::Transaction& tx, const feed::Event& event) const;
+  // Whether the event's category exists and is of the event's level. NOT_FOUND, FIELD_INVALID.
+  absl::Status CheckCategory(pg::Querier& db, const Event& event) const;
   // Whether the caller may change the members at an organisation that he sees: the state, and
   // people who work there. NOT_PERMITTED.
   absl::Status CheckManagesMembers(pg::Querier& db, const access::Access& access,

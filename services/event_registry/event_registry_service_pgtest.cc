@@ -429,6 +429,48 @@ std::vector<Command> AllCommands() {
             [long_text](auto& r) { r.mutable_event()->set_attestation_text(long_text); }},
            {"event.depends_on[0]", [](auto& r) { r.mutable_event()->add_depends_on("x"); }}},
           "NOT_PERMITTED"),
+      Make<v1::UpdateEventRequest, v1::Event>(
+          "UpdateEvent", &Stub::UpdateEvent,
+          R"(event { name: "events/planned" title: "Autumn" start_date { year: 2026 month: 11 day: 2 }
+             certification_opens { year: 2026 month: 11 day: 2 } participants: "organizations/d2" }
+             update_mask { paths: "title" paths: "start_date" paths: "certification_opens"
+                           paths: "snapshot_available" paths: "participants" }
+             etag: "1")",
+          [](auto& r) { r.mutable_event()->set_title("Other"); },
+          {{"event.name", [](auto& r) { r.mutable_event()->clear_name(); }},
+           {"event.name", [](auto& r) { r.mutable_event()->set_name("events/A"); }},
+           {"update_mask", [](auto& r) { r.clear_update_mask(); }},
+           {"update_mask", [](auto& r) { r.mutable_update_mask()->add_paths("title"); }},
+           {"update_mask", [](auto& r) { r.mutable_update_mask()->add_paths("status"); }},
+           {"update_mask", [](auto& r) { r.mutable_update_mask()->add_paths("start_date.year"); }},
+           {"update_mask", [](auto& r) { r.mutable_update_mask()->add_paths("*"); }},
+           {"event.title", [](auto& r) { r.mutable_event()->clear_title(); }},
+           {"event.description",
+            [long_text](auto& r) {
+              r.mutable_event()->set_description(long_text);
+              r.mutable_update_mask()->add_paths("description");
+            }},
+           {"event.attestation_text",
+            [](auto& r) { r.mutable_update_mask()->add_paths("attestation_text"); }},
+           {"event.datasets", [](auto& r) { r.mutable_update_mask()->add_paths("datasets"); }},
+           {"event.start_date", [](auto& r) { r.mutable_event()->clear_start_date(); }},
+           {"event.certification_opens",
+            [](auto& r) { r.mutable_event()->mutable_certification_opens()->set_day(1); }},
+           {"event.level",
+            [](auto& r) {
+              r.mutable_event()->set_level(type::LEVEL_SCHOOL);
+              r.mutable_update_mask()->add_paths("level");
+            }},
+           {"event.participants[0]",
+            [](auto& r) { r.mutable_event()->set_participants(0, "organizations/s1"); }},
+           {"event.participants[1]",
+            [](auto& r) { r.mutable_event()->add_participants("organizations/d2"); }},
+           {"event.depends_on",
+            [](auto& r) {
+              r.mutable_event()->add_depends_on("events/planned");
+              r.mutable_update_mask()->add_paths("depends_on");
+            }}},
+          "NOT_FOUND"),
       Make<v1::PublishEventRequest, v1::Event>(
           "PublishEvent", &Stub::PublishEvent,
           R"(name: "events/planned" etag: "1" rule_group_version: 2)",
@@ -807,6 +849,116 @@ TEST_F(ServiceTest, AnEventRefersToWhatExists) {
   EXPECT_EQ(create(" depends_on: 'events/nobody'"), "NOT_FOUND");
   EXPECT_EQ(create(" category: 'categories/nobody'"), "NOT_FOUND");
   EXPECT_EQ(create(" depends_on: 'events/live'"), "OK");
+}
+
+TEST_F(ServiceTest, AnUpdateChangesWhatTheMaskNamesAndNothingElse) {
+  const auto get = [&](const std::string& id) {
+    return Must(&Stub::GetEvent, Parse<v1::GetEventRequest>("name: 'events/" + id + "'"));
+  };
+  const v1::Event before = get("planned");
+  auto request = Parse<v1::UpdateEventRequest>(R"(
+      event { name: "events/planned" title: "Autumn" reporting_year: 2030
+              participants: "organizations/d2" attestation_text: "I declare." }
+      update_mask { paths: "title" paths: "participants" paths: "attestation_text" } etag: "1")");
+  const v1::Event after = Must(&Stub::UpdateEvent, request);
+  v1::Event expected = before;
+  expected.set_title("Autumn");
+  expected.clear_participants();
+  expected.add_participants("organizations/d2");
+  expected.set_participant_count(1);
+  expected.set_attestation_text("I declare.");
+  expected.set_attestation_version(2);
+  expected.set_etag("2");
+  *expected.mutable_update_time() = after.update_time();
+  EXPECT_EQ(after.ShortDebugString(), expected.ShortDebugString());
+  EXPECT_EQ(get("planned").ShortDebugString(), expected.ShortDebugString());
+
+  // Without participants it cannot be published; naming them opens the way.
+  request = Parse<v1::UpdateEventRequest>(
+      R"(event { name: "events/planned" } update_mask { paths: "participants" } etag: "2")");
+  EXPECT_EQ(Must(&Stub::UpdateEvent, request).participant_count(), 0);
+  constexpr char kPublish[] = R"(name: "events/planned" rule_group_version: 1 etag: )";
+  EXPECT_EQ(Refusal(&Stub::PublishEvent, kPublish + std::string("'3'")), "NO_PARTICIPANTS");
+  request = Parse<v1::UpdateEventRequest>(R"(
+      event { name: "events/planned" participants: "organizations/d1" }
+      update_mask { paths: "participants" } etag: "3")");
+  Must(&Stub::UpdateEvent, request);
+  EXPECT_EQ(Refusal(&Stub::PublishEvent, kPublish + std::string("'4'")), "OK");
+  request.set_etag("5");
+  EXPECT_EQ(Refusal(&Stub::UpdateEvent, request.ShortDebugString()), "TRANSITION_NOT_ALLOWED");
+}
+
+TEST_F(ServiceTest, EveryFieldOfAnEventCanBeUpdatedBeforeItIsPublished) {
+  Must(&Stub::CreateCategory, Parse<v1::CreateCategoryRequest>(R"(category_id: "schools"
+      category { title: "T" level: LEVEL_SCHOOL })"));
+  auto request = Parse<v1::UpdateEventRequest>(R"(etag: "1" event {
+      name: "events/planned" title: "New" description: "Text" reporting_year: 2030
+      datasets: "datasets/enrollment" category: "categories/schools" level: LEVEL_SCHOOL
+      rule_group: "ruleGroups/new"
+      start_date { year: 2027 month: 1 day: 1 } certification_opens { year: 2027 month: 1 day: 2 }
+      due_date { year: 2027 month: 1 day: 3 } end_date { year: 2027 month: 1 day: 4 }
+      snapshot_available { year: 2027 month: 1 day: 1 } participants: "organizations/s1"
+      attestation_text: "I declare." allows_zero_attestation: true depends_on: "events/live" })");
+  // Whatever CreateEvent takes.
+  std::vector<const google::protobuf::FieldDescriptor*> given;
+  request.event().GetReflection()->ListFields(request.event(), &given);
+  for (const auto* field : given) {
+    if (field->name() != "name") request.mutable_update_mask()->add_paths(field->name());
+  }
+  EXPECT_EQ(request.update_mask().paths_size(), 16);
+  v1::Event after = Must(&Stub::UpdateEvent, request);
+  const google::protobuf::Reflection& reflection = *after.GetReflection();
+  std::vector<const google::protobuf::FieldDescriptor*> answered;
+  reflection.ListFields(after, &answered);
+  for (const auto* field : answered) {
+    if (std::find(given.begin(), given.end(), field) == given.end()) {
+      reflection.ClearField(&after, field);
+    }
+  }
+  EXPECT_EQ(after.ShortDebugString(), request.event().ShortDebugString());
+}
+
+TEST_F(ServiceTest, AnUpdateRefersToWhatExists) {
+  const auto update = [&](const std::string& path, const std::string& value) {
+    return Refusal(&Stub::UpdateEvent, "etag: '1' event { name: 'events/planned' " + path + ": '" +
+                                           value + "' } update_mask { paths: '" + path + "' }");
+  };
+  EXPECT_EQ(update("participants", "organizations/nobody"), "NOT_FOUND");
+  EXPECT_EQ(update("depends_on", "events/nobody"), "NOT_FOUND");
+  EXPECT_EQ(update("category", "categories/nobody"), "NOT_FOUND");
+  EXPECT_EQ(Refusal(&Stub::UpdateEvent, R"(event { name: "events/nobody" title: "x" }
+                                           update_mask { paths: "title" } etag: "1")"),
+            "NOT_FOUND");
+}
+
+TEST_F(ServiceTest, DependenciesDoNotGoRoundInACircle) {
+  Event("second", EventWith("depends_on: 'events/planned'"));
+  Event("third", EventWith("depends_on: 'events/second'"));
+  const auto depend = [&](const std::string& event, const std::string& on) {
+    return Refusal(&Stub::UpdateEvent, "etag: '1' event { name: 'events/" + event +
+                                           "' depends_on: 'events/" + on +
+                                           "' } update_mask { paths: 'depends_on' }");
+  };
+  EXPECT_EQ(depend("planned", "third"), "FIELD_INVALID");
+  EXPECT_EQ(depend("planned", "planned"), "FIELD_INVALID");
+  EXPECT_EQ(depend("third", "planned"), "OK");
+  EXPECT_EQ(depend("planned", "live"), "OK");
+}
+
+TEST_F(ServiceTest, TwoUpdatesAtTheSameTimeMakeNoCircle) {
+  Event("other", kLiveEvent);
+  const auto depend = [&](const std::string& event, const std::string& on) {
+    return Refusal(&Stub::UpdateEvent, "etag: '1' event { name: 'events/" + event +
+                                           "' depends_on: 'events/" + on +
+                                           "' } update_mask { paths: 'depends_on' }");
+  };
+  std::string first;
+  std::string second;
+  {
+    const std::jthread one([&] { first = depend("planned", "other"); });
+    const std::jthread two([&] { second = depend("other", "planned"); });
+  }
+  EXPECT_NE(first == "OK", second == "OK") << first << " " << second;
 }
 
 TEST_F(ServiceTest, OutsideTheStateAnEventIsSeenWhileItIsLive) {

@@ -30,6 +30,16 @@ absl::Status CheckDependencies(pg::Querier& db, const Event& event) {
   return status::NotFound(names::EventName::FromId(missing[0].View("id")).ToString());
 }
 
+// Whether no event of depends_on needs this one, also by way of others. Nobody else changes
+// dependencies of an event that exists until the transaction ends.
+absl::Status CheckNoCycle(pg::Transaction& tx, const Event& event) {
+  tx.Defer(sql::kLockDependencies);
+  ASSIGN_OR_RETURN(const pg::Result cycle,
+                   tx.Run(sql::kFindCycle, event.name.id(), IdsOf(event.depends_on)));
+  if (cycle.empty()) return absl::OkStatus();
+  return status::FieldInvalid("event.depends_on", "would make the event depend on itself");
+}
+
 }  // namespace
 
 Event ReadEvent(const pg::Row& row) {
@@ -107,6 +117,30 @@ absl::StatusOr<Event> EventStore::Lock(pg::Transaction& tx, const names::EventNa
   ASSIGN_OR_RETURN(const Event event, GetWithParticipants(tx, name, Scope::Everything()));
   RETURN_IF_ERROR(CheckEtag(name.ToString(), event.row_version, etag));
   return event;
+}
+
+absl::StatusOr<Event> EventStore::Update(pg::Transaction& tx, const Event& before,
+                                         const Event& after) const {
+  RETURN_IF_ERROR(CheckParticipants(tx, after));
+  const std::string id = after.name.id();
+  const EventWindow& window = after.window;
+  tx.DeferOne(sql::kUpdateEvent, id, after.title, after.description, after.reporting_year,
+              IdsOf(after.datasets), after.category.id(), kLevelText.Of(after.level),
+              after.rule_group.id(), ToText(window.start_date), ToText(window.certification_opens),
+              ToText(window.due_date), ToText(window.end_date), ToText(window.snapshot_available),
+              after.attestation_text, after.attestation_version, after.allows_zero_attestation,
+              after.participant_count);
+  if (after.participants != before.participants) {
+    tx.Defer(sql::kClearParticipants, id);
+    tx.Defer(sql::kInsertParticipants, id, IdsOf(after.participants));
+  }
+  if (after.depends_on != before.depends_on) {
+    RETURN_IF_ERROR(CheckDependencies(tx, after));
+    RETURN_IF_ERROR(CheckNoCycle(tx, after));
+    tx.Defer(sql::kClearDependencies, id);
+    tx.Defer(sql::kInsertDependencies, id, IdsOf(after.depends_on));
+  }
+  return GetWithParticipants(tx, after.name, Scope::Everything());
 }
 
 absl::StatusOr<Event> EventStore::Save(pg::Transaction& tx, const Event& before,

@@ -47,6 +47,11 @@ class EventStore {
   absl::StatusOr<Event> Lock(pg::Transaction& tx, const names::EventName& name,
                              const std::string& etag) const;
 
+  // Writes the fields that a request may change from `before`, which is locked and UNPUBLISHED, to
+  // `after`. NOT_FOUND and FIELD_INVALID as Insert, and FIELD_INVALID when its dependencies would
+  // go round in a circle.
+  absl::StatusOr<Event> Update(pg::Transaction& tx, const Event& before, const Event& after) const;
+
   // Writes a step of the lifecycle from `before`, which is locked, to `after`.
   absl::StatusOr<Event> Save(pg::Transaction& tx, const Event& before, const Event& after) const;
 

@@ -103,12 +103,9 @@ TEST(PhaseTest, AClosedEventIsClosedOnEveryDay) {
 TEST(LifecycleTest, AllowsExactlyTheStepsOfTheSpecification) {
   for (const EventStatus status : kStatuses) {
     const Event event = AnEvent(status);
-    const bool is_live =
-        status == EventStatus::kPublished || status == EventStatus::kUnpublishedChanges;
-    const bool has_draft =
-        status == EventStatus::kUnpublished || status == EventStatus::kUnpublishedChanges;
-    EXPECT_EQ(Next(event, EventAction::kPublish).ok(), has_draft);
-    EXPECT_EQ(Next(event, EventAction::kClose).ok(), is_live);
+    EXPECT_EQ(Next(event, EventAction::kUpdate).ok(), status == EventStatus::kUnpublished);
+    EXPECT_EQ(Next(event, EventAction::kPublish).ok(), status == EventStatus::kUnpublished);
+    EXPECT_EQ(Next(event, EventAction::kClose).ok(), status == EventStatus::kPublished);
     EXPECT_EQ(Next(event, EventAction::kDelete).ok(), status == EventStatus::kUnpublished);
   }
 }
@@ -118,7 +115,58 @@ TEST(LifecycleTest, ARefusalSaysWhatIsAllowed) {
   EXPECT_THAT(next, HasReason("TRANSITION_NOT_ALLOWED"));
   EXPECT_EQ(status::MetadataOf(next.status(), "from"), "UNPUBLISHED");
   EXPECT_EQ(status::MetadataOf(next.status(), "action"), "close");
-  EXPECT_EQ(status::MetadataOf(next.status(), "allowed"), "publish, delete");
+  EXPECT_EQ(status::MetadataOf(next.status(), "allowed"), "update, publish, delete");
+}
+
+TEST(UpdateTest, KeepsWhatIsNotWritten) {
+  const auto updated = Update(AnEvent(), [](EventDraft& draft) {
+    draft.event.title = "Autumn";
+    draft.window.due_date = CivilDay(2026, 10, 13);
+    return absl::OkStatus();
+  });
+  ASSERT_THAT(updated, IsOk());
+  EXPECT_EQ(updated->title, "Autumn");
+  EXPECT_EQ(updated->window.due_date, CivilDay(2026, 10, 13));
+  EXPECT_EQ(updated->window.certification_opens, CivilDay(2026, 10, 2));
+  EXPECT_EQ(updated->status, EventStatus::kUnpublished);
+  EXPECT_EQ(updated->draft_version, 1);
+  EXPECT_EQ(updated->attestation_version, 1);
+}
+
+TEST(UpdateTest, TheVersionOfTheAttestationRisesWithItsText) {
+  const auto write = [](const std::string& text) {
+    return Update(AnEvent(),
+                  [&text](EventDraft& draft) {
+                    draft.event.attestation_text = text;
+                    return absl::OkStatus();
+                  })
+        ->attestation_version;
+  };
+  EXPECT_EQ(write(""), 1);
+  EXPECT_EQ(write("I attest."), 2);
+}
+
+TEST(UpdateTest, TheDaysAreJudgedTogether) {
+  const auto move = [](absl::CivilDay start, std::optional<CivilDay> opens) {
+    return Update(AnEvent(), [&](EventDraft& draft) {
+      draft.window.start_date = start;
+      draft.window.certification_opens = opens;
+      return absl::OkStatus();
+    });
+  };
+  const auto late = move(CivilDay(2026, 10, 3), CivilDay(2026, 10, 2));
+  EXPECT_THAT(late, HasReason("FIELD_INVALID"));
+  EXPECT_EQ(status::MetadataOf(late.status(), "field"), "event.certification_opens");
+  const auto without = move(CivilDay(2026, 9, 5), std::nullopt);  // says: as the start
+  ASSERT_THAT(without, IsOk());
+  EXPECT_EQ(without->window.certification_opens, CivilDay(2026, 9, 5));
+}
+
+TEST(UpdateTest, WhatWasPublishedStays) {
+  const auto nothing = [](EventDraft&) { return absl::OkStatus(); };
+  EXPECT_THAT(Update(AnEvent(EventStatus::kPublished), nothing),
+              HasReason("TRANSITION_NOT_ALLOWED"));
+  EXPECT_THAT(Update(AnEvent(EventStatus::kClosed), nothing), HasReason("TRANSITION_NOT_ALLOWED"));
 }
 
 TEST(PublishTest, TheDraftBecomesLiveAndTheRulesArePinned) {

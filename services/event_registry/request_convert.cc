@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <set>
+#include <span>
+#include <utility>
 
 #include "common/rpc/standard.h"
 #include "common/status/errors.h"
@@ -163,19 +166,154 @@ absl::StatusOr<std::vector<ToolGrant>> ParseGrants(const Grants& grants, std::st
   return parsed;
 }
 
-absl::StatusOr<EventWindow> ParseWindow(const v1::Event& event) {
-  RequestedWindow window;
-  ASSIGN_OR_RETURN(window.start_date, rpc::ParseDate(event.start_date(), "event.start_date"));
-  ASSIGN_OR_RETURN(window.certification_opens,
-                   ParseOptionalDate(event.has_certification_opens(), event.certification_opens(),
-                                     "event.certification_opens"));
-  ASSIGN_OR_RETURN(window.due_date,
-                   ParseOptionalDate(event.has_due_date(), event.due_date(), "event.due_date"));
-  ASSIGN_OR_RETURN(window.end_date, rpc::ParseDate(event.end_date(), "event.end_date"));
-  ASSIGN_OR_RETURN(window.snapshot_available,
-                   ParseOptionalDate(event.has_snapshot_available(), event.snapshot_available(),
-                                     "event.snapshot_available"));
-  return MakeWindow(window);
+// One field that a request may set in an event, by its name in the proto.
+struct EventField {
+  std::string_view name;
+  absl::Status (*read)(const v1::Event& from, EventDraft& to);
+};
+
+constexpr std::array kEventFields = {
+    EventField{"title",
+               [](const v1::Event& from, EventDraft& to) {
+                 to.event.title = from.title();
+                 return rpc::CheckText(from.title(), "event.title", 1, kMaxName);
+               }},
+    EventField{"description",
+               [](const v1::Event& from, EventDraft& to) {
+                 to.event.description = from.description();
+                 return rpc::CheckText(from.description(), "event.description", 0, kMaxDescription);
+               }},
+    EventField{"reporting_year",
+               [](const v1::Event& from, EventDraft& to) {
+                 to.event.reporting_year = from.reporting_year();
+                 return from.reporting_year() >= kFirstYear && from.reporting_year() <= kLastYear
+                            ? absl::OkStatus()
+                            : status::FieldInvalid("event.reporting_year", "must be 2000 to 2100");
+               }},
+    EventField{
+        "datasets",
+        [](const v1::Event& from, EventDraft& to) {
+          RETURN_IF_ERROR(CheckCount(from.datasets_size(), "event.datasets", 1, kMaxDatasets));
+          ASSIGN_OR_RETURN(to.event.datasets,
+                           ParseNames<names::DatasetName>(from.datasets(), "event.datasets"));
+          return absl::OkStatus();
+        }},
+    EventField{"category",
+               [](const v1::Event& from, EventDraft& to) {
+                 ASSIGN_OR_RETURN(to.event.category,
+                                  names::CategoryName::Parse(from.category(), "event.category"));
+                 return absl::OkStatus();
+               }},
+    EventField{"level",
+               [](const v1::Event& from, EventDraft& to) {
+                 ASSIGN_OR_RETURN(
+                     to.event.level,
+                     ParseEnum<Level>(from.level(), &type::Level_IsValid, "event.level"));
+                 return absl::OkStatus();
+               }},
+    EventField{"rule_group",
+               [](const v1::Event& from, EventDraft& to) {
+                 ASSIGN_OR_RETURN(to.event.rule_group, names::RuleGroupName::Parse(
+                                                           from.rule_group(), "event.rule_group"));
+                 return absl::OkStatus();
+               }},
+    EventField{"start_date",
+               [](const v1::Event& from, EventDraft& to) {
+                 ASSIGN_OR_RETURN(to.window.start_date,
+                                  rpc::ParseDate(from.start_date(), "event.start_date"));
+                 return absl::OkStatus();
+               }},
+    EventField{"certification_opens",
+               [](const v1::Event& from, EventDraft& to) {
+                 ASSIGN_OR_RETURN(
+                     to.window.certification_opens,
+                     ParseOptionalDate(from.has_certification_opens(), from.certification_opens(),
+                                       "event.certification_opens"));
+                 return absl::OkStatus();
+               }},
+    EventField{"due_date",
+               [](const v1::Event& from, EventDraft& to) {
+                 ASSIGN_OR_RETURN(
+                     to.window.due_date,
+                     ParseOptionalDate(from.has_due_date(), from.due_date(), "event.due_date"));
+                 return absl::OkStatus();
+               }},
+    EventField{"end_date",
+               [](const v1::Event& from, EventDraft& to) {
+                 ASSIGN_OR_RETURN(to.window.end_date,
+                                  rpc::ParseDate(from.end_date(), "event.end_date"));
+                 return absl::OkStatus();
+               }},
+    EventField{"snapshot_available",
+               [](const v1::Event& from, EventDraft& to) {
+                 ASSIGN_OR_RETURN(
+                     to.window.snapshot_available,
+                     ParseOptionalDate(from.has_snapshot_available(), from.snapshot_available(),
+                                       "event.snapshot_available"));
+                 return absl::OkStatus();
+               }},
+    EventField{"participants",
+               [](const v1::Event& from, EventDraft& to) {
+                 RETURN_IF_ERROR(CheckCount(from.participants_size(), "event.participants", 0,
+                                            kMaxParticipants));
+                 ASSIGN_OR_RETURN(to.event.participants,
+                                  ParseNames<names::OrganizationName>(from.participants(),
+                                                                      "event.participants"));
+                 to.event.participant_count = from.participants_size();
+                 return absl::OkStatus();
+               }},
+    EventField{"attestation_text",
+               [](const v1::Event& from, EventDraft& to) {
+                 to.event.attestation_text = from.attestation_text();
+                 return rpc::CheckText(from.attestation_text(), "event.attestation_text", 1,
+                                       kMaxAttestation);
+               }},
+    EventField{"allows_zero_attestation",
+               [](const v1::Event& from, EventDraft& to) {
+                 to.event.allows_zero_attestation = from.allows_zero_attestation();
+                 return absl::OkStatus();
+               }},
+    EventField{"depends_on",
+               [](const v1::Event& from, EventDraft& to) {
+                 RETURN_IF_ERROR(
+                     CheckCount(from.depends_on_size(), "event.depends_on", 0, kMaxDependencies));
+                 ASSIGN_OR_RETURN(to.event.depends_on, ParseNames<names::EventName>(
+                                                           from.depends_on(), "event.depends_on"));
+                 return absl::OkStatus();
+               }},
+};
+
+absl::Status ReadFields(std::span<const EventField* const> fields, const v1::Event& from,
+                        EventDraft& to) {
+  for (const EventField* field : fields) RETURN_IF_ERROR(field->read(from, to));
+  return absl::OkStatus();
+}
+
+// The fields that a mask names.
+absl::StatusOr<std::vector<const EventField*>> ParseMask(const google::protobuf::FieldMask& mask) {
+  if (mask.paths().empty()) return status::FieldInvalid("update_mask", "required");
+  std::vector<const EventField*> fields;
+  for (const std::string& path : mask.paths()) {
+    const auto* found =
+        std::find_if(kEventFields.begin(), kEventFields.end(),
+                     [&path](const EventField& field) { return field.name == path; });
+    if (found == kEventFields.end()) {
+      return status::FieldInvalid("update_mask", "names something that cannot be changed");
+    }
+    if (std::find(fields.begin(), fields.end(), found) != fields.end()) {
+      return status::FieldInvalid("update_mask", "names a field twice");
+    }
+    fields.push_back(found);
+  }
+  return fields;
+}
+
+// An event with this name and nothing else.
+EventDraft EmptyDraft(names::EventName name) {
+  return {.event = {.name = std::move(name),
+                    .category = names::CategoryName::FromId(""),
+                    .rule_group = names::RuleGroupName::FromId("")},
+          .window = {}};
 }
 
 }  // namespace
@@ -286,48 +424,26 @@ absl::StatusOr<Member> FromProto(const v1::AddMemberRequest& request, const ids:
 }
 
 absl::StatusOr<Event> FromProto(const v1::CreateEventRequest& request, const ids::IdSource& ids) {
-  const v1::Event& in = request.event();
   const std::string id = request.event_id().empty() ? ids.NewId() : request.event_id();
   RETURN_IF_ERROR(CheckNewId(id, "event_id"));
-  RETURN_IF_ERROR(rpc::CheckText(in.title(), "event.title", 1, kMaxName));
-  RETURN_IF_ERROR(rpc::CheckText(in.description(), "event.description", 0, kMaxDescription));
-  if (in.reporting_year() < kFirstYear || in.reporting_year() > kLastYear) {
-    return status::FieldInvalid("event.reporting_year", "must be 2000 to 2100");
+  EventDraft draft = EmptyDraft(names::EventName::FromId(id));
+  for (const EventField& field : kEventFields) {
+    RETURN_IF_ERROR(field.read(request.event(), draft));
   }
-  RETURN_IF_ERROR(CheckCount(in.datasets_size(), "event.datasets", 1, kMaxDatasets));
-  ASSIGN_OR_RETURN(auto datasets, ParseNames<names::DatasetName>(in.datasets(), "event.datasets"));
-  ASSIGN_OR_RETURN(const auto category,
-                   names::CategoryName::Parse(in.category(), "event.category"));
-  ASSIGN_OR_RETURN(const auto level,
-                   ParseEnum<Level>(in.level(), &type::Level_IsValid, "event.level"));
-  ASSIGN_OR_RETURN(const auto rule_group,
-                   names::RuleGroupName::Parse(in.rule_group(), "event.rule_group"));
-  ASSIGN_OR_RETURN(const EventWindow window, ParseWindow(in));
-  RETURN_IF_ERROR(CheckCount(in.participants_size(), "event.participants", 0, kMaxParticipants));
-  ASSIGN_OR_RETURN(auto participants,
-                   ParseNames<names::OrganizationName>(in.participants(), "event.participants"));
-  RETURN_IF_ERROR(
-      rpc::CheckText(in.attestation_text(), "event.attestation_text", 1, kMaxAttestation));
-  RETURN_IF_ERROR(CheckCount(in.depends_on_size(), "event.depends_on", 0, kMaxDependencies));
-  ASSIGN_OR_RETURN(auto depends_on,
-                   ParseNames<names::EventName>(in.depends_on(), "event.depends_on"));
-  return Event{.name = names::EventName::FromId(id),
-               .title = in.title(),
-               .description = in.description(),
-               .reporting_year = in.reporting_year(),
-               .datasets = std::move(datasets),
-               .category = category,
-               .level = level,
-               .rule_group = rule_group,
-               .window = window,
-               .participants = std::move(participants),
-               .participant_count = in.participants_size(),
-               .attestation_text = in.attestation_text(),
-               .allows_zero_attestation = in.allows_zero_attestation(),
-               .depends_on = std::move(depends_on),
-               .close_reason = {},
-               .publish_time = {},
-               .close_time = {}};
+  ASSIGN_OR_RETURN(draft.event.window, MakeWindow(draft.window));
+  return draft.event;
+}
+
+absl::StatusOr<UpdateEvent> FromProto(const v1::UpdateEventRequest& request) {
+  ASSIGN_OR_RETURN(const auto name, names::EventName::Parse(request.event().name(), "event.name"));
+  RETURN_IF_ERROR(CheckEtagField(request.etag()));
+  ASSIGN_OR_RETURN(auto fields, ParseMask(request.update_mask()));
+  EventDraft draft = EmptyDraft(name);
+  RETURN_IF_ERROR(ReadFields(fields, request.event(), draft));
+  return UpdateEvent{name, request.etag(),
+                     [fields = std::move(fields), from = request.event()](EventDraft& to) {
+                       return ReadFields(fields, from, to);
+                     }};
 }
 
 absl::StatusOr<SetToolRights> FromProto(const v1::SetToolRightsRequest& request) {

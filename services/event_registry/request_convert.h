@@ -2,6 +2,7 @@
 // only here: FIELD_INVALID names the first field that breaks one.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -41,6 +42,14 @@ struct PublishCategory {
   std::string etag;
 };
 absl::StatusOr<PublishCategory> FromProto(const registry::v1::PublishCategoryRequest& request);
+
+struct UpdateEvent {
+  names::EventName name;
+  std::string etag;
+  // Writes the fields of the mask, which are checked one by one already.
+  std::function<absl::Status(EventDraft&)> change;
+};
+absl::StatusOr<UpdateEvent> FromProto(const registry::v1::UpdateEventRequest& request);
 
 struct PublishEvent {
   names::EventName name;

@@ -176,6 +176,27 @@ const TABLE = {
           [D1])}), ...NOT_FOUND],
       ['order', state, () => ({event: eventOf('Never', w.category.name, w.group, [D1],
           {start_date: day(5), end_date: day(4)})}), 'INVALID_ARGUMENT', 'FIELD_INVALID']]},
+  'registry.UpdateEvent': {
+    user: state,
+    request: () => {
+      const event = eventOf('Never', w.category.name, w.group, [D1]);
+      return {event: {...event, name: w.draftEvent.name}, etag: w.draftEvent.etag,
+        update_mask: {paths: Object.keys(event)}};
+    },
+    refused: [stale(state),
+      ['state', state, () => ({event: {name: w.event.name, title: 'Never'}, etag: w.event.etag,
+        update_mask: {paths: ['title']}}), ...MOVE],
+      ['role', ann, () => ({event: {name: w.event.name, title: 'Never'}, etag: w.event.etag,
+        update_mask: {paths: ['title']}}), ...NOT_PERMITTED],
+      ['hidden', ann, {}, ...NOT_FOUND],
+      ['existence', state, () => ({event: {name: 'events/refusal-nothing', title: 'Never'},
+        update_mask: {paths: ['title']}}), ...NOT_FOUND],
+      ['reference', state, () => ({event: {name: w.draftEvent.name,
+        category: 'categories/refusal-nothing'}, update_mask: {paths: ['category']}}),
+      ...NOT_FOUND],
+      ['mask', state, {update_mask: {paths: ['status']}}, 'INVALID_ARGUMENT', 'FIELD_INVALID'],
+      ['circle', state, () => ({event: {name: w.draftEvent.name, depends_on: [w.draftEvent.name]},
+        update_mask: {paths: ['depends_on']}}), 'INVALID_ARGUMENT', 'FIELD_INVALID']]},
   'registry.PublishEvent': {
     user: state,
     request: () => ({name: w.draftEvent.name, etag: w.draftEvent.etag, rule_group_version: 1}),

@@ -42,6 +42,35 @@ SELECT id FROM unnest($1::text[]) AS wanted (id)
 -- name: lock_event
 SELECT event_id FROM registry.event WHERE event_id = $1 FOR NO KEY UPDATE;
 
+-- name: lock_dependencies
+-- One change of the dependencies of existing events at a time, so that two of them make no circle.
+SELECT pg_advisory_xact_lock(hashtext('edcert registry event dependencies'));
+
+-- name: find_cycle
+-- Whether an event is among those that some events need, directly or by way of others.
+WITH RECURSIVE needed (event_id) AS (
+  SELECT unnest($2::text[]) COLLATE "C"
+   UNION
+  SELECT d.depends_on_id FROM needed JOIN registry.event_dependency d USING (event_id)
+)
+SELECT event_id FROM needed WHERE event_id = $1;
+
+-- name: clear_participants
+DELETE FROM registry.event_participant WHERE event_id = $1;
+
+-- name: clear_dependencies
+DELETE FROM registry.event_dependency WHERE event_id = $1;
+
+-- name: update_event
+-- Writes what a request may say of an event that was never published.
+UPDATE registry.event
+   SET title = $2, description = $3, reporting_year = $4, datasets = $5, category_id = $6,
+       level = $7, rule_group = $8, start_date = $9, certification_opens = $10, due_date = $11,
+       end_date = $12, snapshot_available = $13, attestation_text = $14, attestation_version = $15,
+       allows_zero_attestation = $16, participant_count = $17, row_version = row_version + 1,
+       updated_at = clock_timestamp()
+ WHERE event_id = $1 AND status = 'UNPUBLISHED';
+
 -- name: update_lifecycle
 -- Writes what a step of the lifecycle changes. The status is compared once more.
 UPDATE registry.event
