@@ -176,12 +176,14 @@ absl::StatusOr<EventFacts> RegistryAccess::GetEvent(const std::string& name) {
 }
 
 absl::StatusOr<std::vector<RegistryAccess::Member>> RegistryAccess::ListMembers(
-    const std::string& category, const std::string& organization, bool active_only) {
+    const std::string& category, const std::string& organization, bool active_only,
+    std::optional<absl::Time> at) {
   std::vector<Member> members;
   v1::ListMembersRequest request;
   request.set_category(category);
   request.set_organization(organization);
   request.set_active_only(active_only);
+  if (at.has_value()) *request.mutable_at() = rpc::ToProto(*at);
   request.set_page_size(kPageSize);
   do {
     grpc::ClientContext context;

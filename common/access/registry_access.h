@@ -2,11 +2,13 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/civil_time.h"
+#include "absl/time/time.h"
 #include "common/access/access.h"
 #include "common/feed/feed.h"
 #include "edcert/registry/v1/event_registry.grpc.pb.h"
@@ -38,11 +40,12 @@ class RegistryAccess final : public Resolver {
     bool delegate_all_schools = false;  // and at every school of it
   };
   // The members of a category at an organisation; all when it is empty. Those who are active today
-  // alone, or all: inactive people, and days that are past or to come. For a service that acts by
-  // itself.
+  // alone, or all: inactive people, and days that are past or to come. With `at` the members of
+  // that instant, and its day is today. For a service that acts by itself.
   absl::StatusOr<std::vector<Member>> ListMembers(const std::string& category,
                                                   const std::string& organization,
-                                                  bool active_only = true);
+                                                  bool active_only = true,
+                                                  std::optional<absl::Time> at = std::nullopt);
 
   // The display name, kind and parent of an organisation, for a service that acts by itself.
   struct Organization {

@@ -175,7 +175,8 @@ grpc::ServerUnaryReactor* EventRegistryService::ListMembers(grpc::CallbackServer
     ASSIGN_OR_RETURN(const paging::Page page, paging::Read(*request, 2));
     ASSIGN_OR_RETURN(const access::Access access, access_.Resolve(call, {}));
     pg::Database db = call.db();
-    ASSIGN_OR_RETURN(auto members, members_.List(db, ScopeOf(access), filter, Today(),
+    const absl::CivilDay day = filter.at.has_value() ? calendar_.DayOf(*filter.at) : Today();
+    ASSIGN_OR_RETURN(auto members, members_.List(db, ScopeOf(access), filter, day,
                                                  {page.Key(0), page.Key(1)}, page.limit()));
     response->set_next_page_token(paging::Cut(*request, page, members, [](const Member& last) {
       return std::vector{last.name.parent_id(), last.name.id()};

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "absl/strings/str_join.h"
+#include "common/rpc/standard.h"
 #include "common/rpc/status.h"
 #include "common/testing/matchers.h"
 #include "common/testing/test_server.h"
@@ -837,6 +838,47 @@ TEST_F(ServiceTest, MembersAreListedInScope) {
   EXPECT_TRUE(members[0].user_active());
   EXPECT_TRUE(members[0].in_scope());
   EXPECT_FALSE(members[0].all_schools());
+}
+
+TEST_F(ServiceTest, MembersOfAnInstantAreTheSameLater) {
+  const auto list = [&](absl::Time at) {
+    std::string people;
+    v1::ListMembersRequest request = Parse<v1::ListMembersRequest>("page_size: 1");
+    *request.mutable_at() = rpc::ToProto(at);
+    do {
+      const auto page = Must(&Stub::ListMembers, request);
+      for (const auto& member : page.members()) people += member.user() + " ";
+      request.set_page_token(page.next_page_token());
+    } while (!request.page_token().empty());
+    return people;
+  };
+  const auto members = Must(&Stub::ListMembers, v1::ListMembersRequest()).members();
+  const absl::Time before = rpc::FromProto(members[members.size() - 1].create_time());
+  Must(&Stub::RemoveMember, Parse<v1::RemoveMemberRequest>("name: '" + member_ + "'"));
+  User("carl", R"(display_name: "C" assignments { organization: "organizations/d2" })");
+  const absl::Time after = rpc::FromProto(AddMember("carl", "d2").create_time());
+  EXPECT_EQ(list(before), "users/ann users/local users/bob ");
+  EXPECT_EQ(list(after - absl::Microseconds(1)), "users/local users/bob ");
+  EXPECT_EQ(list(after), "users/local users/bob users/carl ");
+  EXPECT_EQ(list(absl::UnixEpoch()), "");
+  EXPECT_EQ(Refusal(&Stub::ListMembers, "at { seconds: -1 }"), "FIELD_INVALID");
+  EXPECT_EQ(Refusal(&Stub::ListMembers, "at { seconds: 253402300800 }"), "FIELD_INVALID");
+}
+
+TEST_F(ServiceTest, AnInstantOfMembersDecidesTheDay) {
+  Must(&Stub::AddMember,
+       Parse<v1::AddMemberRequest>(kReviewer +
+                                   std::string("organization: 'organizations/d1' user: 'users/ann' "
+                                               "valid_to { year: 2999 month: 1 day: 1 } }")));
+  const auto count = [&](absl::Time at) {
+    auto request = Parse<v1::ListMembersRequest>("user: 'users/ann' active_only: true");
+    *request.mutable_at() = rpc::ToProto(at);
+    return Must(&Stub::ListMembers, request).members_size();
+  };
+  // The last day ends at 06:00 UTC of the next.
+  const absl::Time end = absl::FromCivil(absl::CivilHour(2999, 1, 2, 6), absl::UTCTimeZone());
+  EXPECT_EQ(count(end - absl::Milliseconds(1)), 2);
+  EXPECT_EQ(count(end), 1);
 }
 
 // --- Events ---

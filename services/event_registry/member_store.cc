@@ -66,7 +66,7 @@ absl::StatusOr<std::vector<Member>> MemberStore::List(pg::Querier& db, const Sco
   ASSIGN_OR_RETURN(const pg::Result rows,
                    db.Run(sql::kListMembers, scope.everything, scope.organizations, scope.districts,
                           filter.category, filter.organization, filter.user, filter.active_only,
-                          ToText(today), after.category, after.member, limit));
+                          ToText(today), after.category, after.member, limit, filter.at));
   std::vector<Member> members;
   for (const pg::Row row : rows) {
     members.push_back(Read(row));

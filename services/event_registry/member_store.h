@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/civil_time.h"
+#include "absl/time/time.h"
 #include "common/pg/pg.h"
 #include "services/event_registry/member.h"
 #include "services/event_registry/scope.h"
@@ -19,6 +20,7 @@ struct MemberFilter {
   std::string organization;
   std::string user;
   bool active_only = false;
+  std::optional<absl::Time> at = std::nullopt;  // members of this instant; of now without it
 };
 
 // A place in the list of members.
@@ -38,11 +40,13 @@ class MemberStore {
   absl::StatusOr<Member> Get(pg::Querier& db, const names::MemberName& name,
                              const Scope& scope) const;
 
-  // At most `limit` members after the place `after`, by category and id.
+  // At most `limit` members after the place `after`, by category and id; `today` is the day of the
+  // instant that the filter names.
   absl::StatusOr<std::vector<Member>> List(pg::Querier& db, const Scope& scope,
                                            const MemberFilter& filter, absl::CivilDay today,
                                            const MemberKey& after, int limit) const;
 
+  // Takes a member away; a list at an earlier instant still has him.
   void Delete(pg::Transaction& tx, const names::MemberName& name) const;
 };
 

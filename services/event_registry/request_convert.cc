@@ -34,6 +34,7 @@ constexpr int kMaxDependencies = 20;
 constexpr int kMaxParticipants = 20'000;
 constexpr int kFirstYear = 2000;
 constexpr int kLastYear = 2100;
+constexpr int64_t kLastSecond = 253'402'300'799;  // of the year 9999
 
 // A new id: stricter than names of the built-in vocabulary, which may hold underscores.
 absl::Status CheckNewId(const std::string& id, std::string_view field) {
@@ -521,6 +522,13 @@ absl::StatusOr<MemberFilter> FromProto(const v1::ListMembersRequest& request) {
                    ParseFilter<names::OrganizationName>(request.organization(), "organization"));
   ASSIGN_OR_RETURN(filter.user, ParseFilter<names::UserName>(request.user(), "user"));
   filter.active_only = request.active_only();
+  if (request.has_at()) {
+    if (request.at().seconds() < 0 || request.at().seconds() > kLastSecond ||
+        request.at().nanos() < 0 || request.at().nanos() > 999'999'999) {
+      return status::FieldInvalid("at", "must be an instant of the years 1970 to 9999");
+    }
+    filter.at = rpc::FromProto(request.at());
+  }
   return filter;
 }
 

@@ -16,15 +16,28 @@ void AddState(const AudienceFacts& facts, Recipients& recipients) {
 }
 
 void AddParticipants(const AudienceFacts& facts, Recipients& recipients) {
+  std::map<std::string, std::set<std::string>> schools;  // that take part, by their districts
+  for (const auto& [school, district] : facts.districts) {
+    if (facts.participants.contains(school)) schools[district].insert(school);
+  }
   for (const Member& member : facts.members) {
-    if (IsStateRole(member.role) || !facts.participants.contains(member.organization)) continue;
-    recipients[member.user].insert(member.organization);
+    if (IsStateRole(member.role)) continue;
+    if (facts.participants.contains(member.organization)) {
+      recipients[member.user].insert(member.organization);
+    }
+    const auto below = schools.find(member.organization);
+    if (!member.all_schools || below == schools.end()) continue;
+    recipients[member.user].insert(below->second.begin(), below->second.end());
   }
 }
 
 void AddLocal(const AudienceFacts& facts, bool certifiers_only, Recipients& recipients) {
+  const auto district = facts.districts.find(facts.organization);
   for (const Member& member : facts.members) {
-    if (IsStateRole(member.role) || member.organization != facts.organization) continue;
+    const bool counts = member.organization == facts.organization ||
+                        (member.all_schools && district != facts.districts.end() &&
+                         member.organization == district->second);
+    if (IsStateRole(member.role) || !counts) continue;
     if (certifiers_only && member.role != MemberRole::kCertifier) continue;
     recipients[member.user].insert(facts.organization);
   }

@@ -16,12 +16,17 @@ struct Member {
   std::string user;
   std::string organization;
   MemberRole role;
+  bool all_schools = false;  // held at a district, the role counts at each of its schools
 };
+
+// The district of a school.
+using Districts = std::map<std::string, std::string>;
 
 // What the audiences are made from.
 struct AudienceFacts {
   std::vector<Member> members;           // of the category, or of the organisation asked for
   std::set<std::string> participants;    // of the event
+  Districts districts;                   // of the schools among them, and of `organization`
   std::string organization;              // of the change; empty for events
   std::string requester;                 // `users/...`, or empty
   std::vector<std::string> outstanding;  // `users/...`

@@ -26,31 +26,45 @@ bool AboutEvent(Audience audience) {
   return audience == Audience::kEventMembers || audience == Audience::kEventLocalMembers;
 }
 
-// The members that the audience is chosen from.
-absl::StatusOr<std::vector<Member>> MembersFor(Audience audience, const std::string& category,
-                                               const std::string& organization,
-                                               Directory& directory) {
+// Adds the members of an organisation and, of a school, those of its district.
+absl::Status AddLocalMembers(const std::string& category, absl::Time at, Directory& directory,
+                             AudienceFacts& facts) {
+  ASSIGN_OR_RETURN(const std::string district, directory.GetDistrict(facts.organization));
+  if (!district.empty()) facts.districts[facts.organization] = district;
+  for (const std::string& organization : {facts.organization, district}) {
+    if (organization.empty()) continue;
+    ASSIGN_OR_RETURN(const std::vector<Member> members,
+                     directory.ListMembers(category, organization, at));
+    facts.members.insert(facts.members.end(), members.begin(), members.end());
+  }
+  return absl::OkStatus();
+}
+
+// Asks for the members that the audience is chosen from: those of the instant of the change.
+absl::Status AddMembers(Audience audience, const std::string& category, absl::Time at,
+                        Directory& directory, AudienceFacts& facts) {
   switch (audience) {
     case Audience::kEventMembers:
-    case Audience::kEventLocalMembers:
-      return directory.ListMembers(category, "");
-    case Audience::kStateMembers:
-      return directory.ListStateMembers(category);
+    case Audience::kEventLocalMembers: {
+      ASSIGN_OR_RETURN(facts.members, directory.ListMembers(category, "", at));
+      return absl::OkStatus();
+    }
+    case Audience::kStateMembers: {
+      ASSIGN_OR_RETURN(facts.members, directory.ListStateMembers(category, at));
+      return absl::OkStatus();
+    }
+    case Audience::kRequesterCertifiersAndState: {
+      ASSIGN_OR_RETURN(facts.members, directory.ListStateMembers(category, at));
+      return AddLocalMembers(category, at, directory, facts);
+    }
     case Audience::kLocalMembers:
     case Audience::kRequesterAndCertifiers:
-      return directory.ListMembers(category, organization);
-    case Audience::kRequesterCertifiersAndState: {
-      ASSIGN_OR_RETURN(std::vector<Member> members, directory.ListStateMembers(category));
-      ASSIGN_OR_RETURN(const std::vector<Member> local,
-                       directory.ListMembers(category, organization));
-      members.insert(members.end(), local.begin(), local.end());
-      return members;
-    }
+      return AddLocalMembers(category, at, directory, facts);
     case Audience::kOutstanding:
     case Audience::kSigners:
-      break;
+      break;  // the change names them
   }
-  return std::vector<Member>();
+  return absl::OkStatus();
 }
 
 // Wakes the streams of those whose messages changed.
@@ -90,18 +104,24 @@ absl::StatusOr<std::shared_ptr<Prepared>> Prepare(Feed feed, const Change& chang
   facts.outstanding = NamesOf(change, "outstanding");
   facts.signers = NamesOf(change, "signers");
   std::string category = change.Attribute("category");
+  bool of_schools = false;  // the change is about an event of schools
   if (std::any_of(rows.begin(), rows.end(),
                   [](const Template* row) { return AboutEvent(row->audience); })) {
     ASSIGN_OR_RETURN(Directory::Event event, directory.GetEvent(change.Attribute("event")));
     facts.participants = std::move(event.participants);
+    of_schools = event.of_schools;
     category = event.category;
     prepared->fields["starts"] = ForPeople(event.starts_at, time_zone);
     prepared->fields["opens"] = ForPeople(event.opens_at, time_zone);
     prepared->fields["due"] = ForPeople(event.due_at, time_zone);
   }
   for (const Template* row : rows) {
-    ASSIGN_OR_RETURN(facts.members,
-                     MembersFor(row->audience, category, facts.organization, directory));
+    facts.members.clear();
+    RETURN_IF_ERROR(AddMembers(row->audience, category, change.occurred_at, directory, facts));
+    if (of_schools && std::any_of(facts.members.begin(), facts.members.end(),
+                                  [](const Member& member) { return member.all_schools; })) {
+      ASSIGN_OR_RETURN(facts.districts, directory.ListSchools());
+    }
     prepared->messages.push_back({row, FindRecipients(row->audience, facts)});
   }
   return prepared;

@@ -26,16 +26,23 @@ class Directory {
   struct Event {
     std::string category;
     std::set<std::string> participants;
+    bool of_schools = false;  // the participants are schools
     absl::Time starts_at;
     absl::Time opens_at;
     absl::Time due_at;
   };
   virtual absl::StatusOr<Event> GetEvent(const std::string& event) = 0;
-  // Active members of a category; all when `organization` is empty.
+  // Who were active members of a category at an instant; everywhere when `organization` is empty.
   virtual absl::StatusOr<std::vector<Member>> ListMembers(const std::string& category,
-                                                          const std::string& organization) = 0;
-  // Active members of a category at the state.
-  virtual absl::StatusOr<std::vector<Member>> ListStateMembers(const std::string& category) = 0;
+                                                          const std::string& organization,
+                                                          absl::Time at) = 0;
+  // The same at the state.
+  virtual absl::StatusOr<std::vector<Member>> ListStateMembers(const std::string& category,
+                                                               absl::Time at) = 0;
+  // The district of a school; empty for other organisations.
+  virtual absl::StatusOr<std::string> GetDistrict(const std::string& organization) = 0;
+  // The districts of all schools.
+  virtual absl::StatusOr<Districts> ListSchools() = 0;
 };
 
 // The part of a change's messages that needs other services.

@@ -28,23 +28,35 @@ class FixedDirectory final : public Directory {
  public:
   absl::StatusOr<Event> GetEvent(const std::string&) override {
     return Event{.category = "categories/c",
-                 .participants = {"organizations/a", "organizations/b"},
+                 .participants = participants,
+                 .of_schools = !schools.empty(),
                  .starts_at = absl::FromUnixSeconds(1'788'220'800),
                  .opens_at = absl::FromUnixSeconds(1'790'812'800),
                  .due_at = absl::FromUnixSeconds(1'793'491'200)};
   }
   absl::StatusOr<std::vector<Member>> ListMembers(const std::string&,
-                                                  const std::string& organization) override {
+                                                  const std::string& organization,
+                                                  absl::Time at) override {
+    asked_at = at;
     std::vector<Member> found;
     for (const Member& member : members) {
       if (organization.empty() || member.organization == organization) found.push_back(member);
     }
     return found;
   }
-  absl::StatusOr<std::vector<Member>> ListStateMembers(const std::string& category) override {
-    return ListMembers(category, "organizations/sea");
+  absl::StatusOr<std::vector<Member>> ListStateMembers(const std::string& category,
+                                                       absl::Time at) override {
+    return ListMembers(category, "organizations/sea", at);
   }
+  absl::StatusOr<std::string> GetDistrict(const std::string& organization) override {
+    const auto school = schools.find(organization);
+    return school == schools.end() ? "" : school->second;
+  }
+  absl::StatusOr<Districts> ListSchools() override { return schools; }
 
+  std::set<std::string> participants = {"organizations/a", "organizations/b"};
+  Districts schools;
+  absl::Time asked_at;
   std::vector<Member> members = {{"users/ann", "organizations/a", MemberRole::kCertifier},
                                  {"users/ann", "organizations/b", MemberRole::kCertifier},
                                  {"users/bob", "organizations/a", MemberRole::kCertifier},
@@ -174,6 +186,47 @@ TEST_F(FanOutTest, AMessageAboutTwoOrganisationsClosesWithTheLast) {
   EXPECT_THAT(OpenOf("users/sea"), ElementsAre(Cause::kEventPublished, Cause::kCertificationSent));
   Apply(Feed::kWorkflow, Make("certification_sent", "organizations/b"));
   EXPECT_THAT(WorkOf("users/ann"), IsEmpty());
+}
+
+TEST_F(FanOutTest, WhoSignsForAllSchoolsHearsOfEachAndOnce) {
+  directory_.schools = {{"organizations/a", "organizations/d"},
+                        {"organizations/b", "organizations/d"},
+                        {"organizations/z", "organizations/other"}};
+  directory_.members = {{"users/all", "organizations/d", MemberRole::kCertifier, true},
+                        {"users/all", "organizations/a", MemberRole::kReviewer},
+                        {"users/office", "organizations/d", MemberRole::kCertifier, false},
+                        {"users/other", "organizations/other", MemberRole::kCertifier, true},
+                        {"users/bob", "organizations/a", MemberRole::kCertifier}};
+  Apply(Feed::kEventRegistry, Make("event_published", ""));
+  EXPECT_THAT(OpenOf("users/all"), ElementsAre(Cause::kEventPublished));
+  EXPECT_THAT(OpenOf("users/bob"), ElementsAre(Cause::kEventPublished));
+  EXPECT_THAT(OpenOf("users/office"), IsEmpty());
+  EXPECT_THAT(OpenOf("users/other"), IsEmpty());
+
+  // His message asks for both schools.
+  Apply(Feed::kWorkflow, Make("certification_sent", "organizations/a"));
+  EXPECT_THAT(WorkOf("users/all"), ElementsAre(Cause::kEventPublished));
+  Apply(Feed::kWorkflow, Make("recertification_started", "organizations/b"));
+  EXPECT_THAT(WorkOf("users/all"),
+              ElementsAre(Cause::kEventPublished, Cause::kRecertificationStarted));
+  EXPECT_THAT(WorkOf("users/bob"), IsEmpty());
+  Apply(Feed::kWorkflow, Make("certification_approved", "organizations/b"));
+  EXPECT_THAT(WorkOf("users/all"), ElementsAre(Cause::kCertificationApproved));
+  EXPECT_THAT(MessagesOf("users/office"), IsEmpty());
+  EXPECT_THAT(MessagesOf("users/other"), IsEmpty());
+
+  Apply(Feed::kWorkflow,
+        Make("recertification_denied", "organizations/a", {{"requester", "users/bob"}}));
+  EXPECT_THAT(MessagesOf("users/all").back().cause, Cause::kRequestDenied);
+}
+
+TEST_F(FanOutTest, TheRecipientsAreThoseOfTheMomentOfTheChange) {
+  const Change published = Make("event_published", "");
+  Apply(Feed::kEventRegistry, published);
+  EXPECT_EQ(directory_.asked_at, published.occurred_at);
+  const Change sent = Make("certification_sent", "organizations/a");
+  Apply(Feed::kWorkflow, sent);
+  EXPECT_EQ(directory_.asked_at, sent.occurred_at);
 }
 
 TEST_F(FanOutTest, WhatACertifierSignsClosesHisMessagesOnly) {

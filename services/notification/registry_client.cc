@@ -8,6 +8,7 @@ namespace edcert::notification {
 namespace {
 
 constexpr absl::Duration kTimeout = absl::Seconds(5);
+constexpr int kPageSize = 1000;
 
 MemberRole ToRole(access::Role role) {
   switch (role) {
@@ -34,30 +35,62 @@ absl::StatusOr<Directory::Event> RegistryClient::GetEvent(const std::string& eve
   ASSIGN_OR_RETURN(const access::EventFacts facts, registry_.GetEvent(event));
   return Event{.category = facts.category,
                .participants = {facts.participants.begin(), facts.participants.end()},
+               .of_schools = facts.level == access::Level::kSchool,
                .starts_at = facts.starts_at,
                .opens_at = facts.opens_at,
                .due_at = facts.due_at};
 }
 
 absl::StatusOr<std::vector<Member>> RegistryClient::ListMembers(const std::string& category,
-                                                                const std::string& organization) {
+                                                                const std::string& organization,
+                                                                absl::Time at) {
   ASSIGN_OR_RETURN(const std::vector<access::RegistryAccess::Member> answer,
-                   registry_.ListMembers(category, organization));
+                   registry_.ListMembers(category, organization, /*active_only=*/true, at));
   std::vector<Member> members;
   members.reserve(answer.size());
   for (const access::RegistryAccess::Member& member : answer) {
-    members.push_back({member.user, member.organization, ToRole(member.role)});
+    // Whoever does not see the organisation hears nothing of it.
+    if (member.in_scope) {
+      members.push_back(
+          {member.user, member.organization, ToRole(member.role), member.all_schools});
+    }
     // Who acts in his place must know what there is to do.
-    if (!member.delegate.empty()) {
-      members.push_back({member.delegate, member.organization, ToRole(member.role)});
+    if (member.delegate_in_scope) {
+      members.push_back({member.delegate, member.organization, ToRole(member.role),
+                         member.all_schools && member.delegate_all_schools});
     }
   }
   return members;
 }
 
-absl::StatusOr<std::vector<Member>> RegistryClient::ListStateMembers(const std::string& category) {
+absl::StatusOr<std::vector<Member>> RegistryClient::ListStateMembers(const std::string& category,
+                                                                     absl::Time at) {
   ASSIGN_OR_RETURN(const std::string organization, StateOrganization());
-  return ListMembers(category, organization);
+  return ListMembers(category, organization, at);
+}
+
+absl::StatusOr<std::string> RegistryClient::GetDistrict(const std::string& organization) {
+  ASSIGN_OR_RETURN(const access::RegistryAccess::Organization found,
+                   registry_.GetOrganization(organization));
+  return found.kind == access::OrganizationKind::kSchool ? found.parent : "";
+}
+
+absl::StatusOr<Districts> RegistryClient::ListSchools() {
+  Districts districts;
+  registry::v1::ListOrganizationsRequest request;
+  request.set_kind(registry::v1::Organization::KIND_SCHOOL);
+  request.set_page_size(kPageSize);
+  do {
+    grpc::ClientContext context;
+    RETURN_IF_ERROR(runtime_.Prepare(context, kTimeout));
+    registry::v1::ListOrganizationsResponse response;
+    RETURN_IF_ERROR(rpc::FromGrpc(stub_->ListOrganizations(&context, request, &response)));
+    for (const registry::v1::Organization& school : response.organizations()) {
+      districts.emplace(school.name(), school.parent());
+    }
+    request.set_page_token(response.next_page_token());
+  } while (!request.page_token().empty());
+  return districts;
 }
 
 absl::StatusOr<std::string> RegistryClient::StateOrganization() {

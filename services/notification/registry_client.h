@@ -20,8 +20,12 @@ class RegistryClient final : public Directory {
 
   absl::StatusOr<Event> GetEvent(const std::string& event) override;
   absl::StatusOr<std::vector<Member>> ListMembers(const std::string& category,
-                                                  const std::string& organization) override;
-  absl::StatusOr<std::vector<Member>> ListStateMembers(const std::string& category) override;
+                                                  const std::string& organization,
+                                                  absl::Time at) override;
+  absl::StatusOr<std::vector<Member>> ListStateMembers(const std::string& category,
+                                                       absl::Time at) override;
+  absl::StatusOr<std::string> GetDistrict(const std::string& organization) override;
+  absl::StatusOr<Districts> ListSchools() override;
 
  private:
   // The state's own organisation: asked for once, there is one and it stays.

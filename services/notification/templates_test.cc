@@ -158,6 +158,27 @@ TEST(AudienceTest, ClosedEventsConcernLocalMembersOnly) {
               ElementsAre(Pair("users/ann", ::testing::_), Pair("users/bob", ::testing::_)));
 }
 
+TEST(AudienceTest, ARoleForAllSchoolsCountsAtEachThatTakesPart) {
+  AudienceFacts facts;
+  facts.members = {{"users/all", "organizations/d", MemberRole::kCertifier, true},
+                   {"users/office", "organizations/d", MemberRole::kCertifier, false},
+                   {"users/boss", "organizations/sea", MemberRole::kApprover, true}};
+  facts.participants = {"organizations/a", "organizations/b"};
+  facts.districts = {{"organizations/a", "organizations/d"},
+                     {"organizations/b", "organizations/d"},
+                     {"organizations/c", "organizations/d"}};
+  EXPECT_THAT(FindRecipients(Audience::kEventLocalMembers, facts),
+              ElementsAre(Pair("users/all", ElementsAre("organizations/a", "organizations/b"))));
+  facts.organization = "organizations/a";
+  const auto asked = ElementsAre("organizations/a");
+  EXPECT_THAT(FindRecipients(Audience::kLocalMembers, facts),
+              ElementsAre(Pair("users/all", asked)));
+  EXPECT_THAT(FindRecipients(Audience::kRequesterAndCertifiers, facts),
+              ElementsAre(Pair("users/all", asked)));
+  facts.organization = "organizations/e";  // of another district
+  EXPECT_THAT(FindRecipients(Audience::kLocalMembers, facts), IsEmpty());
+}
+
 TEST(AudienceTest, AnOrganisationsAudiencesAreItsOwn) {
   AudienceFacts facts = Facts();
   facts.organization = "organizations/b";

@@ -25,11 +25,21 @@ SELECT m.member_id, m.category_id, m.organization_id, m.user_id, m.role, m.rank,
             AND (o.organization_id = ANY ($4::text[]) OR o.parent_id = ANY ($5::text[]))));
 
 -- name: delete_member
-DELETE FROM registry.member WHERE member_id = $1;
+-- Takes a member away and keeps what he was.
+WITH removed AS (
+  DELETE FROM registry.member WHERE member_id = $1
+  RETURNING member_id, category_id, organization_id, user_id, role, rank, title, valid_from,
+            valid_to, delegate_id, created_at
+)
+INSERT INTO registry.removed_member (member_id, category_id, organization_id, user_id, role, rank,
+                                     title, valid_from, valid_to, delegate_id, created_at)
+SELECT member_id, category_id, organization_id, user_id, role, rank, title, valid_from, valid_to,
+       delegate_id, created_at
+  FROM removed;
 
 -- name: list_members
 -- A page of the members at organisations in a scope, of categories that the caller sees; with what
--- counts on the day, as `resolve` counts it.
+-- counts on the day, as `resolve` counts it. At an instant, if one is given, else now.
 SELECT m.member_id, m.category_id, m.organization_id, m.user_id, m.role, m.rank, m.title,
        m.valid_from, m.valid_to, m.delegate_id, m.created_at,
        u.active AS user_active,
@@ -39,7 +49,15 @@ SELECT m.member_id, m.category_id, m.organization_id, m.user_id, m.role, m.rank,
          AS delegate_in_scope,
        coalesce(d.active AND (d.is_administrator OR s.delegate_all_schools), false)
          AS delegate_all_schools
-  FROM registry.member m
+  FROM (SELECT member_id, category_id, organization_id, user_id, role, rank, title, valid_from,
+               valid_to, delegate_id, created_at
+          FROM registry.member
+         WHERE $12::timestamptz IS NULL OR created_at <= $12
+         UNION ALL
+        SELECT member_id, category_id, organization_id, user_id, role, rank, title, valid_from,
+               valid_to, delegate_id, created_at
+          FROM registry.removed_member
+         WHERE created_at <= $12 AND $12 < removed_at) m
   JOIN registry.category c USING (category_id)
   JOIN registry.organization o USING (organization_id)
   JOIN registry.app_user u USING (user_id)
