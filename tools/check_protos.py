@@ -1,16 +1,19 @@
 #!/usr/bin/env python3
 """Checks what the comments of the protos promise, which no compiler reads.
 
-  check_protos.py           lints protos/ and compares it with baseline.binpb, then reads the comments;
-                            prints PATH:LINE: MESSAGE for each finding; exit code 1 if there is any
+  check_protos.py           lints protos/ and compares it with baseline.binpb, then reads the comments
+                            and policies; prints PATH:LINE: MESSAGE for each finding; exit code 1 if
+                            there is any
   check_protos.py --renew   makes the protos of now the baseline, when nothing that others may use
                             was taken away
 
 A field of a request or a resource says first who sets it. An RPC ends with its errors, and each is a
-reason of docs/errors.md with the code that it has there.
+reason of docs/errors.md with the code that it has there. docs/permissions.md shows the policies of
+all RPCs; UPDATE_GOLDENS=1 rewrites it.
 """
 
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -22,6 +25,16 @@ BEHAVIOR = re.compile(r"(Required|Optional|Output only|Immutable)\. \S")
 # An entry of the list of errors: `CODE `REASON`: what to do`, with or without a dash before it.
 ENTRY = re.compile(r"(?:- )?[A-Z_]+(?: `[A-Z_]+`(?:,? or `[A-Z_]+`)*| without a reason): \S")
 REASON_ROW = re.compile(r"^\| `([A-Z_]+)` \| `([A-Z_]+)` \|", re.MULTILINE)
+PERMISSIONS = """# Permissions
+
+Printed by `tools/check_protos.py` from the policies in the [protos](../protos/README.md). Do not
+edit: change the policy, then run `tools/dev golden`.
+
+This is asked before every call. Without a tool no right is needed. What a call needs besides, a role
+in the event's category and the organisation in the caller's scope, is said at the RPC in the proto.
+A service by itself needs no right; one that acts for a user has that user's. The class decides the
+queue and the longest deadline.
+"""
 # Places in a FileDescriptorProto and below, for the paths of comments.
 MESSAGE, SERVICE, FIELD, NESTED, METHOD = 4, 6, 2, 3, 2
 
@@ -105,30 +118,70 @@ def check_file(file, reasons):
                 yield file.line(place), finding
 
 
-def check_comments(protos, reasons):
-    """Yields (path, line, message) for the packages of the services."""
+def build(protos):
+    """The image of the protos, as buf prints it; None when they cannot be built."""
     built = buf("build", str(protos), "-o", "-#format=json", stdout=subprocess.PIPE)
-    if built.returncode != 0:
-        yield "protos", 0, "buf build failed; see above"
-        return
-    for content in json.loads(built.stdout)["file"]:
-        if re.fullmatch(r"edcert\..*\.v\d+", content.get("package", "")):
-            file = File(content)
-            for line, message in check_file(file, reasons):
-                yield f"protos/{file.name}", line, message
+    return json.loads(built.stdout)["file"] if built.returncode == 0 else None
+
+
+def of_services(image):
+    return [file for file in image
+            if re.fullmatch(r"edcert\..*\.v\d+", file.get("package", ""))]
+
+
+def check_comments(image, reasons):
+    """Yields (path, line, message) for the packages of the services."""
+    for content in of_services(image):
+        file = File(content)
+        for line, message in check_file(file, reasons):
+            yield f"protos/{file.name}", line, message
+
+
+def words(value, prefix):
+    return value.removeprefix(prefix).replace("_", " ").lower()
+
+
+def permissions(image):
+    """docs/permissions.md, from the policies."""
+    page = [PERMISSIONS]
+    for file in of_services(image):
+        for service in file.get("service", []):
+            page.append(f"\n## {file['package']}.{service['name']}\n\n"
+                        "| RPC | caller | tool | rights | class |\n|---|---|---|---|---|\n")
+            for method in service["method"]:
+                policy = method["options"]["[edcert.type.rpc_policy]"]
+                rights = ", ".join(words(right, "TOOL_RIGHT_") for right in policy.get("rights", []))
+                page.append(f"| {method['name']} | {words(policy['caller'], '')} "
+                            f"| {words(policy.get('tool', ''), 'TOOL_')} | {rights} "
+                            f"| {words(policy['callClass'], '')} |\n")
+    return "".join(page)
+
+
+def check_permissions(image, path):
+    """Yields what is wrong with the page, or writes it."""
+    page = permissions(image)
+    if os.environ.get("UPDATE_GOLDENS"):
+        path.write_text(page, encoding="utf-8")
+    elif not path.exists() or path.read_text(encoding="utf-8") != page:
+        yield "it differs from the policies: run this with UPDATE_GOLDENS=1"
 
 
 def main():
     if not BUF.exists():
         sys.exit("buf is not installed; tools/dev lint does it, or: npm ci --prefix tests/e2e")
     protos, baseline = ROOT / "protos", ROOT / "protos/baseline.binpb"
+    image = build(protos)
+    if image is None:
+        return 1
     # Both print their findings by themselves.
     failed = buf("lint", str(protos)).returncode != 0
     failed |= buf("breaking", str(protos), "--against", str(baseline)).returncode != 0
     reasons = read_reasons((ROOT / "docs/errors.md").read_text(encoding="utf-8"))
-    for path, line, message in check_comments(protos, reasons):
-        failed = True
-        print(f"{path}:{line}: {message}")
+    findings = [f"{path}:{line}: {message}" for path, line, message in check_comments(image, reasons)]
+    findings += [f"docs/permissions.md: {message}"
+                 for message in check_permissions(image, ROOT / "docs/permissions.md")]
+    print("\n".join(findings), end="\n" if findings else "")
+    failed |= bool(findings)
     if sys.argv[1:] == ["--renew"] and not failed:
         return buf("build", str(protos), "--exclude-source-info", "-o", str(baseline)).returncode
     return 1 if failed else 0

@@ -62,8 +62,9 @@ class CheckProtosTest(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             protos = pathlib.Path(folder)
             (protos / "toys.proto").write_text(GOOD.replace(old, new, 1))
+            image = check_protos.build(protos)
             return [(line, message)
-                    for _, line, message in check_protos.check_comments(protos, REASONS)]
+                    for _, line, message in check_protos.check_comments(image, REASONS)]
 
     def test_good_protos(self):
         self.assertEqual(self.check(), [])
@@ -92,6 +93,19 @@ class CheckProtosTest(unittest.TestCase):
         reasons = check_protos.read_reasons(page)
         self.assertEqual(reasons["ETAG_MISMATCH"], "ABORTED")
         self.assertGreater(len(reasons), 30)
+
+    def test_the_page_of_permissions(self):
+        image = check_protos.build(check_protos.ROOT / "protos")
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "page.md"
+            self.assertEqual(len(list(check_protos.check_permissions(image, path))), 1)
+            path.write_text(check_protos.permissions(image), encoding="utf-8")
+            self.assertEqual(list(check_protos.check_permissions(image, path)), [])
+            self.assertIn("| PushRecords | user or service | batch resync | ", path.read_text())
+            policy = next(method for file in image for service in file.get("service", [])
+                          for method in service["method"] if method["name"] == "PushRecords")
+            policy["options"]["[edcert.type.rpc_policy]"]["caller"] = "USER"
+            self.assertEqual(len(list(check_protos.check_permissions(image, path))), 1)
 
     def test_what_others_may_use_stays(self):
         with tempfile.TemporaryDirectory() as folder:
