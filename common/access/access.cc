@@ -44,6 +44,11 @@ absl::Status CheckPolicy(const rpc::Call& call, const Access& access) {
   return absl::OkStatus();
 }
 
+absl::Status CheckStateUser(const Access& access) {
+  if (access.is_service() || access.state_user) return absl::OkStatus();
+  return status::NotPermitted("an assignment to the state education agency");
+}
+
 absl::StatusOr<Access> Resolver::Resolve(const rpc::Call& call, const Query& query) {
   const bool service = call.principal().user.empty();
   ASSIGN_OR_RETURN(Access access, service ? AskForService(call, query) : Ask(call, query));

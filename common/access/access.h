@@ -95,6 +95,9 @@ std::string DistrictOf(const Access& access, const std::string& organization);
 // Checks the tool rights of the call's policy. NOT_PERMITTED names the missing right.
 absl::Status CheckPolicy(const rpc::Call& call, const Access& access);
 
+// NOT_PERMITTED unless the principal is a user of the state, or a service that acts by itself.
+absl::Status CheckStateUser(const Access& access);
+
 // Answers who may do what. Implemented by event_registry on its own tables and, everywhere else, by
 // a call to it.
 class Resolver {

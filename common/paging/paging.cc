@@ -5,8 +5,11 @@
 
 #include <algorithm>
 #include <memory>
+#include <utility>
 
 #include "absl/strings/escaping.h"
+#include "absl/strings/numbers.h"
+#include "common/ids/ids.h"
 #include "common/paging/page.pb.h"
 #include "common/status/errors.h"
 #include "common/status/macros.h"
@@ -20,6 +23,8 @@ using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 
 constexpr int kVersion = 1;
+// About the years 1 to 3938, which PostgreSQL can store.
+constexpr int64_t kMaxMicros = int64_t{62'135'596'800} * 1'000'000;
 
 const FieldDescriptor* Field(const Message& request, const char* name) {
   const FieldDescriptor* field = request.GetDescriptor()->FindFieldByName(name);
@@ -44,6 +49,30 @@ uint64_t HashOf(const Message& request) {
 }
 
 }  // namespace
+
+absl::StatusOr<int64_t> Page::IntKey(std::size_t i) const {
+  int64_t value = 0;
+  if (i < key.size() && (!absl::SimpleAtoi(key[i], &value) || value < 0)) {
+    return status::PageTokenInvalid();
+  }
+  return value;
+}
+
+absl::StatusOr<std::string> Page::UuidKey(std::size_t i) const {
+  if (i < key.size() && !ids::IsUuid(key[i])) return status::PageTokenInvalid();
+  return Key(i);
+}
+
+absl::StatusOr<std::optional<absl::Time>> Page::TimeKey(std::size_t i) const {
+  if (i >= key.size()) return std::nullopt;
+  int64_t micros = 0;
+  if (!absl::SimpleAtoi(key[i], &micros) || micros < -kMaxMicros || micros > kMaxMicros) {
+    return status::PageTokenInvalid();
+  }
+  return absl::FromUnixMicros(micros);
+}
+
+std::string TimeText(absl::Time time) { return std::to_string(absl::ToUnixMicros(time)); }
 
 absl::StatusOr<Page> Read(const Message& request, std::size_t key_columns) {
   const auto* reflection = request.GetReflection();

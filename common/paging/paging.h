@@ -3,12 +3,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "google/protobuf/message.h"
 
 namespace edcert::paging {
@@ -26,7 +28,17 @@ struct Page {
   int limit() const { return size + 1; }
   // The i-th key column; empty on the first page.
   std::string Key(std::size_t i) const { return i < key.size() ? key[i] : ""; }
+  // The same, read as what a list of ours puts there; PAGE_TOKEN_INVALID for anything else.
+  // A number of at least 0; 0 on the first page.
+  absl::StatusOr<int64_t> IntKey(std::size_t i) const;
+  // A UUID; empty on the first page.
+  absl::StatusOr<std::string> UuidKey(std::size_t i) const;
+  // An instant that TimeText wrote; nothing on the first page.
+  absl::StatusOr<std::optional<absl::Time>> TimeKey(std::size_t i) const;
 };
+
+// An instant as a key column, exact to the microsecond.
+std::string TimeText(absl::Time time);
 
 // Reads `page_size` and `page_token` of any List request. Negative sizes are FIELD_INVALID, larger
 // ones are clamped; a token of another request or with another number of keys is

@@ -54,6 +54,29 @@ TEST(PagingTest, TokenGivesBackItsKey) {
   EXPECT_EQ(page->Key(9), "");
 }
 
+TEST(PageTest, ReadsKeysOfAKind) {
+  constexpr char kId[] = "01890a5d-ac96-774b-bcce-b302099a8057";
+  const absl::Time time = absl::FromUnixMicros(1'700'000'000'123'456);
+  Page page;
+  EXPECT_EQ(*page.IntKey(0), 0);
+  EXPECT_EQ(*page.UuidKey(0), "");
+  EXPECT_EQ(*page.TimeKey(0), std::nullopt);
+  page.key = {"42", kId, TimeText(time), TimeText(absl::UnixEpoch() - absl::Seconds(1))};
+  EXPECT_EQ(*page.IntKey(0), 42);
+  EXPECT_EQ(*page.UuidKey(1), kId);
+  EXPECT_EQ(*page.TimeKey(2), time);
+  EXPECT_EQ(*page.TimeKey(3), absl::UnixEpoch() - absl::Seconds(1));
+  for (const char* bad : {"", "x", "-1", "1x", "9223372036854775808"}) {
+    page.key = {bad};
+    EXPECT_THAT(page.IntKey(0), HasReason("PAGE_TOKEN_INVALID")) << bad;
+    EXPECT_THAT(page.UuidKey(0), HasReason("PAGE_TOKEN_INVALID")) << bad;
+  }
+  for (const char* bad : {"", "x", "9223372036854775807", "-9223372036854775808"}) {
+    page.key = {bad};
+    EXPECT_THAT(page.TimeKey(0), HasReason("PAGE_TOKEN_INVALID")) << bad;
+  }
+}
+
 TEST(PagingTest, RefusesTheTokenOfAnotherRequest) {
   const std::string token = NextToken(Request("f"), {"k"});
   EXPECT_THAT(Read(Request("g", token), 1), HasReason("PAGE_TOKEN_INVALID"));

@@ -3,6 +3,12 @@
 #include <fmt/format.h>
 
 namespace edcert::rpc {
+namespace {
+
+constexpr int kFirstYear = 1900;
+constexpr int kLastYear = 2200;
+
+}  // namespace
 
 google::protobuf::Timestamp ToProto(absl::Time time) {
   google::protobuf::Timestamp out;
@@ -18,9 +24,12 @@ absl::Time FromProto(const google::protobuf::Timestamp& time) {
 
 absl::StatusOr<absl::CivilDay> ParseDate(const type::Date& date, std::string_view field) {
   const absl::CivilDay day(date.year(), date.month(), date.day());
-  if (date.year() < 1 || date.year() > 9999 || day.year() != date.year() ||
-      day.month() != date.month() || day.day() != date.day()) {
+  if (day.year() != date.year() || day.month() != date.month() || day.day() != date.day()) {
     return status::FieldInvalid(field, "must be a date of the calendar");
+  }
+  if (date.year() < kFirstYear || date.year() > kLastYear) {
+    return status::FieldInvalid(
+        field, fmt::format("must be of the years {} to {}", kFirstYear, kLastYear));
   }
   return day;
 }

@@ -1,4 +1,4 @@
-// What every service serves alike: times on the wire, its change feed, its audit log.
+// What every service serves alike: times on the wire, its change feed.
 #pragma once
 
 #include <algorithm>
@@ -8,9 +8,6 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "common/feed/feed.h"
-#include "common/idempotency/idempotency.h"
-#include "common/ids/ids.h"
-#include "common/paging/paging.h"
 #include "common/rpc/call.h"
 #include "common/rpc/runtime.h"
 #include "common/rpc/status.h"
@@ -24,7 +21,8 @@ namespace edcert::rpc {
 google::protobuf::Timestamp ToProto(absl::Time time);
 absl::Time FromProto(const google::protobuf::Timestamp& time);
 
-// A date of the wire; FIELD_INVALID for `field` when it is absent or does not exist.
+// A date of the wire; FIELD_INVALID for `field` when it is absent, does not exist or is not of the
+// years 1900 to 2200: an instant of such a day can be stored in any time zone.
 absl::StatusOr<absl::CivilDay> ParseDate(const type::Date& date, std::string_view field);
 type::Date ToProto(absl::CivilDay day);
 
@@ -56,34 +54,6 @@ absl::Status ServeChanges(Call& call, const Request& request, Response* response
   ASSIGN_OR_RETURN(const feed::Page page, feed::List(call.db(), request.after(), limit));
   for (const type::Change& change : page.changes) *response->add_changes() = change;
   response->set_head(page.head);
-  return absl::OkStatus();
-}
-
-// ListAuditRecords of any service.
-template <typename Request, typename Response>
-absl::Status ServeAudit(Call& call, const Request& request, Response* response) {
-  ASSIGN_OR_RETURN(const paging::Page page, paging::Read(request, 1));
-  if (!page.key.empty() && !ids::IsUuid(page.key[0])) return status::PageTokenInvalid();
-  idempotency::AuditFilter filter{.subject = request.subject(), .actor = request.actor()};
-  if (request.has_from_time()) filter.from = FromProto(request.from_time());
-  if (request.has_to_time()) filter.to = FromProto(request.to_time());
-  pg::Database db = call.db();
-  ASSIGN_OR_RETURN(std::vector<idempotency::AuditRecord> records,
-                   idempotency::ListAudit(db, filter, page.Key(0), page.limit()));
-  response->set_next_page_token(
-      paging::Cut(request, page, records,
-                  [](const idempotency::AuditRecord& record) { return std::vector{record.id}; }));
-  for (const idempotency::AuditRecord& record : records) {
-    type::AuditRecord* out = response->add_audit_records();
-    out->set_id(record.id);
-    out->set_actor(record.actor);
-    out->set_on_behalf_by(record.on_behalf_by);
-    out->set_method(record.method);
-    out->set_subject(record.subject);
-    out->set_request_id(record.request_id);
-    out->set_request_sha256(record.request_sha256);
-    *out->mutable_at() = ToProto(record.at);
-  }
   return absl::OkStatus();
 }
 

@@ -39,7 +39,6 @@ enum class Reason {
   kSnapshotNotSealed,
   kSnapshotMismatch,
   kSnapshotEmpty,
-  kExplanationMissing,
   kWarningsNotAcknowledged,
   kAttestationOutdated,
   kAlreadySigned,

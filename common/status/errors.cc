@@ -16,6 +16,10 @@ void SetRetry(absl::Status& status, absl::Duration delay) {
   SetDetail(status, retry);
 }
 
+std::string InstantText(absl::Time time) {
+  return absl::FormatTime(absl::RFC3339_sec, time, absl::UTCTimeZone());
+}
+
 }  // namespace
 
 absl::Status FieldInvalid(std::string_view field, std::string_view description) {
@@ -96,6 +100,23 @@ absl::Status ReasonRequired() {
   violation->set_description("required");
   SetDetail(status, bad);
   return status;
+}
+
+absl::Status WindowNotOpen(std::string_view resource_name, absl::Time opens) {
+  const std::string when = InstantText(opens);
+  return MakeError(Reason::kWindowNotOpen,
+                   fmt::format("{}: not possible before {}", resource_name, when),
+                   {{"resource", std::string(resource_name)}, {"opens_at", when}});
+}
+
+absl::Status WindowClosed(std::string_view resource_name, std::optional<absl::Time> closed) {
+  Metadata metadata = {{"resource", std::string(resource_name)}};
+  std::string message = fmt::format("{}: closed", resource_name);
+  if (closed.has_value()) {
+    message = fmt::format("{}: not possible after {}", resource_name, InstantText(*closed));
+    metadata.emplace_back("closed_at", InstantText(*closed));
+  }
+  return MakeError(Reason::kWindowClosed, message, metadata);
 }
 
 absl::Status QuotaExceeded(std::string_view what, absl::Duration retry_after) {

@@ -1,6 +1,7 @@
 // The errors that every service makes alike. A service's own are in its errors.h.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -27,6 +28,11 @@ absl::Status EtagMismatch(std::string_view resource_name, std::string_view curre
 absl::Status TransitionNotAllowed(std::string_view resource_name, std::string_view from,
                                   std::string_view action, std::string_view allowed);
 absl::Status ReasonRequired();
+// The window of an event or a certification: `opens` and `closed` are in the metadata as `opens_at`
+// and `closed_at`, RFC 3339 in UTC. Without `closed` the resource was closed before its end.
+absl::Status WindowNotOpen(std::string_view resource_name, absl::Time opens);
+absl::Status WindowClosed(std::string_view resource_name,
+                          std::optional<absl::Time> closed = std::nullopt);
 absl::Status QuotaExceeded(std::string_view what, absl::Duration retry_after);
 absl::Status Overloaded(std::string_view queue);
 absl::Status OutcomeUnknown();

@@ -2,12 +2,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cctype>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <map>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "common/status/details.h"
 #include "common/status/error.h"
@@ -87,6 +90,68 @@ TEST(ReasonsTest, AreDocumented) {
   EXPECT_EQ(golden, Markdown()) << "refresh it with UPDATE_GOLDENS=1";
 }
 
+// The statements of the tree that make an error, by the reason's name in the enum.
+std::multimap<std::string, std::string> MadeErrors() {
+  std::multimap<std::string, std::string> made;
+  for (const char* folder : {"common", "services"}) {
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+      const std::string path = entry.path().string();
+      if (!path.ends_with(".cc") || path.ends_with("test.cc") || path == "common/status/error.cc") {
+        continue;
+      }
+      std::ifstream file(path);
+      const std::string text((std::istreambuf_iterator<char>(file)),
+                             std::istreambuf_iterator<char>());
+      constexpr std::string_view kStart = "Reason::k";
+      for (std::size_t at = text.find(kStart); at != std::string::npos;
+           at = text.find(kStart, at + 1)) {
+        const std::size_t begin = at + kStart.size() - 1;
+        std::size_t end = begin;
+        while (std::isalnum(static_cast<unsigned char>(text[end])) != 0) ++end;
+        made.emplace(text.substr(begin, end - begin), text.substr(end, text.find(';', end) - end));
+      }
+    }
+  }
+  return made;
+}
+
+// WINDOW_CLOSED -> kWindowClosed
+std::string EnumName(std::string_view reason) {
+  std::string name = "k";
+  bool upper = true;
+  for (const char c : reason) {
+    if (c != '_') name += upper ? c : static_cast<char>(std::tolower(c));
+    upper = c == '_';
+  }
+  return name;
+}
+
+// The words in backticks.
+std::vector<std::string> KeysIn(std::string_view advice) {
+  std::vector<std::string> keys;
+  for (std::size_t at = advice.find('`'); at != std::string_view::npos;) {
+    const std::size_t end = advice.find('`', at + 1);
+    keys.emplace_back(advice.substr(at + 1, end - at - 1));
+    at = advice.find('`', end + 1);
+  }
+  return keys;
+}
+
+TEST(ReasonsTest, AreMadeWithTheMetadataThatTheAdviceNames) {
+  const auto made = MadeErrors();
+  for (const ReasonInfo& info : AllReasons()) {
+    if (info.reason == Reason::kConfirmationRequired) continue;
+    const auto [begin, end] = made.equal_range(EnumName(info.name));
+    EXPECT_NE(begin, end) << info.name << " is made nowhere";
+    for (auto it = begin; it != end; ++it) {
+      for (const std::string& key : KeysIn(info.advice)) {
+        EXPECT_NE(it->second.find(fmt::format("{{\"{}\",", key)), std::string::npos)
+            << info.name << " without " << key << ":" << it->second;
+      }
+    }
+  }
+}
+
 TEST(MakeErrorTest, CarriesReasonAndMetadata) {
   for (const ReasonInfo& info : AllReasons()) {
     const absl::Status error =
@@ -139,6 +204,22 @@ TEST(ErrorsTest, CarryTheDetailsThatFit) {
       TransitionNotAllowed("certifications/x", "DRAFT", "approve", "a,b");
   EXPECT_EQ(MetadataOf(transition, "from"), "DRAFT");
   EXPECT_EQ(MetadataOf(transition, "allowed"), "a,b");
+}
+
+TEST(ErrorsTest, WindowsNameTheirResourceAndInstant) {
+  const absl::Time time = absl::FromUnixSeconds(1'700'000'000);
+  const absl::Status early = WindowNotOpen("events/x", time);
+  EXPECT_EQ(ReasonOf(early), "WINDOW_NOT_OPEN");
+  EXPECT_EQ(MetadataOf(early, "opens_at"), "2023-11-14T22:13:20+00:00");
+  const absl::Status late = WindowClosed("certifications/x", time);
+  EXPECT_EQ(ReasonOf(late), "WINDOW_CLOSED");
+  EXPECT_EQ(MetadataOf(late, "closed_at"), "2023-11-14T22:13:20+00:00");
+  EXPECT_EQ(MetadataOf(WindowClosed("events/x"), "closed_at"), "");
+  for (const absl::Status& error : {early, late}) {
+    const auto failure = GetDetail<google::rpc::PreconditionFailure>(error);
+    ASSERT_TRUE(failure.has_value());
+    EXPECT_EQ(failure->violations(0).subject(), MetadataOf(error, "resource"));
+  }
 }
 
 }  // namespace

@@ -1,10 +1,10 @@
 #include "services/dataset/dataset_service.h"
 
 #include <algorithm>
-#include <charconv>
 #include <optional>
 #include <utility>
 
+#include "common/access/audit.h"
 #include "common/feed/feed.h"
 #include "common/ids/ids.h"
 #include "common/names/names.h"
@@ -23,15 +23,6 @@
 
 namespace edcert::dataset {
 namespace {
-
-// A number in a page token. Tokens are not signed, so what is no number is refused.
-absl::StatusOr<int64_t> TokenNumber(const std::string& text) {
-  int64_t value = 0;
-  const char* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, value);
-  if (error != std::errc() || stop != end || value < 0) return status::PageTokenInvalid();
-  return value;
-}
 
 absl::StatusOr<std::string> DistrictId(const std::string& district) {
   ASSIGN_OR_RETURN(const auto name, names::OrganizationName::Parse(district, "district"));
@@ -90,7 +81,7 @@ std::vector<std::string> AllIds(const Catalogue& catalogue) {
 // The version that a page reads: that of the first page, the asked one, or the current one.
 absl::StatusOr<int64_t> VersionToRead(const v1::ListRecordsRequest& request,
                                       const paging::Page& page, const VersionPair& current) {
-  if (!page.key.empty()) return TokenNumber(page.Key(0));
+  if (!page.key.empty()) return page.IntKey(0);
   const int64_t newest = request.copy() == type::COPY_DISTRICT ? current.district : current.state;
   if (!request.has_version()) return newest;
   if (request.version() < 0) return status::FieldInvalid("version", "must not be negative");
@@ -162,7 +153,7 @@ grpc::ServerUnaryReactor* DatasetService::ListSyncIssues(grpc::CallbackServerCon
   return rpc::Handle(
       server_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
         ASSIGN_OR_RETURN(const paging::Page page, paging::Read(*request, 1));
-        ASSIGN_OR_RETURN(const int64_t before, TokenNumber(page.key.empty() ? "0" : page.Key(0)));
+        ASSIGN_OR_RETURN(const int64_t before, page.IntKey(0));
         ASSIGN_OR_RETURN(const IssueFilter filter, dataset::FilterOf(*request));
         ASSIGN_OR_RETURN(const access::Access access,
                          access_.Resolve(call, {.organization = request->district()}));
@@ -345,11 +336,11 @@ grpc::ServerUnaryReactor* DatasetService::ListResyncs(grpc::CallbackServerContex
   return rpc::Handle(
       server_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
         ASSIGN_OR_RETURN(const paging::Page page, paging::Read(*request, 1));
-        if (!page.key.empty() && !ids::IsUuid(page.Key(0))) return status::PageTokenInvalid();
+        ASSIGN_OR_RETURN(const std::string after, page.UuidKey(0));
         ASSIGN_OR_RETURN(const ResyncFilter filter, FilterOf(call, *request));
         pg::Database db = call.db();
         ASSIGN_OR_RETURN(std::vector<dataset::Resync> resyncs,
-                         dataset::ListResyncs(db, filter, page.Key(0), page.limit()));
+                         dataset::ListResyncs(db, filter, after, page.limit()));
         response->set_next_page_token(
             paging::Cut(*request, page, resyncs,
                         [](const dataset::Resync& resync) { return std::vector{resync.id}; }));
@@ -392,8 +383,8 @@ grpc::ServerUnaryReactor* DatasetService::CompareCopies(grpc::CallbackServerCont
                            CompareSchools(db, *dataset, district, versions, schools));
           for (const SchoolCounts& one : counts) *response->add_schools() = ToProto(one);
         } else {
-          ASSIGN_OR_RETURN(versions.district, TokenNumber(page.Key(0)));
-          ASSIGN_OR_RETURN(versions.state, TokenNumber(page.Key(1)));
+          ASSIGN_OR_RETURN(versions.district, page.IntKey(0));
+          ASSIGN_OR_RETURN(versions.state, page.IntKey(1));
         }
         ASSIGN_OR_RETURN(
             std::vector<Difference> differences,
@@ -420,14 +411,9 @@ grpc::ServerUnaryReactor* DatasetService::ListChanges(grpc::CallbackServerContex
 grpc::ServerUnaryReactor* DatasetService::ListAuditRecords(
     grpc::CallbackServerContext* context, const v1::ListAuditRecordsRequest* request,
     v1::ListAuditRecordsResponse* response) {
-  return rpc::Handle(server_, context, request, response,
-                     [=, this](rpc::Call& call) -> absl::Status {
-                       ASSIGN_OR_RETURN(const access::Access access, access_.Resolve(call, {}));
-                       if (!access.is_service() && !access.state_user) {
-                         return status::NotPermitted("a person of the state");
-                       }
-                       return rpc::ServeAudit(call, *request, response);
-                     });
+  return rpc::Handle(server_, context, request, response, [=, this](rpc::Call& call) {
+    return access::ServeAudit(access_, call, *request, response);
+  });
 }
 
 }  // namespace edcert::dataset

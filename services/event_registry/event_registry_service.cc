@@ -1,6 +1,7 @@
 // Events, and what every service serves: its feed and its audit log.
 #include "services/event_registry/event_registry_service.h"
 
+#include "common/access/audit.h"
 #include "common/paging/paging.h"
 #include "common/rpc/handle.h"
 #include "common/rpc/standard.h"
@@ -197,8 +198,7 @@ grpc::ServerUnaryReactor* EventRegistryService::ListAuditRecords(
     grpc::CallbackServerContext* context, const v1::ListAuditRecordsRequest* request,
     v1::ListAuditRecordsResponse* response) {
   return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) {
-    RETURN_IF_ERROR(access_.ResolveStateUser(call, {}).status());
-    return rpc::ServeAudit(call, *request, response);
+    return access::ServeAudit(access_, call, *request, response);
   });
 }
 

@@ -4,12 +4,9 @@
 #include <string_view>
 
 #include "absl/status/status.h"
-#include "absl/time/time.h"
 
 namespace edcert::snapshot {
 
-absl::Status WindowNotOpen(std::string_view event, absl::Time opens);
-absl::Status WindowClosed(std::string_view event);
 // `retake_of` is not the newest generation.
 absl::Status NotNewest(std::string_view given, std::string_view newest);
 // Two snapshots that cannot be compared.

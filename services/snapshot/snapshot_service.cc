@@ -4,6 +4,7 @@
 #include <iterator>
 #include <utility>
 
+#include "common/access/audit.h"
 #include "common/feed/feed.h"
 #include "common/names/names.h"
 #include "common/paging/paging.h"
@@ -274,11 +275,9 @@ grpc::ServerUnaryReactor* SnapshotService::ListChanges(grpc::CallbackServerConte
 grpc::ServerUnaryReactor* SnapshotService::ListAuditRecords(
     grpc::CallbackServerContext* context, const v1::ListAuditRecordsRequest* request,
     v1::ListAuditRecordsResponse* response) {
-  return rpc::Handle(runtime_, context, request, response,
-                     [=, this](rpc::Call& call) -> absl::Status {
-                       RETURN_IF_ERROR(access_.Resolve(call, {}).status());
-                       return rpc::ServeAudit(call, *request, response);
-                     });
+  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) {
+    return access::ServeAudit(access_, call, *request, response);
+  });
 }
 
 }  // namespace edcert::snapshot

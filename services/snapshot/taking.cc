@@ -1,7 +1,6 @@
 #include "services/snapshot/taking.h"
 
 #include "common/status/errors.h"
-#include "services/snapshot/errors.h"
 
 namespace edcert::snapshot {
 namespace {
@@ -36,10 +35,10 @@ absl::StatusOr<Origin> DecideTaking(const TakingFacts& facts) {
   }
   if (const absl::Status allowed = CheckCaller(facts); !allowed.ok()) return allowed;
   if (!facts.event_published || facts.now < facts.snapshots_from) {
-    return WindowNotOpen(facts.event, facts.snapshots_from);
+    return status::WindowNotOpen(facts.event, facts.snapshots_from);
   }
   if (facts.event_closed || (facts.event_ended && !ThroughWorkflow(facts))) {
-    return WindowClosed(facts.event);
+    return status::WindowClosed(facts.event);
   }
   return OriginOf(facts);
 }

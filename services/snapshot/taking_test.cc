@@ -83,7 +83,8 @@ TEST(TakingTest, TheWindowBoundsIt) {
   TakingFacts facts = StateFacts();
   facts.now = kOpens - absl::Microseconds(1);
   EXPECT_EQ(Refusal(facts), "WINDOW_NOT_OPEN");
-  EXPECT_EQ(status::MetadataOf(DecideTaking(facts).status(), "opens"), "2026-09-21T14:13:20+00:00");
+  EXPECT_EQ(status::MetadataOf(DecideTaking(facts).status(), "opens_at"),
+            "2026-09-21T14:13:20+00:00");
   facts = StateFacts();
   facts.event_published = false;
   EXPECT_EQ(Refusal(facts), "WINDOW_NOT_OPEN");

@@ -4,7 +4,6 @@
 #include <string_view>
 
 #include "absl/status/status.h"
-#include "absl/time/time.h"
 
 namespace edcert::validation_report {
 
@@ -14,8 +13,6 @@ absl::Status RuleNotAllowed(std::string_view field, std::string_view what, int p
 absl::Status FixtureFailed(std::string_view rule, int fixture);
 absl::Status RuleInactive(std::string_view rule);
 absl::Status RuleGroupInactive(std::string_view group);
-absl::Status WindowNotOpen(std::string_view event, absl::Time opens);
-absl::Status WindowClosed(std::string_view event);
 absl::Status SnapshotMismatch(std::string_view snapshot);
 absl::Status ReportNotReady(std::string_view report, std::string_view state);
 // Too many reports of an organisation wait.

@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "common/access/audit.h"
 #include "common/feed/feed.h"
 #include "common/names/names.h"
 #include "common/paging/paging.h"
@@ -83,10 +84,10 @@ bool MayRun(const access::Access& access, const Report& report) {
 
 absl::Status CheckWindow(const access::EventFacts& event) {
   if (event.status == access::EventStatus::kClosed || event.phase == access::Phase::kClosed) {
-    return WindowClosed(event.name);
+    return status::WindowClosed(event.name);
   }
   if (event.live_version == 0 || event.phase == access::Phase::kBeforeStart) {
-    return WindowNotOpen(event.name, event.starts_at);
+    return status::WindowNotOpen(event.name, event.starts_at);
   }
   return absl::OkStatus();
 }
@@ -652,11 +653,9 @@ grpc::ServerUnaryReactor* ValidationReportService::ListChanges(
 grpc::ServerUnaryReactor* ValidationReportService::ListAuditRecords(
     grpc::CallbackServerContext* context, const v1::ListAuditRecordsRequest* request,
     v1::ListAuditRecordsResponse* response) {
-  return rpc::Handle(runtime_, context, request, response,
-                     [=, this](rpc::Call& call) -> absl::Status {
-                       RETURN_IF_ERROR(access_.Resolve(call, {}).status());
-                       return rpc::ServeAudit(call, *request, response);
-                     });
+  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) {
+    return access::ServeAudit(access_, call, *request, response);
+  });
 }
 
 }  // namespace edcert::validation_report

@@ -278,15 +278,18 @@ absl::Status Check(Condition condition, const Facts& facts) {
     case Condition::kReasonGiven:
       return Unless(facts.reason_given, status::ReasonRequired());
     case Condition::kEventStarted:
-      return Unless(facts.event_started, WindowNotOpen("the event", facts.starts));
+      return Unless(facts.event_started, status::WindowNotOpen(facts.certification, facts.starts));
     case Condition::kEventNotClosed:
-      return Unless(!facts.event_closed, WindowClosed("the event"));
+      return Unless(!facts.event_closed, status::WindowClosed(facts.certification));
     case Condition::kCertifyingOpened:
-      return Unless(facts.certifying_opened, WindowNotOpen("certification", facts.opens));
+      return Unless(facts.certifying_opened,
+                    status::WindowNotOpen(facts.certification, facts.opens));
     case Condition::kSigningOpened:
-      return Unless(facts.signing != Window::kBefore, WindowNotOpen("certification", facts.opens));
+      return Unless(facts.signing != Window::kBefore,
+                    status::WindowNotOpen(facts.certification, facts.opens));
     case Condition::kSigningNotEnded:
-      return Unless(facts.signing != Window::kEnded, WindowClosed("certification"));
+      return Unless(facts.signing != Window::kEnded,
+                    status::WindowClosed(facts.certification, facts.ends));
     case Condition::kNotSigned:
       return Unless(!facts.signed_already, AlreadySigned("you have signed in this round"));
     case Condition::kStepsMade:

@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "common/fsm/fsm.h"
 #include "services/workflow/steps.h"
 
@@ -168,7 +169,7 @@ struct Facts {
   bool event_closed = false;
   bool certifying_opened = true;   // for the state: not before certification opens
   Window signing = Window::kOpen;  // extensions and rounds considered
-  std::string starts, opens;       // instants as text, for messages
+  absl::Time starts, opens, ends;  // for messages
 
   // The roster and its signatures.
   bool signed_already = false;

@@ -29,8 +29,6 @@ Facts Good() {
   facts.has_request = facts.own_request = true;
   facts.signatures = 1;
   facts.all_signed = true;
-  facts.starts = "start";
-  facts.opens = "open";
   return facts;
 }
 

@@ -9,26 +9,16 @@ namespace edcert::workflow {
 using status::MakeError;
 using status::Reason;
 
-absl::Status WindowNotOpen(std::string_view what, std::string_view opens) {
-  return MakeError(Reason::kWindowNotOpen, fmt::format("{} opens at {}", what, opens),
-                   {{"what", std::string(what)}, {"opens", std::string(opens)}});
-}
-
-absl::Status WindowClosed(std::string_view what) {
-  return MakeError(Reason::kWindowClosed, fmt::format("{} has ended", what),
-                   {{"what", std::string(what)}});
-}
-
 absl::Status FatalFindingsOpen(int step, std::string_view report) {
   return MakeError(Reason::kFatalFindingsOpen,
                    fmt::format("the report of step {} has fatal findings", step),
-                   {{"step", std::to_string(step)}, {"report", std::string(report)}});
+                   {{"step", std::to_string(step)}, {"resource", std::string(report)}});
 }
 
 absl::Status ReportNotViewed(int step, std::string_view report) {
   return MakeError(Reason::kReportNotViewed,
                    fmt::format("you have not viewed the report of step {}", step),
-                   {{"step", std::to_string(step)}, {"report", std::string(report)}});
+                   {{"step", std::to_string(step)}, {"resource", std::string(report)}});
 }
 
 absl::Status StepNotCompleted(int step, std::string_view state) {
@@ -46,7 +36,7 @@ absl::Status SnapshotNotSealed(std::string_view snapshot) {
   return MakeError(Reason::kSnapshotNotSealed,
                    snapshot.empty() ? std::string("there is no sealed snapshot")
                                     : fmt::format("{} is not sealed", snapshot),
-                   {{"snapshot", std::string(snapshot)}});
+                   {{"resource", std::string(snapshot)}});
 }
 
 absl::Status SnapshotMismatch(std::string_view why) {
@@ -78,7 +68,7 @@ absl::Status SelfApproval() {
 
 absl::Status DependencyNotCertified(std::string_view event) {
   return MakeError(Reason::kDependencyNotCertified, fmt::format("{} is not certified", event),
-                   {{"event", std::string(event)}});
+                   {{"resource", std::string(event)}});
 }
 
 }  // namespace edcert::workflow

@@ -8,9 +8,6 @@
 
 namespace edcert::workflow {
 
-// `opens` is an instant as text.
-absl::Status WindowNotOpen(std::string_view what, std::string_view opens);
-absl::Status WindowClosed(std::string_view what);
 absl::Status FatalFindingsOpen(int step, std::string_view report);
 absl::Status ReportNotViewed(int step, std::string_view report);
 absl::Status StepNotCompleted(int step, std::string_view state);

@@ -3,8 +3,8 @@
 #include <utility>
 
 #include "common/status/error.h"
+#include "common/status/errors.h"
 #include "common/status/macros.h"
-#include "services/workflow/errors.h"
 
 namespace edcert::workflow {
 
@@ -52,9 +52,11 @@ absl::Status CheckStep(int number, const Certification& certification,
                        absl::Time now) {
   RETURN_IF_ERROR(
       CheckCall(WizardCall::kGenerateReport, certification.state, certification.name()));
-  if (now < event.starts_at) return WindowNotOpen("the event", InstantText(event.starts_at));
-  if (event.status == access::EventStatus::kClosed) return WindowClosed("the event");
-  if (number == 3 && now > certification.effective_end()) return WindowClosed("certification");
+  if (now < event.starts_at) return status::WindowNotOpen(event.name, event.starts_at);
+  if (event.status == access::EventStatus::kClosed) return status::WindowClosed(event.name);
+  if (number == 3 && now > certification.effective_end()) {
+    return status::WindowClosed(certification.name(), certification.effective_end());
+  }
   for (int before = 1; before < number; ++before) {
     const Step& step = steps[static_cast<std::size_t>(before - 1)];
     RETURN_IF_ERROR(CheckCompleted(before, step.state, step.report));
@@ -64,12 +66,14 @@ absl::Status CheckStep(int number, const Certification& certification,
 
 absl::Status CheckSnapshotWindow(const Certification& certification,
                                  const access::EventFacts& event, absl::Time now) {
-  if (event.status == access::EventStatus::kClosed) return WindowClosed("the event");
+  if (event.status == access::EventStatus::kClosed) return status::WindowClosed(event.name);
   // A round that the state started is open until its own due date.
   if (!certification.recert_due_at.has_value() && now < event.snapshots_from) {
-    return WindowNotOpen("taking snapshots", InstantText(event.snapshots_from));
+    return status::WindowNotOpen(event.name, event.snapshots_from);
   }
-  if (now > certification.effective_end()) return WindowClosed("taking snapshots");
+  if (now > certification.effective_end()) {
+    return status::WindowClosed(certification.name(), certification.effective_end());
+  }
   return absl::OkStatus();
 }
 
@@ -83,10 +87,6 @@ void AddBlocks(const Certification& certification, const access::EventFacts& eve
     step.blocked_reason = status::ReasonOf(refused);
     step.blocked_text = std::string(refused.message());
   }
-}
-
-std::string InstantText(absl::Time time) {
-  return absl::FormatTime(absl::RFC3339_sec, time, absl::UTCTimeZone());
 }
 
 }  // namespace edcert::workflow

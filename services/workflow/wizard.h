@@ -59,7 +59,4 @@ absl::Status CheckSnapshotWindow(const Certification& certification,
 void AddBlocks(const Certification& certification, const access::EventFacts& event, absl::Time now,
                std::array<Step, 3>& steps);
 
-// An instant for messages, in UTC.
-std::string InstantText(absl::Time time);
-
 }  // namespace edcert::workflow

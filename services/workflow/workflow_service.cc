@@ -4,7 +4,7 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/numbers.h"
+#include "common/access/audit.h"
 #include "common/ids/ids.h"
 #include "common/names/names.h"
 #include "common/paging/paging.h"
@@ -92,8 +92,9 @@ Facts WorkflowService::FactsOf(const Seen& seen) const {
   facts.signing = seen.now > certification.effective_end()   ? Window::kEnded
                   : (seen.now < event.opens_at && !in_round) ? Window::kBefore
                                                              : Window::kOpen;
-  facts.starts = InstantText(event.starts_at);
-  facts.opens = InstantText(event.opens_at);
+  facts.starts = event.starts_at;
+  facts.opens = event.opens_at;
+  facts.ends = certification.effective_end();
   return facts;
 }
 
@@ -593,11 +594,8 @@ grpc::ServerUnaryReactor* WorkflowService::ListTransitions(
   return rpc::Handle(
       parts_.runtime, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
         ASSIGN_OR_RETURN(const paging::Page page, paging::Read(*request, 1));
+        ASSIGN_OR_RETURN(const int64_t after, page.IntKey(0));
         ASSIGN_OR_RETURN(const Seen seen, See(call, request->certification(), "certification"));
-        int64_t after = 0;
-        if (!page.key.empty() && !absl::SimpleAtoi(page.key.front(), &after)) {
-          return status::PageTokenInvalid();
-        }
         pg::Database db = call.db();
         ASSIGN_OR_RETURN(
             std::vector<TransitionRecord> records,
@@ -655,11 +653,9 @@ grpc::ServerUnaryReactor* WorkflowService::ListChanges(grpc::CallbackServerConte
 grpc::ServerUnaryReactor* WorkflowService::ListAuditRecords(
     grpc::CallbackServerContext* context, const v1::ListAuditRecordsRequest* request,
     v1::ListAuditRecordsResponse* response) {
-  return rpc::Handle(parts_.runtime, context, request, response,
-                     [=, this](rpc::Call& call) -> absl::Status {
-                       RETURN_IF_ERROR(parts_.access.Resolve(call, {}).status());
-                       return rpc::ServeAudit(call, *request, response);
-                     });
+  return rpc::Handle(parts_.runtime, context, request, response, [=, this](rpc::Call& call) {
+    return access::ServeAudit(parts_.access, call, *request, response);
+  });
 }
 
 }  // namespace edcert::workflow
