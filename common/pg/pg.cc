@@ -99,18 +99,21 @@ absl::Status Connection::Broken(std::string_view what) {
   return status::Unavailable("database");
 }
 
-absl::Status Connection::ErrorOf(const PGresult* result) {
+absl::Status Connection::ErrorOf(const PGresult* result, std::string_view statement) {
   const std::string sqlstate(FieldOf(result, PG_DIAG_SQLSTATE));
   absl::Status error = sqlstate.empty()
                            ? Broken("reading a result")
                            : StatusOfSqlState(sqlstate, FieldOf(result, PG_DIAG_CONSTRAINT_NAME));
   if (IsConnectionState(sqlstate)) broken_ = true;
   if (error.code() == absl::StatusCode::kInternal) {
-    // The message, never the detail: details show values.
+    // Names and numbers only. Message, detail and context can hold a value of the data.
     log::Error("PostgreSQL refused a statement",
                {{"sqlstate", sqlstate},
-                {"error", std::string(FieldOf(result, PG_DIAG_MESSAGE_PRIMARY))},
-                {"context", std::string(FieldOf(result, PG_DIAG_CONTEXT))}});
+                {"severity", std::string(FieldOf(result, PG_DIAG_SEVERITY_NONLOCALIZED))},
+                {"statement", statement.empty() ? "unnamed" : std::string(statement)},
+                {"position", std::string(FieldOf(result, PG_DIAG_STATEMENT_POSITION))},
+                {"table", std::string(FieldOf(result, PG_DIAG_TABLE_NAME))},
+                {"constraint", std::string(FieldOf(result, PG_DIAG_CONSTRAINT_NAME))}});
   }
   error.SetPayload(kSqlStatePayload, absl::Cord(sqlstate));
   return error;
@@ -203,6 +206,8 @@ absl::Status Connection::SendAll(absl::Time deadline, std::vector<std::string_vi
 absl::StatusOr<std::vector<Result>> Connection::Flush(absl::Time deadline) {
   std::vector<std::string_view> preparing;
   const absl::Status sent = SendAll(deadline, preparing);
+  std::vector<std::string_view> names;
+  for (const Queued& queued : queue_) names.push_back(queued.statement.name);
   const std::size_t count = queue_.size();
   queue_.clear();
   if (!sent.ok()) return sent;
@@ -235,7 +240,7 @@ absl::StatusOr<std::vector<Result>> Connection::Flush(absl::Time deadline) {
           results.push_back(std::move(result));
         }
       } else if (failure.ok()) {
-        failure = ErrorOf(raw);
+        failure = ErrorOf(raw, names[i]);
       }
     }
   }
@@ -269,7 +274,7 @@ absl::Status Connection::Stream(const Statement& statement, const std::vector<Pa
     if (type == PGRES_SINGLE_TUPLE) {
       if (failure.ok()) failure = each(result[0]);
     } else if (type != PGRES_TUPLES_OK && type != PGRES_COMMAND_OK && failure.ok()) {
-      failure = ErrorOf(raw);
+      failure = ErrorOf(raw, "stream");
     }
   }
   return failure;
@@ -285,7 +290,7 @@ absl::Status Connection::StartCopy(const std::string& sql, absl::Time deadline) 
   ASSIGN_OR_RETURN(PGresult * raw, NextResult(deadline));
   const Result result(raw);
   if (PQresultStatus(raw) == PGRES_COPY_IN) return absl::OkStatus();
-  absl::Status failure = ErrorOf(raw);
+  absl::Status failure = ErrorOf(raw, "copy");
   ASSIGN_OR_RETURN(PGresult * end, NextResult(deadline));
   PQclear(end);
   return failure;
@@ -323,7 +328,7 @@ absl::StatusOr<int64_t> Connection::EndCopy(absl::Time deadline) {
     if (PQresultStatus(raw) == PGRES_COMMAND_OK) {
       rows = result.affected();
     } else if (failure.ok()) {
-      failure = ErrorOf(raw);
+      failure = ErrorOf(raw, "copy");
     }
   }
   if (!failure.ok()) return failure;
@@ -340,7 +345,7 @@ absl::Status Connection::RunScript(const std::string& sql) {
   if (type == PGRES_COMMAND_OK || type == PGRES_TUPLES_OK || type == PGRES_EMPTY_QUERY) {
     return absl::OkStatus();
   }
-  return ErrorOf(raw);
+  return ErrorOf(raw, "script");
 }
 
 bool Connection::Idle() const {

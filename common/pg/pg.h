@@ -7,7 +7,8 @@
 //   DEADLINE_EXCEEDED the deadline passed; the statement was cancelled
 //   ALREADY_EXISTS / IN_USE  unique or foreign key violation, with the constraint in the metadata
 //   FIELD_INVALID     a text parameter holds a NUL, which PostgreSQL cannot store
-//   INTERNAL          anything else; the server's words go to the log only
+//   INTERNAL          anything else; the log names the SQLSTATE and the statement, never the
+//                     server's words, which can hold a value of the data
 //
 // A transaction costs few round trips: BEGIN travels with the first statement, deferred statements
 // travel with the next one or with COMMIT (libpq's pipeline mode).
@@ -99,7 +100,7 @@ class Connection {
   absl::Status WaitForServer(bool writing, absl::Time deadline);
   absl::Status SendAll(absl::Time deadline, std::vector<std::string_view>& preparing);
   absl::Status Broken(std::string_view what);
-  absl::Status ErrorOf(const PGresult* result);
+  absl::Status ErrorOf(const PGresult* result, std::string_view statement);
 
   std::unique_ptr<PGconn, decltype(&PQfinish)> conn_;
   std::unordered_set<std::string_view> prepared_;

@@ -676,6 +676,28 @@ TEST_F(PgTest, MapsSqlStates) {
   }
 }
 
+// What a rule casts, or a check holds against a row, is personal data.
+TEST_F(PgTest, TheLogHoldsNoValue) {
+  constexpr Statement kCast{"test.cast", "SELECT $1::text::int"};
+  ::testing::internal::CaptureStderr();
+  EXPECT_THAT(db_.Run(kCast, "Zoe Adams"), HasReason("INTERNAL"));
+  EXPECT_THAT(db_.RunText("SELECT 'Zoe Adams'::date"), HasReason("INTERNAL"));
+  EXPECT_THAT(db_.RunText("DO $$ BEGIN RAISE EXCEPTION 'Zoe Adams' USING DETAIL = 'Zoe Adams'; "
+                          "END $$"),
+              HasReason("INTERNAL"));
+  EXPECT_THAT(db_.RunInTransaction([](Transaction& tx) -> absl::Status {
+    RETURN_IF_ERROR(tx.StartCopy("COPY item FROM STDIN"));
+    RETURN_IF_ERROR(tx.CopyData("Zoe Adams\tx\n"));
+    return tx.EndCopy().status();
+  }),
+              HasReason("INTERNAL"));
+  const std::string log = ::testing::internal::GetCapturedStderr();
+  EXPECT_EQ(log.find("Zoe"), std::string::npos) << log;
+  EXPECT_NE(log.find("22P02"), std::string::npos) << log;
+  EXPECT_NE(log.find("test.cast"), std::string::npos) << log;
+  EXPECT_NE(log.find("P0001"), std::string::npos) << log;
+}
+
 TEST_F(PgTest, NamesTheViolatedConstraint) {
   ASSERT_THAT(db_.Run(kInsert, 1, "a"), IsOk());
   const auto exists = db_.Run(kInsert, 1, "a");
