@@ -9,8 +9,8 @@
   R4  libpq only in common/pg, hiredis only in common/redis, gRPC only at the edges
   R5  real time only in common/clock, randomness only in common/ids; no test sleeps
   R6  the SQL of a service names only its own schema
-  R7  the libraries of common/ form the graph of layers.toml, which has no cycle
-  R8  a service includes the gRPC stubs only of those it may call
+  R7  the libraries of common/ form the graph of layers.toml: no cycle, no edge that nobody uses
+  R8  a service includes the gRPC stubs only of those it may call, and calls all of them
   R9  every service has the standard files, a configuration and a row in cluster.py
   S1  no SQL in C++ literals
   S2  no SELECT * in .sql files
@@ -75,6 +75,7 @@ class Checker:
         self.services = config["services"]
         self.found = []
         self.used_exceptions = set()
+        self.used_edges = set()
 
     def report(self, path, line, rule, message):
         for number, row in enumerate(self.config.get("exception", [])):
@@ -135,6 +136,16 @@ class Checker:
 
         for name in graph:
             visit(name)
+
+    def check_edges(self):
+        """Reports what the graphs allow and nobody does."""
+        for rule, graph in (
+                ("R7", self.config["common"]),
+                ("R8", {name: row["calls"] for name, row in self.services.items()})):
+            for name, edges in graph.items():
+                for edge in edges:
+                    if edge != "*" and (rule, name, edge) not in self.used_edges:
+                        self.report("tools/layers.toml", 1, rule, f"nobody uses {name} -> {edge}")
 
     def check_exceptions(self):
         for number, row in enumerate(self.config.get("exception", [])):
@@ -216,6 +227,8 @@ class Checker:
         if library and not test:
             target = re.match(r"common/(\w+)/", include)
             allowed = self.config["common"].get(library)
+            if target:
+                self.used_edges.add(("R7", library, target.group(1)))
             if allowed is None:
                 self.report(path, line, "R7", f"common/{library} is not in layers.toml")
             elif target and target.group(1) != library and allowed != ["*"] and (
@@ -223,6 +236,13 @@ class Checker:
                 self.report(path, line, "R7",
                             f"common/{library} may not include common/{target.group(1)}")
 
+        if service and not test:
+            # The one client that stands in common/.
+            if include == "common/access/registry_access.h":
+                self.used_edges.add(("R8", service, "event_registry"))
+            if include.endswith(".grpc.pb.h"):
+                self.used_edges |= {("R8", service, name) for name, row in self.services.items()
+                                    if row["package"] == package}
         if service and package and include.endswith(".grpc.pb.h") and not test:
             row = self.services.get(service, {"package": None, "calls": []})
             callable_packages = {row["package"]} | {
@@ -284,14 +304,20 @@ class Checker:
                 self.report(folder, 1, "R8", "not in tools/layers.toml")
 
 
-def check(root, config_file):
+def check(root, config_file, edges=False):
+    """Returns the violations; with `edges` also those of a graph that allows too much."""
     with open(config_file, "rb") as file:
-        return Checker(root, tomllib.load(file)).run()
+        checker = Checker(root, tomllib.load(file))
+    found = checker.run()
+    if edges:
+        checker.check_edges()
+        found = sorted(checker.found)
+    return found
 
 
 def main(arguments):
     root = pathlib.Path(arguments[0] if arguments else pathlib.Path(__file__).parent.parent)
-    found = check(root, root / "tools/layers.toml")
+    found = check(root, root / "tools/layers.toml", edges=True)
     for path, line, rule, message in found:
         print(f"{path}:{line}: {rule} {message}")
     return 1 if found else 0

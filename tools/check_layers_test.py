@@ -5,6 +5,7 @@ A tree is a folder of testdata/layers; its file `expected` holds PATH:LINE: RULE
 """
 
 import pathlib
+import tempfile
 import tomllib
 import unittest
 
@@ -32,10 +33,44 @@ class CheckLayersTest(unittest.TestCase):
             rules |= {line.split()[1] for line in expected.read_text().splitlines()}
         self.assertEqual(rules, {f"R{n}" for n in range(1, 10)} | {"S1", "S2", "S3"})
 
+    def test_an_edge_that_nobody_uses_is_found(self):
+        files = {
+            "common/pg/pg.cc": '#include "common/status/errors.h"\n',
+            "common/pg/pg_test.cc": '#include "common/clock/clock.h"\n',
+            "services/dataset/main.cc": '#include "common/access/registry_access.h"\n',
+            "services/snapshot/dataset_client.h": '#include "edcert/dataset/v1/dataset.grpc.pb.h"\n',
+            "layers.toml": """
+[common]
+status = []
+clock = []
+pg = ["status", "clock"]
+testing = ["*"]
+[services.event_registry]
+package = "registry"
+calls = []
+[services.dataset]
+package = "dataset"
+calls = ["event_registry"]
+[services.snapshot]
+package = "snapshot"
+calls = ["event_registry", "dataset"]
+"""}
+        with tempfile.TemporaryDirectory() as folder:
+            root = pathlib.Path(folder)
+            for name, text in files.items():
+                (root / name).parent.mkdir(parents=True, exist_ok=True)
+                (root / name).write_text(text, encoding="utf-8")
+            found = check_layers.check(root, root / "layers.toml", edges=True)
+        self.assertEqual([(rule, message) for _, _, rule, message in found],
+                         [("R7", "nobody uses pg -> clock"),
+                          ("R8", "nobody uses snapshot -> event_registry")])
+
     def test_the_cluster_knows_the_same_calls(self):
         with open(TOOLS / "layers.toml", "rb") as file:
             services = tomllib.load(file)["services"]
-        self.assertEqual({name: (row["package"], set(row["calls"]))
+        owners = {f"{row['package']}_read": name for name, row in services.items()}
+        self.assertEqual({name: (row["package"], set(row["calls"]) |
+                                 {owners[schema] for schema in row.get("reads", [])})
                           for name, row in services.items()},
                          {service.name: (service.schema, set(service.depends_on))
                           for service in cluster.SERVICES})
