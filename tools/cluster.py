@@ -28,6 +28,7 @@ import os
 import pathlib
 import pwd
 import random
+import secrets
 import select
 import shutil
 import signal
@@ -47,7 +48,7 @@ class Service:
     """One row of the table of services."""
     name: str
     schema: str  # also the role that the service logs in as
-    depends_on: tuple = ()  # the services that it calls; started and migrated before it
+    depends_on: tuple = ()  # whom it calls, whose tables it reads; started and migrated before it
     jobs: bool = False  # has workers, so it takes --mode and a Redis
     extra_roles: tuple = ()  # login roles besides its own
 
@@ -61,14 +62,14 @@ SERVICES = (
             jobs=True, extra_roles=("rule_exec",)),
     Service("workflow", "workflow",
             ("event_registry", "dataset", "validation_report", "snapshot")),
-    Service("notification", "notification",
-            ("event_registry", "dataset", "validation_report", "snapshot", "workflow")),
+    Service("notification", "notification", ("event_registry", "workflow")),
 )
 
 OWNER_ROLE = "edcert_owner"
 DATABASE = "edcert"
 ISSUER = "https://dev.edcert.invalid"
 AUDIENCE = "edcert"
+TIME_ZONE = "America/Chicago"
 USER_KEY_ID = "users/dev"
 
 # Below the range from which the kernel takes the ports of outgoing connections.
@@ -295,6 +296,13 @@ def make_key(path, algorithm="EC"):
             file.write(openssl("genpkey", "-algorithm", algorithm, *options))
 
 
+def make_secret(path):
+    """Makes a secret of 64 hexadecimal digits unless there is one."""
+    if not path.exists():
+        with open(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), "w", encoding="ascii") as file:
+            file.write(secrets.token_hex(32) + "\n")
+
+
 def jwk(path, key_id):
     """Returns the public half of a P-256 key; its DER form ends in the point 04 || x || y."""
     point = openssl("pkey", "-in", str(path), "-pubout", "-outform", "DER")[-65:]
@@ -512,6 +520,7 @@ class Cluster:
             make_key(services[service.name])
             # What a service signs documents with (seals, certificates) is another key.
             make_key(folder / f"{service.name}.signing.pem", "ED25519")
+            make_secret(folder / f"{service.name}.page_tokens.key")
         sets = {"users.jwks.json": [jwk(users, USER_KEY_ID)],
                 "services.jwks.json": [jwk(path, f"services/{name}")
                                        for name, path in services.items()]}
@@ -545,6 +554,8 @@ class Cluster:
             "service_keys_file": auth["service_keys_file"],
             "service_key_file": auth["service_key_files"][service.name],
             "signing_key_file": str(self.folder / "keys" / f"{service.name}.signing.pem"),
+            "page_token_key_file": str(self.folder / "keys" / f"{service.name}.page_tokens.key"),
+            "time_zone": TIME_ZONE,
             "folder": str(self.folder),
             "redis": f'redis {{ address: "{redis["address"]}" }}' if redis else "",
             "peers": peers.strip()}

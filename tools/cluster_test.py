@@ -5,6 +5,7 @@ import base64
 import json
 import os
 import pathlib
+import re
 import socket
 import subprocess
 import sys
@@ -87,6 +88,13 @@ sys.exit(7)
         self.assertIn('service: "snapshot"\n    address: "'
                       + ",".join(state["services"]["snapshot"]["addresses"]) + '"', config)
         self.assertNotIn("$", config)
+        # What all replicas must have alike.
+        other = (self.root / "c" / "config" / "workflow-1.textproto").read_text()
+        for field in ("time_zone", "page_token_key_file"):
+            values = [re.search(rf'{field}: "(.+)"', text).group(1) for text in (config, other)]
+            self.assertEqual(values[0], values[1])
+        self.assertGreaterEqual(os.stat(values[0]).st_size, 32)
+        self.assertEqual(os.stat(values[0]).st_mode & 0o777, 0o600)
         for name in state["processes"]:
             self.assertTrue((self.root / "c" / "log" / f"{name}.log").exists(), name)
         self.check_token(done.stdout.strip(), state["auth"])

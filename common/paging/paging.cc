@@ -1,9 +1,11 @@
 #include "common/paging/paging.h"
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <utility>
 
@@ -22,7 +24,8 @@ namespace {
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 
-constexpr int kVersion = 1;
+constexpr int kVersion = 2;
+constexpr std::size_t kMacSize = 16;
 // About the years 1 to 3938, which PostgreSQL can store.
 constexpr int64_t kMaxMicros = int64_t{62'135'596'800} * 1'000'000;
 
@@ -32,7 +35,17 @@ const FieldDescriptor* Field(const Message& request, const char* name) {
   return field;
 }
 
-uint64_t HashOf(const Message& request) {
+thread_local std::string_view scope_secret;
+thread_local std::string_view scope_caller;
+
+// So that no two lists of parts have the same bytes.
+void AppendPart(std::string& bytes, std::string_view part) {
+  bytes += std::to_string(part.size());
+  bytes += ':';
+  bytes += part;
+}
+
+std::string CanonicalRequest(const Message& request) {
   const std::unique_ptr<Message> copy(request.New());
   copy->CopyFrom(request);
   copy->GetReflection()->ClearField(copy.get(), Field(request, "page_size"));
@@ -44,11 +57,42 @@ uint64_t HashOf(const Message& request) {
     coded.SetSerializationDeterministic(true);
     copy->SerializeToCodedStream(&coded);
   }
-  bytes += request.GetDescriptor()->full_name();
-  return XXH3_64bits(bytes.data(), bytes.size());
+  return bytes;
+}
+
+std::string MacOf(const Message& request, const Token& token) {
+  CHECK(!scope_secret.empty() && !scope_caller.empty());
+  std::string bytes;
+  AppendPart(bytes, scope_caller);
+  AppendPart(bytes, request.GetDescriptor()->full_name());
+  AppendPart(bytes, CanonicalRequest(request));
+  for (const std::string& column : token.key()) AppendPart(bytes, column);
+  std::array<unsigned char, EVP_MAX_MD_SIZE> mac;
+  unsigned int size = 0;
+  CHECK(HMAC(EVP_sha256(), scope_secret.data(), static_cast<int>(scope_secret.size()),
+             reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), mac.data(),
+             &size) != nullptr);
+  CHECK(size >= kMacSize);
+  return {mac.begin(), mac.begin() + kMacSize};
+}
+
+bool IsOurs(const Message& request, const Token& token) {
+  const std::string mac = MacOf(request, token);
+  return token.mac().size() == mac.size() &&
+         CRYPTO_memcmp(token.mac().data(), mac.data(), mac.size()) == 0;
 }
 
 }  // namespace
+
+CallerScope::CallerScope(std::string_view secret, std::string_view caller) {
+  scope_secret = secret;
+  scope_caller = caller;
+}
+
+CallerScope::~CallerScope() {
+  scope_secret = {};
+  scope_caller = {};
+}
 
 absl::StatusOr<int64_t> Page::IntKey(std::size_t i) const {
   int64_t value = 0;
@@ -85,8 +129,8 @@ absl::StatusOr<Page> Read(const Message& request, std::size_t key_columns) {
   std::string bytes;
   Token decoded;
   if (!absl::WebSafeBase64Unescape(token, &bytes) || !decoded.ParseFromString(bytes) ||
-      decoded.version() != kVersion || decoded.parameters() != HashOf(request) ||
-      static_cast<std::size_t>(decoded.key_size()) != key_columns) {
+      decoded.version() != kVersion ||
+      static_cast<std::size_t>(decoded.key_size()) != key_columns || !IsOurs(request, decoded)) {
     return status::PageTokenInvalid();
   }
   page.key.assign(decoded.key().begin(), decoded.key().end());
@@ -96,8 +140,8 @@ absl::StatusOr<Page> Read(const Message& request, std::size_t key_columns) {
 std::string NextToken(const Message& request, const std::vector<std::string>& key) {
   Token token;
   token.set_version(kVersion);
-  token.set_parameters(HashOf(request));
   for (const std::string& column : key) token.add_key(column);
+  token.set_mac(MacOf(request, token));
   return absl::WebSafeBase64Escape(token.SerializeAsString());
 }
 

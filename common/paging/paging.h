@@ -1,4 +1,7 @@
 // Keyset pagination (AIP-158): one way to read page_size and page_token.
+//
+// A token is made for one caller and one request, and says so under a secret of the server: what a
+// token holds is what this service put there.
 #pragma once
 
 #include <cstddef>
@@ -17,6 +20,16 @@ namespace edcert::paging {
 
 inline constexpr int kDefaultPageSize = 50;
 inline constexpr int kMaxPageSize = 1000;
+
+// Whose tokens this thread reads and makes, while it lives: every call that is handled has one.
+class CallerScope {
+ public:
+  // Both outlive the scope.
+  CallerScope(std::string_view secret, std::string_view caller);
+  ~CallerScope();
+  CallerScope(const CallerScope&) = delete;
+  CallerScope& operator=(const CallerScope&) = delete;
+};
 
 // What a List reads: at most `limit` rows after `key`.
 struct Page {
@@ -41,8 +54,8 @@ struct Page {
 std::string TimeText(absl::Time time);
 
 // Reads `page_size` and `page_token` of any List request. Negative sizes are FIELD_INVALID, larger
-// ones are clamped; a token of another request or with another number of keys is
-// PAGE_TOKEN_INVALID.
+// ones are clamped; a token of another request, another caller or with another number of keys is
+// PAGE_TOKEN_INVALID. Only inside a CallerScope.
 absl::StatusOr<Page> Read(const google::protobuf::Message& request, std::size_t key_columns);
 
 // The token for the page after the row with this key.

@@ -27,7 +27,14 @@ ListThingsRequest Request(const std::string& filter, const std::string& token = 
   return request;
 }
 
-TEST(PagingTest, ReadsSizes) {
+constexpr char kSecret[] = "a secret of at least thirty-two bytes";
+
+class PagingTest : public ::testing::Test {
+ protected:
+  CallerScope scope_{kSecret, "users/ann"};
+};
+
+TEST_F(PagingTest, ReadsSizes) {
   ListThingsRequest request;
   EXPECT_EQ(Read(request, 1)->size, kDefaultPageSize);
   EXPECT_EQ(Read(request, 1)->limit(), kDefaultPageSize + 1);
@@ -41,7 +48,7 @@ TEST(PagingTest, ReadsSizes) {
   EXPECT_THAT(Read(request, 1), HasReason("FIELD_INVALID"));
 }
 
-TEST(PagingTest, TokenGivesBackItsKey) {
+TEST_F(PagingTest, TokenGivesBackItsKey) {
   const std::string binary("a\n/é", 5);
   const std::string token = NextToken(Request("f"), {"first", binary, ""});
   EXPECT_EQ(token.find_first_of("+/ "), std::string::npos);
@@ -77,7 +84,7 @@ TEST(PageTest, ReadsKeysOfAKind) {
   }
 }
 
-TEST(PagingTest, RefusesTheTokenOfAnotherRequest) {
+TEST_F(PagingTest, RefusesTheTokenOfAnotherRequest) {
   const std::string token = NextToken(Request("f"), {"k"});
   EXPECT_THAT(Read(Request("g", token), 1), HasReason("PAGE_TOKEN_INVALID"));
   EXPECT_THAT(Read(Request("", token), 1), HasReason("PAGE_TOKEN_INVALID"));
@@ -88,7 +95,48 @@ TEST(PagingTest, RefusesTheTokenOfAnotherRequest) {
   EXPECT_THAT(Read(other, 1), HasReason("PAGE_TOKEN_INVALID"));
 }
 
-TEST(PagingTest, RefusesATokenThatWasTamperedWith) {
+// The token, and that it is taken, while `caller` calls a server with `secret`.
+absl::StatusOr<Page> ReadAs(const char* secret, const char* caller, const std::string& token) {
+  const CallerScope scope(secret, caller);
+  return Read(Request("f", token), 1);
+}
+
+TEST(PageTokenTest, IsBoundToItsCallerAndTheSecret) {
+  std::string token;
+  {
+    const CallerScope scope(kSecret, "users/ann");
+    token = NextToken(Request("f"), {"k"});
+  }
+  EXPECT_THAT(ReadAs(kSecret, "users/ann", token), IsOk());
+  EXPECT_THAT(ReadAs(kSecret, "users/bob", token), HasReason("PAGE_TOKEN_INVALID"));
+  EXPECT_THAT(ReadAs("another secret of thirty-two bytes.", "users/ann", token),
+              HasReason("PAGE_TOKEN_INVALID"));
+}
+
+TEST_F(PagingTest, RefusesAKeyThatItDidNotGive) {
+  std::string bytes;
+  ASSERT_TRUE(absl::WebSafeBase64Unescape(NextToken(Request("f"), {"k", "m"}), &bytes));
+  Token decoded;
+  ASSERT_TRUE(decoded.ParseFromString(bytes));
+  const auto read = [](const Token& token) {
+    return Read(Request("f", absl::WebSafeBase64Escape(token.SerializeAsString())), 2);
+  };
+  EXPECT_THAT(read(decoded), IsOk());
+  Token other = decoded;
+  other.set_key(0, "l");
+  EXPECT_THAT(read(other), HasReason("PAGE_TOKEN_INVALID"));
+  other = decoded;  // the same letters in other columns
+  other.set_key(0, "km");
+  other.set_key(1, "");
+  EXPECT_THAT(read(other), HasReason("PAGE_TOKEN_INVALID"));
+  other = decoded;
+  other.mutable_mac()->pop_back();
+  EXPECT_THAT(read(other), HasReason("PAGE_TOKEN_INVALID"));
+  other.clear_mac();
+  EXPECT_THAT(read(other), HasReason("PAGE_TOKEN_INVALID"));
+}
+
+TEST_F(PagingTest, RefusesATokenThatWasTamperedWith) {
   const std::string token = NextToken(Request("f"), {"k"});
   for (const std::string& bad : {token.substr(1), token + "!", std::string("x"),
                                  std::string("AAAA"), token + token, std::string(5000, 'A')}) {
@@ -98,12 +146,12 @@ TEST(PagingTest, RefusesATokenThatWasTamperedWith) {
   ASSERT_TRUE(absl::WebSafeBase64Unescape(token, &bytes));
   Token decoded;
   ASSERT_TRUE(decoded.ParseFromString(bytes));
-  decoded.set_version(2);
+  decoded.set_version(1);
   EXPECT_THAT(Read(Request("f", absl::WebSafeBase64Escape(decoded.SerializeAsString())), 1),
               HasReason("PAGE_TOKEN_INVALID"));
 }
 
-TEST(PagingTest, CutsToThePage) {
+TEST_F(PagingTest, CutsToThePage) {
   ListThingsRequest request = Request("f");
   request.set_page_size(2);
   const Page page = *Read(request, 1);

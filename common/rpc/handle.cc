@@ -3,6 +3,7 @@
 #include <exception>
 
 #include "common/log/log.h"
+#include "common/paging/paging.h"
 #include "common/status/error.h"
 #include "common/status/errors.h"
 #include "common/status/macros.h"
@@ -110,7 +111,11 @@ grpc::Status Admission::RunNow(const Handler& work) {
   const log::RequestScope scope(trace_id_);
   Call call(runtime_, *method_, context_, deadline, trace_id_);
   absl::Status status = call.Authenticate();
-  if (status.ok()) status = Guarded(work, call);
+  if (status.ok()) {
+    const std::string caller = call.principal().name();
+    const paging::CallerScope pages(runtime_.page_token_key(), caller);
+    status = Guarded(work, call);
+  }
   Report(*method_, status, call, runtime_.clock().Now() - began);
   return ToGrpc(status);
 }

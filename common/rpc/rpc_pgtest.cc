@@ -107,7 +107,8 @@ class ShapesService final : public rpctest::Shapes::CallbackService {
                                            const rpctest::FollowRequest* request) override {
     const std::string name = request->name();
     return Watch<rpctest::FollowRequest, Answer>(
-        runtime_, context, request, {.subject = name}, [this, name](Call& call) { return look(call, name); });
+        runtime_, context, request, {.subject = name},
+        [this, name](Call& call) { return look(call, name); });
   }
 
  private:
@@ -128,7 +129,8 @@ class RpcTest : public ::testing::Test {
                  .schema = "registry",
                  .migrations = {},
                  .threads = 2,
-                 .queue_length = 4}),
+                 .queue_length = 4,
+                 .transfer_threads = 4}),
         service_(server_.runtime()) {
     server_.Serve(service_, rpctest::Shapes::service_full_name());
     stub_ = rpctest::Shapes::NewStub(server_.channel());
@@ -506,6 +508,100 @@ TEST_F(RpcTest, UploadThatIsCutIsNeverComplete) {
     EXPECT_TRUE(Eventually([&] { return ended == round; }));
   }
   EXPECT_EQ(complete, 0);
+}
+
+// Reads to the end; a first message "hold" waits for `go_on` before.
+class UploadTest : public RpcTest {
+ protected:
+  UploadTest() {
+    service_.upload = [this](rpc::Call&, UploadReader<rpctest::SendRequest>& reader,
+                             Answer*) -> absl::Status {
+      rpctest::SendRequest request;
+      while (true) {
+        ASSIGN_OR_RETURN(const bool more, reader.Next(&request));
+        if (!more) return absl::OkStatus();
+        if (request.text() == "hold") {
+          ++holding_;
+          go_on_.WaitForNotification();
+        }
+      }
+    };
+  }
+
+  absl::Status Send(const std::string& user, const std::string& text) {
+    grpc::ClientContext context;
+    server_.CallAs(context, user);
+    Answer answer;
+    const auto writer = stub_->Send(&context, &answer);
+    rpctest::SendRequest request;
+    request.set_text(text);
+    writer->Write(request);
+    writer->WritesDone();
+    return FromGrpc(writer->Finish());
+  }
+
+  std::atomic<int> holding_ = 0;
+  absl::Notification go_on_;
+};
+
+TEST_F(UploadTest, WhoSaysNothingIsSentAwaySoon) {
+  grpc::ClientContext context;
+  server_.CallAs(context, "users/ann");
+  Answer answer;
+  const absl::Time began = Now();
+  const auto writer = stub_->Send(&context, &answer);
+  EXPECT_THAT(FromGrpc(writer->Finish()), HasReason("DEADLINE_EXCEEDED"));
+  EXPECT_GE(Now() - began, absl::Seconds(1));
+  EXPECT_LT(Now() - began, absl::Seconds(8));
+}
+
+// With four threads, two for one caller.
+TEST_F(UploadTest, OneCallerHasAShareOfTheThreads) {
+  std::vector<absl::Status> held(2);
+  {
+    std::vector<std::jthread> threads;
+    for (absl::Status& status : held) {
+      threads.emplace_back([&] { status = Send("users/ann", "hold"); });
+    }
+    EXPECT_TRUE(Eventually([this] { return holding_ == 2; }));
+    EXPECT_THAT(Send("users/ann", "a"), HasReason("OVERLOADED"));
+    EXPECT_THAT(Send("users/bob", "a"), IsOk());
+    go_on_.Notify();
+  }
+  for (const absl::Status& status : held) EXPECT_THAT(status, IsOk());
+  EXPECT_TRUE(Eventually([this] { return Send("users/ann", "a").ok(); }));
+}
+
+TEST(UploadDeadlineTest, EndsAStreamThatNeverEnds) {
+  testing::FakeClock clock(Now());
+  testing::TestServer server(
+      {.service = "event_registry", .schema = "registry", .migrations = {}, .clock = clock});
+  ShapesService service(server.runtime());
+  std::atomic<int> read = 0;
+  service.upload = [&](rpc::Call&, UploadReader<rpctest::SendRequest>& reader,
+                       Answer*) -> absl::Status {
+    rpctest::SendRequest request;
+    while (true) {
+      ASSIGN_OR_RETURN(const bool more, reader.Next(&request));
+      if (!more) return absl::OkStatus();
+      ++read;
+    }
+  };
+  server.Serve(service, rpctest::Shapes::service_full_name());
+  const auto stub = rpctest::Shapes::NewStub(server.channel());
+  grpc::ClientContext context;
+  context.AddMetadata("authorization", server.keys().UserToken("users/ann"));
+  Answer answer;
+  const auto writer = stub->Send(&context, &answer);
+  rpctest::SendRequest request;
+  EXPECT_TRUE(writer->Write(request));
+  EXPECT_TRUE(Eventually([&read] { return read == 1; }));
+  clock.Set(Now() + absl::Minutes(11));
+  // Always something new, but no end.
+  while (writer->Write(request)) {
+  }
+  EXPECT_THAT(FromGrpc(writer->Finish()), HasReason("DEADLINE_EXCEEDED"));
+  server.Stop();
 }
 
 // Watches.

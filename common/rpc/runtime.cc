@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "common/config/config.h"
 #include "common/rpc/status.h"
 #include "common/status/errors.h"
 #include "common/status/macros.h"
@@ -26,6 +29,12 @@ constexpr char kServiceConfig[] = R"({
 
 int OrDefault(int value, int fallback) { return value > 0 ? value : fallback; }
 
+// A caller leaves room for others.
+int UploadsPerCaller(const config::Limits& limits) {
+  return OrDefault(limits.uploads_per_caller(),
+                   std::max(OrDefault(limits.transfer_threads(), kDefaultTransferThreads) / 2, 1));
+}
+
 bool IsComplete(const type::RpcPolicy& policy) {
   return policy.caller() != type::RpcPolicy::CALLER_UNSPECIFIED &&
          policy.call_class() != type::RpcPolicy::CALL_CLASS_UNSPECIFIED;
@@ -47,6 +56,7 @@ Runtime::Runtime(const config::Server& config, const clock::Clock& clock, const 
              .size = OrDefault(config.limits().threads(), kDefaultThreads) +
                      OrDefault(config.limits().transfer_threads(), kDefaultTransferThreads) +
                      kBackgroundConnections}),
+      uploads_(UploadsPerCaller(config.limits())),
       // Half of the threads stay free for calls.
       looks_(unary_, (OrDefault(config.limits().threads(), kDefaultThreads) + 1) / 2),
       unary_({.name = "unary",
@@ -62,6 +72,8 @@ absl::StatusOr<std::unique_ptr<Runtime>> Runtime::Make(const config::Server& con
                                                        const clock::Clock& clock,
                                                        const ids::IdSource& ids) {
   std::unique_ptr<Runtime> runtime(new Runtime(config, clock, ids));
+  ASSIGN_OR_RETURN(runtime->zone_, config::ZoneOf(config));
+  ASSIGN_OR_RETURN(runtime->page_token_key_, config::ReadFile(config.page_token_key_file()));
   ASSIGN_OR_RETURN(runtime->verifier_, auth::Verifier::Make(config.auth(), clock));
   ASSIGN_OR_RETURN(runtime->own_token_, auth::OwnToken::Make(config.auth(), clock));
   for (const config::Peer& peer : config.peers()) {
@@ -100,7 +112,7 @@ const Method* Runtime::FindMethod(const google::protobuf::Descriptor* request) c
 
 std::shared_ptr<grpc::Channel> Runtime::ChannelTo(const std::string& service) {
   const auto it = channels_.find(service);
-  CHECK(it != channels_.end());  // the configuration names every peer; main checks it
+  CHECK(it != channels_.end());  // Main has checked the peers
   return it->second;
 }
 

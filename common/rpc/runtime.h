@@ -19,6 +19,7 @@
 #include "common/rpc/call.h"
 #include "common/rpc/executor.h"
 #include "common/rpc/look_queue.h"
+#include "common/rpc/upload_slots.h"
 
 namespace edcert::rpc {
 
@@ -35,6 +36,10 @@ class Runtime {
   const ids::IdSource& ids() const { return ids_; }
   pg::Pool& pool() { return pool_; }
   pg::Database Db(absl::Duration timeout) { return {pool_, clock_.Now() + timeout}; }
+  // The state's.
+  absl::TimeZone zone() const { return zone_; }
+  // What page tokens are bound with.
+  const std::string& page_token_key() const { return page_token_key_; }
   auth::Verifier& verifier() { return *verifier_; }
   auth::OwnToken& own_token() { return *own_token_; }
   feed::Hub& hub() { return hub_; }
@@ -43,6 +48,8 @@ class Runtime {
 
   // The executor for a class of call: transfers block for long, so they have threads of their own.
   Executor& executor(type::RpcPolicy::CallClass call_class);
+  // How many uploads each caller has under way.
+  UploadSlots& uploads() { return uploads_; }
   // Where watches wait for a thread.
   LookQueue& looks() { return looks_; }
 
@@ -50,7 +57,8 @@ class Runtime {
   const Method* FindMethod(const google::protobuf::Descriptor* request) const;
   void AddService(const google::protobuf::ServiceDescriptor* service);
 
-  // The channel to another service: round robin over its addresses, retry of UNAVAILABLE.
+  // The channel to another service: round robin over its addresses, retry of UNAVAILABLE. The
+  // service is one of ServiceMain::peers.
   std::shared_ptr<grpc::Channel> ChannelTo(const std::string& service);
 
   // Prepares a call to another service that no user asked for.
@@ -62,7 +70,10 @@ class Runtime {
   const config::Server config_;
   const clock::Clock& clock_;
   const ids::IdSource& ids_;
+  absl::TimeZone zone_;
+  std::string page_token_key_;
   pg::Pool pool_;
+  UploadSlots uploads_;
   std::unique_ptr<auth::Verifier> verifier_;
   std::unique_ptr<auth::OwnToken> own_token_;
   std::map<const google::protobuf::Descriptor*, Method> methods_;

@@ -23,6 +23,7 @@ constexpr int kMaxMessageBytes = (1 << 20) + (64 << 10);  // 1 MiB of content an
 constexpr int kMaxMetadataBytes = 16 << 10;
 constexpr int kMaxStreamsPerConnection = 256;
 constexpr absl::Duration kDrainLimit = absl::Seconds(10);
+constexpr int kBadConfig = 2;
 
 struct Flags {
   std::string config;
@@ -35,8 +36,7 @@ struct Flags {
 sigset_t BlockEndSignals() {
   sigset_t set;
   sigemptyset(&set);
-  sigaddset(&set, SIGTERM);
-  sigaddset(&set, SIGINT);
+  for (const int number : {SIGTERM, SIGINT, SIGCHLD}) sigaddset(&set, number);
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   signal(SIGPIPE, SIG_IGN);
   return set;
@@ -48,7 +48,32 @@ std::vector<pg::Component> AllComponents(const ServiceMain& service) {
   return components;
 }
 
+// Waits until somebody ends us (OK), or until the workers have ended, which they do not by
+// themselves: then the jobs that the API accepts would be run by nobody. `workers` becomes 0.
+absl::Status WaitForTheEnd(const sigset_t& signals, pid_t& workers) {
+  while (true) {
+    int number = 0;
+    sigwait(&signals, &number);
+    if (number != SIGCHLD) return absl::OkStatus();
+    if (workers == 0 || waitpid(workers, nullptr, WNOHANG) != workers) continue;
+    workers = 0;
+    return status::Internal("the workers ended");
+  }
+}
+
+absl::Status Check(const ServiceMain& service) {
+  RETURN_IF_ERROR(config::Check(*service.server, service.peers));
+  RETURN_IF_ERROR(auth::Verifier::Make(service.server->auth(), clock::Clock::Real()).status());
+  ASSIGN_OR_RETURN(const std::unique_ptr<auth::OwnToken> own,
+                   auth::OwnToken::Make(service.server->auth(), clock::Clock::Real()));
+  RETURN_IF_ERROR(own->Header().status());
+  return service.check ? service.check() : absl::OkStatus();
+}
+
 absl::Status Migrate(const ServiceMain& service) {
+  if (service.server->database().owner_conninfo().empty()) {
+    return status::FieldInvalid("server.database.owner_conninfo", "required to migrate");
+  }
   ASSIGN_OR_RETURN(const std::unique_ptr<pg::Connection> owner,
                    pg::Connection::Open(service.server->database().owner_conninfo()));
   const std::vector<pg::Component> components = AllComponents(service);
@@ -56,7 +81,7 @@ absl::Status Migrate(const ServiceMain& service) {
   return service.after_migrate ? service.after_migrate(*owner) : absl::OkStatus();
 }
 
-absl::Status Serve(const ServiceMain& service, const sigset_t& end_signals) {
+absl::Status Serve(const ServiceMain& service, const sigset_t& signals, pid_t& workers) {
   ASSIGN_OR_RETURN(const std::unique_ptr<telemetry::Exposer> metrics,
                    telemetry::Exposer::Start(service.server->metrics_address()));
   ASSIGN_OR_RETURN(const std::unique_ptr<Runtime> runtime,
@@ -64,6 +89,10 @@ absl::Status Serve(const ServiceMain& service, const sigset_t& end_signals) {
   pg::Database db = runtime->Db(absl::Seconds(30));
   const std::vector<pg::Component> components = AllComponents(service);
   RETURN_IF_ERROR(pg::CheckMigrated(db, service.schema, components));
+  const google::protobuf::ServiceDescriptor* descriptor =
+      google::protobuf::DescriptorPool::generated_pool()->FindServiceByName(service.service_name);
+  CHECK(descriptor != nullptr);
+  runtime->AddService(descriptor);
   ASSIGN_OR_RETURN(ServiceMain::Running running, service.make(*runtime));
 
   grpc::EnableDefaultHealthCheckService(true);
@@ -84,20 +113,19 @@ absl::Status Serve(const ServiceMain& service, const sigset_t& end_signals) {
   }
   log::Info("serving", {{"address", service.server->listen_address()}});
 
-  int signal_number = 0;
-  sigwait(&end_signals, &signal_number);
-  log::Info("draining", {});
+  const absl::Status ended = WaitForTheEnd(signals, workers);
+  log::Info("draining", {{"because", ended.ok() ? "of a signal" : std::string(ended.message())}});
   server->GetHealthCheckService()->Shutdown();
   server->Shutdown(absl::ToChronoTime(clock::Clock::Real().Now() + kDrainLimit));
   server->Wait();
   running.keep.reset();
   log::Info("stopped", {});
-  return absl::OkStatus();
+  return ended;
 }
 
-int Fail(const absl::Status& status) {
+int Fail(const absl::Status& status, int code = 1) {
   log::Error("cannot go on", {{"error", std::string(status.message())}});
-  return 1;
+  return code;
 }
 
 }  // namespace
@@ -115,15 +143,16 @@ int Main(int argc, char** argv, const ServiceMain& service) {
 
   log::Start(service.name, "");
   const absl::Status loaded = config::Load(flags.config, *service.config);
-  if (!loaded.ok()) return Fail(loaded);
+  if (!loaded.ok()) return Fail(loaded, kBadConfig);
   log::Start(service.name, service.server->log_level());
+  if (const absl::Status checked = Check(service); !checked.ok()) return Fail(checked, kBadConfig);
   if (flags.validate_config) return 0;
   if (flags.migrate) {
     const absl::Status migrated = Migrate(service);
     return migrated.ok() ? 0 : Fail(migrated);
   }
 
-  const sigset_t end_signals = BlockEndSignals();
+  const sigset_t signals = BlockEndSignals();
   const bool has_workers = service.run_workers != nullptr && flags.mode != "api";
   if (has_workers && flags.mode == "worker") return service.run_workers();
   pid_t workers = 0;
@@ -138,7 +167,7 @@ int Main(int argc, char** argv, const ServiceMain& service) {
       return service.run_workers();
     }
   }
-  const absl::Status served = Serve(service, end_signals);
+  const absl::Status served = Serve(service, signals, workers);
   if (workers > 0) {
     kill(workers, SIGTERM);
     waitpid(workers, nullptr, 0);

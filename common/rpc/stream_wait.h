@@ -19,8 +19,7 @@ class StreamWait {
     finished_ = true;
     ok_ = ok;
   }
-  // False when the operation failed. Waits without a limit of its own: the reactor cancels the call
-  // when the peer makes no progress, which finishes the operation.
+  // False when the operation failed, or when `limit` passed: then it is still under way.
   bool Wait(absl::Duration limit, bool& timed_out) {
     absl::MutexLock lock(&mutex_);
     timed_out = !mutex_.AwaitWithTimeout(absl::Condition(&finished_), limit);

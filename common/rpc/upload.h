@@ -1,6 +1,7 @@
 // A call that takes a stream of requests, read by a handler that may block.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <utility>
@@ -12,7 +13,9 @@
 namespace edcert::rpc {
 
 // Where the handler reads. Next blocks; true when `request` holds the next message, false at the
-// end of the stream. A stream that is cut ends with CANCELLED, never as if it were complete.
+// end of the stream. A stream that is cut ends with CANCELLED, never as if it were complete. A peer
+// that sends nothing (2 s before the first message, 10 s between two), or whose call has passed its
+// deadline, gets DEADLINE_EXCEEDED; then there is nothing more to read.
 template <typename Request>
 class UploadReader {
  public:
@@ -22,21 +25,30 @@ class UploadReader {
 
 namespace internal {
 
+// Nobody has said yet what he wants, or whether he may.
+inline constexpr absl::Duration kFirstMessageLimit = absl::Seconds(2);
+
 template <typename Request>
 class UploadReactor final : public grpc::ServerReadReactor<Request>, public UploadReader<Request> {
  public:
   explicit UploadReactor(grpc::CallbackServerContext* context) : context_(context) {}
 
+  // Before the first Next.
+  void Begin(const Call& call) {
+    clock_ = &call.runtime().clock();
+    deadline_ = call.deadline();
+  }
+
   absl::StatusOr<bool> Next(Request* request) override {
+    if (late_) return status::DeadlineExceeded();
     wait_.Expect();
-    this->StartRead(request);
-    bool timed_out = false;
-    const bool read = wait_.Wait(kProgressLimit, timed_out);
-    if (timed_out) {
-      context_->TryCancel();
-      wait_.WaitUntilFinished();
-    }
-    if (timed_out || context_->IsCancelled()) return status::Cancelled();
+    this->StartRead(&incoming_);
+    const bool read = wait_.Wait(std::min(patience_, deadline_ - clock_->Now()), late_);
+    // The read that is under way ends with the call; until then it has `incoming_`.
+    if (late_) return status::DeadlineExceeded();
+    if (context_->IsCancelled()) return status::Cancelled();
+    patience_ = kProgressLimit;
+    if (read) request->Swap(&incoming_);
     return read;
   }
 
@@ -46,6 +58,11 @@ class UploadReactor final : public grpc::ServerReadReactor<Request>, public Uplo
  private:
   grpc::CallbackServerContext* context_;
   StreamWait wait_;
+  Request incoming_;
+  const clock::Clock* clock_ = nullptr;
+  absl::Time deadline_;
+  absl::Duration patience_ = kFirstMessageLimit;
+  bool late_ = false;
 };
 
 }  // namespace internal
@@ -56,8 +73,14 @@ grpc::ServerReadReactor<Request>* Upload(
     std::function<absl::Status(Call&, UploadReader<Request>&)> handler) {
   auto* reactor = new internal::UploadReactor<Request>(context);  // deletes itself in OnDone
   internal::Admission(runtime, context, Request::descriptor())
-      .Run([reactor, handler = std::move(handler)](Call& call) { return handler(call, *reactor); },
-           [reactor](const grpc::Status& status) { reactor->Finish(status); });
+      .Run(
+          [reactor, handler = std::move(handler)](Call& call) -> absl::Status {
+            const UploadSlots::Slot slot(call.runtime().uploads(), call.principal().name());
+            if (!slot.taken()) return status::Overloaded("uploads of one caller");
+            reactor->Begin(call);
+            return handler(call, *reactor);
+          },
+          [reactor](const grpc::Status& status) { reactor->Finish(status); });
   return reactor;
 }
 

@@ -103,6 +103,7 @@ TestKeys::TestKeys(std::string_view service)
   auth_.set_service_keys_file(folder_.Write("services.jwks", JwkSet({&caller_, &own_})));
   auth_.set_service_key_file(folder_.Write("own.pem", own_.private_pem()));
   auth_.set_service_name(own_.kid());
+  page_token_key_file_ = folder_.Write("page_tokens.key", std::string(32, 'k'));
 }
 
 config::Auth TestKeys::Auth() const { return auth_; }
@@ -138,7 +139,10 @@ TestServer::TestServer(const Options& options)
   *config.mutable_auth() = keys_.Auth();
   config.mutable_limits()->set_threads(options.threads);
   config.mutable_limits()->set_queue_length(options.queue_length);
-  runtime_ = ValueOrDie(rpc::Runtime::Make(config, clock::Clock::Real(), ids::IdSource::Real()));
+  config.mutable_limits()->set_transfer_threads(options.transfer_threads);
+  config.set_time_zone(options.time_zone);
+  config.set_page_token_key_file(keys_.page_token_key_file());
+  runtime_ = ValueOrDie(rpc::Runtime::Make(config, options.clock, ids::IdSource::Real()));
 }
 
 TestServer::~TestServer() { Stop(); }

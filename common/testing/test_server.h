@@ -72,6 +72,8 @@ class TestKeys {
   std::string UserToken(std::string_view user, absl::Duration lifetime = absl::Minutes(10)) const;
   // A token whose signature is by a key that nobody knows.
   std::string ForgedToken(std::string_view user) const;
+  // A file with a secret for page tokens.
+  const std::string& page_token_key_file() const { return page_token_key_file_; }
   // A value of the `x-service-authorization` header, of `services/caller`.
   std::string ServiceToken() const;
 
@@ -85,6 +87,7 @@ class TestKeys {
   TestKey own_;
   TestKey stranger_;
   config::Auth auth_;
+  std::string page_token_key_file_;
 };
 
 // A migrated database and a runtime on it, and, after Serve, a server on a free port.
@@ -103,6 +106,9 @@ class TestServer {
     std::vector<pg::Component> migrations;
     int threads = 8;
     int queue_length = 0;  // zero: the default
+    int transfer_threads = 8;
+    std::string time_zone = "America/Chicago";
+    const clock::Clock& clock = clock::Clock::Real();  // outlives the server
   };
   explicit TestServer(const Options& options);
   ~TestServer();

@@ -1,5 +1,8 @@
 // The dataset server.
+#include <map>
 #include <memory>
+#include <string>
+#include <utility>
 
 #include "common/access/registry_access.h"
 #include "common/jobs/jobs.h"
@@ -17,11 +20,26 @@
 namespace edcert::dataset {
 namespace {
 
-// What runs until the server has drained; the last made ends first.
-struct Parts {
-  std::unique_ptr<access::RegistryAccess> registry;
-  std::unique_ptr<jobs::Dispatcher> dispatcher;
-  std::unique_ptr<DatasetService> service;
+constexpr const char* kSchema = "dataset";
+
+PushOptions OptionsOf(const config::Config& config) {
+  PushOptions options{.automatic_sync = !config.manual_sync()};
+  if (config.pushes_per_district() > 0) options.per_district = config.pushes_per_district();
+  return options;
+}
+
+// Everything that lives as long as the server; the last made ends first.
+struct App {
+  App(rpc::Runtime& runtime, const PushOptions& options, Catalogue catalogue,
+      std::map<std::string, DefinitionTimes> times)
+      : access(runtime),
+        dispatcher(runtime.pool(), runtime.config().redis(), kSchema),
+        service(runtime, access, &dispatcher, std::move(catalogue), std::move(times), options),
+        consumer(FollowRegistry(runtime, access, options.automatic_sync)) {}
+
+  access::RegistryAccess access;
+  jobs::Dispatcher dispatcher;
+  DatasetService service;
   std::unique_ptr<feed::Consumer> consumer;
 };
 
@@ -33,45 +51,34 @@ absl::Status InstallBuiltins(pg::Connection& owner) {
 
 absl::StatusOr<rpc::ServiceMain::Running> Make(rpc::Runtime& runtime,
                                                const config::Config& config) {
-  runtime.AddService(v1::GetDatasetRequest::descriptor()->file()->service(0));
   ASSIGN_OR_RETURN(Catalogue catalogue, BuiltinCatalogue());
   pg::Database db = runtime.Db(absl::Seconds(30));
   ASSIGN_OR_RETURN(auto times, ReadDefinitionTimes(db));
-  PushOptions options{.automatic_sync = !config.manual_sync()};
-  if (config.pushes_per_district() > 0) options.per_district = config.pushes_per_district();
-  const auto parts = std::make_shared<Parts>();
-  parts->registry = std::make_unique<access::RegistryAccess>(runtime);
-  parts->dispatcher =
-      std::make_unique<jobs::Dispatcher>(runtime.pool(), config.server().redis(), "dataset");
-  parts->service =
-      std::make_unique<DatasetService>(runtime, *parts->registry, parts->dispatcher.get(),
-                                       std::move(catalogue), std::move(times), options);
-  parts->consumer = FollowRegistry(runtime, *parts->registry, options.automatic_sync);
-  return rpc::ServiceMain::Running{.service = parts->service.get(), .keep = parts};
+  return rpc::Run(
+      std::make_shared<App>(runtime, OptionsOf(config), std::move(catalogue), std::move(times)));
 }
 
-int Run(int argc, char** argv) {
+int Main(int argc, char** argv) {
   config::Config config;
-  const edcert::config::Server* server = config.mutable_server();
-  return rpc::Main(argc, argv,
-                   {.name = "dataset",
-                    .schema = "dataset",
-                    .config = &config,
-                    .server = server,
-                    .migrations = {jobs::Migrations(), {"dataset", sql::kMigrations}},
-                    .after_migrate = InstallBuiltins,
-                    .run_workers =
-                        [server] {
-                          const int workers = server->limits().workers();
-                          return jobs::RunWorkers({.queue = "dataset",
-                                                   .server = *server,
-                                                   .processes = workers > 0 ? workers : 1,
-                                                   .make_runner = MakeSyncRunner});
-                        },
-                    .make = [&config](rpc::Runtime& runtime) { return Make(runtime, config); }});
+  return rpc::Main(
+      argc, argv,
+      {.name = "dataset",
+       .schema = kSchema,
+       .service_name = v1::Datasets::service_full_name(),
+       .config = &config,
+       .server = config.mutable_server(),
+       .peers = {"event_registry"},
+       .migrations = {jobs::Migrations(), {"dataset", sql::kMigrations}},
+       .after_migrate = InstallBuiltins,
+       .run_workers =
+           [&config] {
+             return jobs::RunWorkers(
+                 {.queue = kSchema, .server = config.server(), .make_runner = MakeSyncRunner});
+           },
+       .make = [&config](rpc::Runtime& runtime) { return Make(runtime, config); }});
 }
 
 }  // namespace
 }  // namespace edcert::dataset
 
-int main(int argc, char** argv) { return edcert::dataset::Run(argc, argv); }
+int main(int argc, char** argv) { return edcert::dataset::Main(argc, argv); }

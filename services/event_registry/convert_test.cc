@@ -115,17 +115,23 @@ constexpr char kEvent[] = R"(
     depends_on: "events/spring"
   })";
 
+StateCalendar Chicago() {
+  absl::TimeZone zone;
+  EXPECT_TRUE(absl::LoadTimeZone("America/Chicago", &zone));
+  return StateCalendar(zone);
+}
+
 TEST(ConvertTest, AnEventGoesThereAndBack) {
   const auto request = Parse<v1::CreateEventRequest>(kEvent);
   const auto event = FromProto(request, ids::IdSource::Real());
   ASSERT_THAT(event, IsOk());
-  const auto calendar = StateCalendar::Make("America/Chicago");
+  const StateCalendar calendar = Chicago();
   std::vector<std::string> set_by_server = {
       "participant_count", "attestation_version", "status",   "phase",
       "draft_version",     "starts_at",           "opens_at", "due_at",
       "ends_at",           "snapshots_from"};
   set_by_server.insert(set_by_server.end(), kStandard.begin(), kStandard.end());
-  const v1::Event answered = ToProto(*event, *calendar, absl::UnixEpoch());
+  const v1::Event answered = ToProto(*event, calendar, absl::UnixEpoch());
   EXPECT_EQ(Difference(request.event(), answered, set_by_server), "");
   EXPECT_EQ(answered.participant_count(), 2);
   EXPECT_EQ(answered.status(), v1::Event::STATUS_UNPUBLISHED);
@@ -136,14 +142,14 @@ TEST(ConvertTest, AnEventGoesThereAndBack) {
 TEST(ConvertTest, TheInstantsOfAnEventFollowTheStatesClock) {
   const auto event = FromProto(Parse<v1::CreateEventRequest>(kEvent), ids::IdSource::Real());
   ASSERT_THAT(event, IsOk());
-  const auto calendar = StateCalendar::Make("America/Chicago");
+  const StateCalendar calendar = Chicago();
   const auto at = [&](const std::string& text) {
     absl::Time time;
     std::string error;
     EXPECT_TRUE(absl::ParseTime(absl::RFC3339_full, text, &time, &error)) << error;
     return time;
   };
-  const v1::Event answered = ToProto(*event, *calendar, absl::UnixEpoch());
+  const v1::Event answered = ToProto(*event, calendar, absl::UnixEpoch());
   EXPECT_EQ(rpc::FromProto(answered.starts_at()), at("2026-10-20T00:00:00-05:00"));
   EXPECT_EQ(rpc::FromProto(answered.snapshots_from()), at("2026-10-21T00:00:00-05:00"));
   EXPECT_EQ(rpc::FromProto(answered.opens_at()), at("2026-10-25T00:00:00-05:00"));
@@ -154,7 +160,7 @@ TEST(ConvertTest, TheInstantsOfAnEventFollowTheStatesClock) {
   Event published = *event;
   published.status = EventStatus::kPublished;
   const auto phase = [&](const std::string& now) {
-    return ToProto(published, *calendar, at(now)).phase();
+    return ToProto(published, calendar, at(now)).phase();
   };
   EXPECT_EQ(phase("2026-10-19T23:59:59.999-05:00"), v1::Event::PHASE_BEFORE_START);
   EXPECT_EQ(phase("2026-10-20T00:00:00-05:00"), v1::Event::PHASE_REVIEW);

@@ -175,7 +175,7 @@ class ServiceTest : public ::testing::Test {
                                .migrations = {{"event_registry", sql::kMigrations}},
                                .threads = 24}};
   testing::FakeClock clock_{kNow};
-  EventRegistryService service_{server_.runtime(), *StateCalendar::Make("America/Chicago"), clock_};
+  EventRegistryService service_{server_.runtime(), StateCalendar(server_.runtime().zone()), clock_};
   std::unique_ptr<Stub> stub_;
   std::string member_;
   std::string other_member_;

@@ -4,7 +4,6 @@
 
 #include <charconv>
 
-#include "common/status/errors.h"
 #include "common/status/macros.h"
 
 namespace edcert::event_registry {
@@ -24,14 +23,6 @@ int TakeNumber(std::string_view& text) {
 }
 
 }  // namespace
-
-absl::StatusOr<StateCalendar> StateCalendar::Make(const std::string& time_zone) {
-  absl::TimeZone zone;
-  if (time_zone.empty() || !absl::LoadTimeZone(time_zone, &zone)) {
-    return status::FieldInvalid("time_zone", "must name a zone of the IANA database");
-  }
-  return StateCalendar(zone);
-}
 
 std::string ToText(absl::CivilDay day) {
   if (day == kAlways) return std::string(kPast);

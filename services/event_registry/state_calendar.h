@@ -4,7 +4,6 @@
 #include <string>
 #include <string_view>
 
-#include "absl/status/statusor.h"
 #include "absl/time/civil_time.h"
 #include "absl/time/time.h"
 
@@ -17,8 +16,7 @@ inline constexpr absl::CivilDay kForever = absl::CivilDay::max();
 // Thread-safe.
 class StateCalendar {
  public:
-  // `time_zone` is a name of the IANA database; FIELD_INVALID when there is no such zone.
-  static absl::StatusOr<StateCalendar> Make(const std::string& time_zone);
+  explicit StateCalendar(absl::TimeZone zone) : zone_(zone) {}
 
   absl::CivilDay DayOf(absl::Time time) const { return absl::ToCivilDay(time, zone_); }
   // The first instant of a day, also where a change of the clock skips or repeats midnight.
@@ -29,7 +27,6 @@ class StateCalendar {
   }
 
  private:
-  explicit StateCalendar(absl::TimeZone zone) : zone_(zone) {}
   absl::TimeZone zone_;
 };
 

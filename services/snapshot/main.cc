@@ -1,7 +1,5 @@
 // The snapshot server: freezes records at the call, seals them in its workers.
-#include <algorithm>
 #include <memory>
-#include <utility>
 
 #include "common/access/registry_access.h"
 #include "common/jobs/jobs.h"
@@ -34,40 +32,33 @@ struct App {
   SnapshotService service;
 };
 
-rpc::ServiceMain::Running Make(rpc::Runtime& runtime, const config::Config& config) {
-  runtime.AddService(v1::Snapshot::descriptor()->file()->service(0));
-  auto app = std::make_shared<App>(runtime, config);
-  grpc::Service* service = &app->service;
-  return {.service = service, .keep = std::move(app)};
+absl::StatusOr<std::unique_ptr<jobs::Runner>> MakeSealer(const edcert::config::Server& /*server*/) {
+  return std::make_unique<Sealer>();
 }
 
-int RunWorkers(const config::Config& config) {
-  return jobs::RunWorkers({.queue = kSchema,
-                           .server = config.server(),
-                           .processes = std::max(config.server().limits().workers(), 1),
-                           .make_runner = [](const edcert::config::Server&)
-                               -> absl::StatusOr<std::unique_ptr<jobs::Runner>> {
-                             return std::make_unique<Sealer>();
-                           }});
+int Main(int argc, char** argv) {
+  config::Config config;
+  return rpc::Main(
+      argc, argv,
+      {.name = "snapshot",
+       .schema = kSchema,
+       .service_name = v1::Snapshots::service_full_name(),
+       .config = &config,
+       .server = config.mutable_server(),
+       .peers = {"event_registry"},
+       .migrations = {jobs::Migrations(), {"snapshot", sql::kMigrations}},
+       .run_workers =
+           [&config] {
+             return jobs::RunWorkers(
+                 {.queue = kSchema, .server = config.server(), .make_runner = MakeSealer});
+           },
+       .make =
+           [&config](rpc::Runtime& runtime) {
+             return rpc::Run(std::make_shared<App>(runtime, config));
+           }});
 }
 
 }  // namespace
 }  // namespace edcert::snapshot
 
-int main(int argc, char** argv) {
-  namespace s = edcert::snapshot;
-  s::config::Config config;
-  return edcert::rpc::Main(argc, argv,
-                           {.name = "snapshot",
-                            .schema = s::kSchema,
-                            .config = &config,
-                            .server = config.mutable_server(),
-                            .migrations = {edcert::jobs::Migrations(),
-                                           {.name = "snapshot", .migrations = s::sql::kMigrations}},
-                            .after_migrate = nullptr,
-                            .run_workers = [&config] { return s::RunWorkers(config); },
-                            .make = [&config](edcert::rpc::Runtime& runtime)
-                                -> absl::StatusOr<edcert::rpc::ServiceMain::Running> {
-                              return s::Make(runtime, config);
-                            }});
-}
+int main(int argc, char** argv) { return edcert::snapshot::Main(argc, argv); }

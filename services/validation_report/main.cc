@@ -4,7 +4,7 @@
 #include "common/access/registry_access.h"
 #include "common/jobs/jobs.h"
 #include "common/rpc/server.h"
-#include "common/status/macros.h"
+#include "common/status/errors.h"
 #include "services/validation_report/config.pb.h"
 #include "services/validation_report/dataset_client.h"
 #include "services/validation_report/migrations/migrations.h"
@@ -14,18 +14,19 @@
 namespace edcert::validation_report {
 namespace {
 
+constexpr const char* kSchema = "validation";
 constexpr int kDefaultMaxWaiting = 20;
 constexpr int kFixturePoolSize = 4;
 
 // Everything that lives as long as the server.
-struct Application {
-  Application(rpc::Runtime& runtime, const config::Config& config)
+struct App {
+  App(rpc::Runtime& runtime, const config::Config& config)
       : access(runtime),
         definitions(runtime),
         snapshots(runtime),
         rules_pool(
             {.conninfo = config.server().database().rules_conninfo(), .size = kFixturePoolSize}),
-        dispatcher(runtime.pool(), config.server().redis(), "validation"),
+        dispatcher(runtime.pool(), config.server().redis(), kSchema),
         service({.runtime = runtime,
                  .access = access,
                  .definitions = definitions,
@@ -44,29 +45,35 @@ struct Application {
   ValidationReportService service;
 };
 
-absl::StatusOr<rpc::ServiceMain::Running> Make(rpc::Runtime& runtime,
-                                               const config::Config& config) {
-  RETURN_IF_ERROR(LoadTimeZone(config.time_zone()).status());
-  runtime.AddService(v1::Rule::descriptor()->file()->service(0));
-  auto application = std::make_shared<Application>(runtime, config);
-  return rpc::ServiceMain::Running{.service = &application->service, .keep = application};
+absl::Status Check(const config::Config& config) {
+  if (!config.server().database().rules_conninfo().empty()) return absl::OkStatus();
+  return status::FieldInvalid("server.database.rules_conninfo", "required");
+}
+
+int Main(int argc, char** argv) {
+  config::Config config;
+  return rpc::Main(
+      argc, argv,
+      {.name = "validation_report",
+       .schema = kSchema,
+       .service_name = v1::ValidationReports::service_full_name(),
+       .config = &config,
+       .server = config.mutable_server(),
+       .peers = {"event_registry", "dataset", "snapshot"},
+       .migrations = {jobs::Migrations(), {"validation", sql::kMigrations}},
+       .check = [&config] { return Check(config); },
+       .run_workers =
+           [&config] {
+             return jobs::RunWorkers(
+                 {.queue = kSchema, .server = config.server(), .make_runner = MakeReportRunner});
+           },
+       .make =
+           [&config](rpc::Runtime& runtime) {
+             return rpc::Run(std::make_shared<App>(runtime, config));
+           }});
 }
 
 }  // namespace
 }  // namespace edcert::validation_report
 
-int main(int argc, char** argv) {
-  namespace service = edcert::validation_report;
-  service::config::Config config;
-  return edcert::rpc::Main(
-      argc, argv,
-      {.name = "validation_report",
-       .schema = "validation",
-       .config = &config,
-       .server = config.mutable_server(),
-       .migrations = {edcert::jobs::Migrations(), {"validation", service::sql::kMigrations}},
-       .after_migrate = nullptr,
-       .run_workers = [&config] { return service::RunReportWorkers(config); },
-       .make =
-           [&config](edcert::rpc::Runtime& runtime) { return service::Make(runtime, config); }});
-}
+int main(int argc, char** argv) { return edcert::validation_report::Main(argc, argv); }

@@ -1,11 +1,10 @@
 #include "services/validation_report/report_worker.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "common/clock/clock.h"
+#include "common/config/config.h"
 #include "common/feed/feed.h"
-#include "common/status/errors.h"
 #include "common/status/macros.h"
 
 namespace edcert::validation_report {
@@ -58,25 +57,11 @@ void AppendReportChange(pg::Transaction& tx, const ids::IdSource& ids, const std
                                {"requester", report.requester}}});
 }
 
-absl::StatusOr<absl::TimeZone> LoadTimeZone(const std::string& name) {
-  absl::TimeZone zone = absl::UTCTimeZone();
-  if (!name.empty() && !absl::LoadTimeZone(name, &zone)) {
-    return status::FieldInvalid("time_zone", "no such time zone");
-  }
-  return zone;
-}
-
-int RunReportWorkers(const config::Config& config) {
-  return jobs::RunWorkers({.queue = "validation",
-                           .server = config.server(),
-                           .processes = std::max(config.server().limits().workers(), 1),
-                           .make_runner = [&config](const edcert::config::Server& server)
-                               -> absl::StatusOr<std::unique_ptr<jobs::Runner>> {
-                             ASSIGN_OR_RETURN(const absl::TimeZone zone,
-                                              LoadTimeZone(config.time_zone()));
-                             return std::make_unique<ReportRunner>(
-                                 server.database().rules_conninfo(), zone, ids::IdSource::Real());
-                           }});
+absl::StatusOr<std::unique_ptr<jobs::Runner>> MakeReportRunner(
+    const edcert::config::Server& server) {
+  ASSIGN_OR_RETURN(const absl::TimeZone zone, edcert::config::ZoneOf(server));
+  return std::make_unique<ReportRunner>(server.database().rules_conninfo(), zone,
+                                        ids::IdSource::Real());
 }
 
 }  // namespace edcert::validation_report

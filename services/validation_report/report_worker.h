@@ -7,7 +7,6 @@
 #include "absl/status/statusor.h"
 #include "common/ids/ids.h"
 #include "common/jobs/jobs.h"
-#include "services/validation_report/config.pb.h"
 #include "services/validation_report/report_builder.h"
 #include "services/validation_report/report_store.h"
 
@@ -34,10 +33,8 @@ class ReportRunner final : public jobs::Runner {
 void AppendReportChange(pg::Transaction& tx, const ids::IdSource& ids, const std::string& actor,
                         const Report& report, std::string_view type);
 
-// FIELD_INVALID when the name is not of a time zone; UTC when it is empty.
-absl::StatusOr<absl::TimeZone> LoadTimeZone(const std::string& name);
-
-// The workers of `--mode=worker|all`: forks, and returns when SIGTERM came.
-int RunReportWorkers(const config::Config& config);
+// For jobs::RunWorkers.
+absl::StatusOr<std::unique_ptr<jobs::Runner>> MakeReportRunner(
+    const edcert::config::Server& server);
 
 }  // namespace edcert::validation_report

@@ -1,3 +1,4 @@
+// The workflow server: certifications, step by step.
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -6,8 +7,6 @@
 #include "common/access/registry_access.h"
 #include "common/feed/feed.h"
 #include "common/rpc/server.h"
-#include "common/status/error.h"
-#include "common/status/errors.h"
 #include "services/workflow/config.pb.h"
 #include "services/workflow/input_relay.h"
 #include "services/workflow/migrations/migrations.h"
@@ -20,11 +19,10 @@ namespace {
 constexpr std::string_view kPrintFlag = "--print_state_machine=";
 
 // The service with everything that it works with, in the order in which they are needed.
-struct Server {
-  Server(rpc::Runtime& runtime, absl::TimeZone time_zone)
-      : zone(time_zone),
-        registry(runtime),
-        store(runtime.ids(), zone),
+struct App {
+  explicit App(rpc::Runtime& runtime)
+      : registry(runtime),
+        store(runtime.ids(), runtime.zone()),
         reports(runtime),
         snapshots(runtime),
         datasets(runtime),
@@ -35,7 +33,7 @@ struct Server {
                  .reports = reports,
                  .snapshots = snapshots,
                  .wizard = wizard,
-                 .zone = zone}),
+                 .zone = runtime.zone()}),
         relay(runtime, store, reports, snapshots, datasets),
         follower(store, runtime.clock()),
         consumer(
@@ -51,7 +49,6 @@ struct Server {
                  },
              .committed = [&runtime] { runtime.Poke(); }}) {}
 
-  const absl::TimeZone zone;
   access::RegistryAccess registry;
   const CertificationStore store;
   const ValidationReportClient reports;
@@ -64,17 +61,6 @@ struct Server {
   feed::Consumer consumer;
 };
 
-absl::StatusOr<rpc::ServiceMain::Running> Make(rpc::Runtime& runtime, const std::string& zone) {
-  absl::TimeZone time_zone = absl::UTCTimeZone();
-  if (!zone.empty() && !absl::LoadTimeZone(zone, &time_zone)) {
-    return status::FieldInvalid("time_zone", "is not a time zone of this machine");
-  }
-  runtime.AddService(google::protobuf::DescriptorPool::generated_pool()->FindServiceByName(
-      "edcert.workflow.v1.Workflow"));
-  const auto server = std::make_shared<Server>(runtime, time_zone);
-  return rpc::ServiceMain::Running{&server->service, server};
-}
-
 int Print(std::string_view format) {
   const std::string text = PrintStateMachine(format);
   if (text.empty()) {
@@ -84,24 +70,24 @@ int Print(std::string_view format) {
   return std::fputs(text.c_str(), stdout) < 0 ? 1 : 0;
 }
 
+int Main(int argc, char** argv) {
+  if (argc == 2 && std::string_view(argv[1]).starts_with(kPrintFlag)) {
+    return Print(std::string_view(argv[1]).substr(kPrintFlag.size()));
+  }
+  config::Config config;
+  return rpc::Main(
+      argc, argv,
+      {.name = "workflow",
+       .schema = "workflow",
+       .service_name = v1::Workflow::service_full_name(),
+       .config = &config,
+       .server = config.mutable_server(),
+       .peers = {"event_registry", "dataset", "validation_report", "snapshot"},
+       .migrations = {{"workflow", sql::kMigrations}},
+       .make = [](rpc::Runtime& runtime) { return rpc::Run(std::make_shared<App>(runtime)); }});
+}
+
 }  // namespace
 }  // namespace edcert::workflow
 
-int main(int argc, char** argv) {
-  using edcert::workflow::kPrintFlag;
-  if (argc == 2 && std::string_view(argv[1]).starts_with(kPrintFlag)) {
-    return edcert::workflow::Print(std::string_view(argv[1]).substr(kPrintFlag.size()));
-  }
-  edcert::workflow::config::Config config;
-  return edcert::rpc::Main(argc, argv,
-                           {.name = "workflow",
-                            .schema = "workflow",
-                            .config = &config,
-                            .server = config.mutable_server(),
-                            .migrations = {{"workflow", edcert::workflow::sql::kMigrations}},
-                            .after_migrate = {},
-                            .run_workers = {},
-                            .make = [&config](edcert::rpc::Runtime& runtime) {
-                              return edcert::workflow::Make(runtime, config.time_zone());
-                            }});
-}
+int main(int argc, char** argv) { return edcert::workflow::Main(argc, argv); }

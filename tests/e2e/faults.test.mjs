@@ -119,6 +119,7 @@ async function redis(words) {
 // --- Calls that are sent again ------------------------------------------------------------------
 
 const RETRIED = new Set(['UNAVAILABLE', 'CANCELLED']);
+const SHED = new Set(['QUOTA_EXCEEDED', 'OVERLOADED']);
 let seen = [];  // the errors that were met on the way
 
 // Sends a call until it has an answer; only what a client may send again is sent again.
@@ -129,7 +130,7 @@ async function persist(send) {
       return await send();
     } catch (error) {
       seen.push(error);
-      if (!RETRIED.has(error.code) && error.reason !== 'QUOTA_EXCEEDED') throw error;
+      if (!RETRIED.has(error.code) && !SHED.has(error.reason)) throw error;
       if (Date.now() > deadline) throw error;
       await new Promise((resolve) => { setTimeout(resolve, 50); });
     }
