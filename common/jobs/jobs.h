@@ -121,7 +121,8 @@ class Runner {
   virtual ~Runner() = default;
   // Does the work and calls Complete. An error is counted against the job: it is tried again with
   // back-off, at most 5 times, then FAILED with the error's message; INVALID_ARGUMENT and
-  // FAILED_PRECONDITION fail at once. CANCELLED counts as nothing.
+  // FAILED_PRECONDITION fail at once. UNAVAILABLE, and DEADLINE_EXCEEDED of another service, are
+  // tried again for an hour without being counted. CANCELLED counts as nothing.
   virtual absl::Status Run(Running& running) = 0;
   // A job became FAILED: in the transaction that says so (for the owner's feed event). May be
   // empty.
@@ -131,7 +132,7 @@ class Runner {
 struct WorkerOptions {
   std::string queue;  // the schema
   config::Server server;
-  int processes = 1;
+  int processes = 0;  // 0: as many as the server's limits say, at least 1
   std::function<absl::StatusOr<std::unique_ptr<Runner>>(const config::Server&)> make_runner;
   // A job that runs longer is killed with its worker; that counts as a crash.
   absl::Duration wall_clock = absl::Minutes(10);

@@ -10,6 +10,8 @@
 #include "common/jobs/lease.h"
 #include "common/jobs/limits.h"
 #include "common/status/error.h"
+#include "common/status/errors.h"
+#include "common/status/macros.h"
 #include "common/testing/database.h"
 
 namespace edcert::jobs {
@@ -228,7 +230,7 @@ TEST_F(JobsTest, ErrorsBackOffAndEnd) {
     const auto claim = Take(id);
     ASSERT_TRUE(claim.has_value()) << error;
     EXPECT_EQ(claim->errors, error - 1);
-    EXPECT_FALSE(IsFinal(absl::UnavailableError(""), claim->errors));
+    EXPECT_EQ(Judge(absl::InternalError(""), *claim), Verdict::kTryAgain);
     pg::Database database = db();
     const absl::Time before = clock::Clock::Real().Now();
     ASSERT_TRUE(TryAgain(database, id, claim->job.attempt, error).ok());
@@ -240,9 +242,66 @@ TEST_F(JobsTest, ErrorsBackOffAndEnd) {
     EXPECT_LT(pause, kErrorBackoff * (1 << error));
     MakeDue(id);
   }
-  EXPECT_TRUE(IsFinal(absl::UnavailableError(""), Take(id)->errors));
-  EXPECT_TRUE(IsFinal(absl::InvalidArgumentError(""), 0));
-  EXPECT_TRUE(IsFinal(absl::FailedPreconditionError(""), 0));
+  const auto last = Take(id);
+  EXPECT_EQ(Judge(absl::InternalError(""), *last), Verdict::kFail);
+  // It has used up its errors, but what it needs is away now.
+  EXPECT_EQ(Judge(absl::UnavailableError(""), *last), Verdict::kPostpone);
+  EXPECT_EQ(Judge(absl::InvalidArgumentError(""), Claim()), Verdict::kFail);
+  EXPECT_EQ(Judge(absl::FailedPreconditionError(""), Claim()), Verdict::kFail);
+}
+
+TEST_F(JobsTest, WhatIsAwayCountsAsNothingForAnHour) {
+  const std::string id = Add("organizations/a");
+  pg::Database database = db();
+  const auto pause_after = [&](int64_t attempt) {
+    const absl::Time before = clock::Clock::Real().Now();
+    EXPECT_TRUE(Postpone(database, id, attempt).ok());
+    EXPECT_FALSE(Take(id).has_value()) << "taken before the back-off is over";
+    const auto row = db().RunText("SELECT run_after FROM job");
+    return (*row)[0].Time("run_after") - before;
+  };
+  const auto away_for = [&](absl::Duration time) {
+    EXPECT_TRUE(db().RunText("UPDATE job SET away_since = clock_timestamp() - $1::bigint * "
+                             "interval '1 ms', run_after = clock_timestamp()",
+                             absl::ToInt64Milliseconds(time))
+                    .ok());
+    return *Take(id);
+  };
+  const absl::Status away = status::Unavailable("another service");
+  const absl::Status slow = status::DeadlineExceeded();
+  Claim claim = *Take(id);
+  EXPECT_EQ(claim.away, absl::ZeroDuration());
+  const absl::Duration first = pause_after(claim.job.attempt);
+  EXPECT_GE(first, kShortestAwayBackoff);
+  EXPECT_LT(first, 2 * kShortestAwayBackoff);
+
+  claim = away_for(absl::Seconds(20));
+  EXPECT_EQ(claim.errors + claim.crashes + claim.abandons, 0);
+  EXPECT_EQ(Judge(away, claim), Verdict::kPostpone);
+  EXPECT_EQ(Judge(slow, claim), Verdict::kPostpone);
+  const absl::Duration second = pause_after(claim.job.attempt);
+  EXPECT_GE(second, absl::Seconds(20));
+  EXPECT_LT(second, kLongestAwayBackoff);
+
+  claim = away_for(absl::Minutes(59));
+  EXPECT_EQ(Judge(away, claim), Verdict::kPostpone);
+  EXPECT_LT(pause_after(claim.job.attempt), 2 * kLongestAwayBackoff);
+
+  claim = away_for(kMaxAway);
+  EXPECT_EQ(Judge(away, claim), Verdict::kFail);
+  // An error that is counted ends the time that something was away.
+  ASSERT_TRUE(TryAgain(database, id, claim.job.attempt, 1).ok());
+  MakeDue(id);
+  EXPECT_EQ(Take(id)->away, absl::ZeroDuration());
+}
+
+TEST_F(JobsTest, StatementThatTakesTooLongIsAnErrorOfTheJob) {
+  const absl::Status slow = db().RunInTransaction([](pg::Transaction& tx) -> absl::Status {
+    RETURN_IF_ERROR(tx.RunText("SET LOCAL statement_timeout = 10").status());
+    return tx.RunText("SELECT pg_sleep(10)").status();
+  });
+  ASSERT_EQ(slow.code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(Judge(slow, Claim()), Verdict::kTryAgain);
 }
 
 TEST_F(JobsTest, CrashesDoomAJob) {

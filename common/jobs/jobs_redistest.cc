@@ -193,6 +193,20 @@ TEST(RedisTest, ServerThatDoesNotAnswerIsGivenUpAfterFiftyMilliseconds) {
   close(listener);
 }
 
+TEST_F(QueueTest, KnowsAUserOfTheAcl) {
+  ASSERT_TRUE(admin_.Run({"ACL", "SETUSER", "edcert-test", "on", ">secret", "~*", "+@all"}).ok());
+  const auto is_let_in = [](const std::string& user, const std::string& password) {
+    return redis::Redis(
+               {.address = testing::TestRedisAddress(), .user = user, .password = password})
+        .Run({"PING"})
+        .ok();
+  };
+  EXPECT_TRUE(is_let_in("edcert-test", "secret"));
+  EXPECT_FALSE(is_let_in("edcert-test", "wrong"));
+  EXPECT_FALSE(is_let_in("nobody", "secret"));
+  EXPECT_TRUE(admin_.Run({"ACL", "DELUSER", "edcert-test"}).ok());
+}
+
 class DispatchTest : public QueueTest, protected WorkerFixture {
  protected:
   DispatchTest() { queue_ = Queue::Make(At(testing::TestRedisAddress()), "validation"); }

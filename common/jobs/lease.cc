@@ -17,7 +17,8 @@ std::optional<Claim> ClaimOf(const pg::Result& rows) {
   return Claim{.job = JobOf(row),
                .errors = row.Int("errors"),
                .crashes = row.Int("crashes"),
-               .abandons = row.Int("abandons")};
+               .abandons = row.Int("abandons"),
+               .away = absl::Milliseconds(row.Int("away_millis"))};
 }
 
 int64_t Millis(absl::Duration duration) { return absl::ToInt64Milliseconds(duration); }
@@ -63,6 +64,11 @@ absl::Status TryAgain(pg::Querier& db, const std::string& id, int64_t attempt, i
   return OneRow(db.Run(sql::kTryAgain, id, attempt, pause));
 }
 
+absl::Status Postpone(pg::Querier& db, const std::string& id, int64_t attempt) {
+  return OneRow(db.Run(sql::kPostpone, id, attempt, Millis(kShortestAwayBackoff),
+                       Millis(kLongestAwayBackoff)));
+}
+
 absl::StatusOr<Job> Fail(pg::Transaction& tx, const std::string& id, int64_t attempt,
                          std::string_view failure) {
   ASSIGN_OR_RETURN(const pg::Result rows, tx.Run(sql::kFail, id, attempt, failure));
@@ -93,9 +99,21 @@ std::string Doom(const Claim& claim) {
   return "";
 }
 
-bool IsFinal(const absl::Status& error, int64_t errors_before) {
-  return error.code() == absl::StatusCode::kInvalidArgument ||
-         error.code() == absl::StatusCode::kFailedPrecondition || errors_before + 1 >= kMaxErrors;
+Verdict Judge(const absl::Status& error, const Claim& claim) {
+  switch (error.code()) {
+    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kFailedPrecondition:
+      return Verdict::kFail;
+    case absl::StatusCode::kDeadlineExceeded:
+      // A statement that takes too long does so again: that is an error of the job.
+      if (!pg::SqlStateOf(error).empty()) break;
+      [[fallthrough]];
+    case absl::StatusCode::kUnavailable:
+      return claim.away < kMaxAway ? Verdict::kPostpone : Verdict::kFail;
+    default:
+      break;
+  }
+  return claim.errors + 1 < kMaxErrors ? Verdict::kTryAgain : Verdict::kFail;
 }
 
 }  // namespace edcert::jobs

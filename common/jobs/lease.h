@@ -21,6 +21,8 @@ struct Claim {
   int64_t errors = 0;
   int64_t crashes = 0;
   int64_t abandons = 0;
+  // How long something that the job needs has been away; zero unless that ended its last attempt.
+  absl::Duration away;
 };
 
 // Who claims.
@@ -51,6 +53,8 @@ absl::Status Finish(pg::Transaction& tx, const std::string& id, int64_t attempt,
                     const Progress& progress);
 // Back to the queue after the n-th error.
 absl::Status TryAgain(pg::Querier& db, const std::string& id, int64_t attempt, int64_t errors);
+// Back to the queue because something that the job needs is away; counted as nothing.
+absl::Status Postpone(pg::Querier& db, const std::string& id, int64_t attempt);
 // RUNNING -> FAILED; returns the job as it is then.
 absl::StatusOr<Job> Fail(pg::Transaction& tx, const std::string& id, int64_t attempt,
                          std::string_view failure);
@@ -61,7 +65,12 @@ absl::StatusOr<int64_t> CountCrash(pg::Querier& db, const std::string& id, int64
 
 // Why a claimed job must not run but FAIL; empty when it may run.
 std::string Doom(const Claim& claim);
-// Whether an error ends the job, after so many errors before it.
-bool IsFinal(const absl::Status& error, int64_t errors_before);
+// What an attempt that ended with an error leads to.
+enum class Verdict {
+  kTryAgain,  // counted as an error
+  kPostpone,  // another service or the database is away
+  kFail,
+};
+Verdict Judge(const absl::Status& error, const Claim& claim);
 
 }  // namespace edcert::jobs

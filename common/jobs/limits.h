@@ -18,6 +18,11 @@ inline constexpr int kMaxAbandons = 20;
 inline constexpr int kQuarantineAbandons = 5;
 // After the n-th error a job waits for kErrorBackoff * 2^(n-1).
 inline constexpr absl::Duration kErrorBackoff = absl::Seconds(1);
+// A job that cannot be done because something it needs is away waits as long as it has waited so
+// far, between these bounds; after kMaxAway it is given up.
+inline constexpr absl::Duration kShortestAwayBackoff = absl::Seconds(1);
+inline constexpr absl::Duration kLongestAwayBackoff = absl::Minutes(1);
+inline constexpr absl::Duration kMaxAway = absl::Hours(1);
 inline constexpr absl::Duration kFirstCrashBackoff = absl::Seconds(1);
 inline constexpr absl::Duration kCrashBackoff = absl::Seconds(5);
 

@@ -24,7 +24,7 @@ constexpr int kPriorities = 3;
 
 std::unique_ptr<Queue> Queue::Make(const config::Redis& config, const std::string& name) {
   if (config.address().empty()) return nullptr;
-  redis::Redis::Options options{.address = config.address(), .password = ""};
+  redis::Redis::Options options{.address = config.address(), .user = config.user(), .password = ""};
   if (!config.password_file().empty()) {
     absl::StatusOr<std::string> password = config::ReadFile(config.password_file());
     if (!password.ok()) {

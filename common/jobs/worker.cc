@@ -329,7 +329,9 @@ absl::Status Worker::Settle(const Claim& claim, const absl::Status& error) {
   if (error.code() == absl::StatusCode::kCancelled) {
     return Release(db, job.id, job.attempt, kCancelledPause);
   }
-  if (!IsFinal(error, claim.errors)) return TryAgain(db, job.id, job.attempt, claim.errors + 1);
+  const Verdict verdict = Judge(error, claim);
+  if (verdict == Verdict::kPostpone) return Postpone(db, job.id, job.attempt);
+  if (verdict == Verdict::kTryAgain) return TryAgain(db, job.id, job.attempt, claim.errors + 1);
   return SettleAsFailed(claim, std::string_view(error.message().data(), error.message().size()));
 }
 

@@ -31,7 +31,10 @@ class TellingRunner final : public Runner {
       return status::FieldInvalid("rule", "makes no sense");
     }
     if (job.organization == "organizations/unlucky" && job.attempt == 1) {
-      return status::Unavailable("luck");
+      return status::Internal("luck");
+    }
+    if (job.organization == "organizations/lonely" && job.attempt == 1) {
+      return status::Unavailable("company");
     }
     const bool silent = job.organization == "organizations/silent";
     const bool writing = job.organization == "organizations/writing";

@@ -27,7 +27,8 @@ struct Told {
 //   organizations/silent    waits too, then only completes
 //   organizations/writing   waits too, then only writes and completes
 //   organizations/invalid   is refused with FIELD_INVALID
-//   organizations/unlucky   fails with UNAVAILABLE at its first attempt
+//   organizations/unlucky   fails with INTERNAL at its first attempt
+//   organizations/lonely    fails with UNAVAILABLE at its first attempt
 //   any other one           goes on at once
 // and then stores progress, writes one effect by Write, another one by Complete.
 class WorkerFixture {

@@ -77,7 +77,9 @@ int Parent::NextSignal(absl::Duration time) const {
 }
 
 bool Parent::MakeChildren() {
-  const int count = std::max(options_.processes, 1);
+  const int wanted =
+      options_.processes > 0 ? options_.processes : options_.server.limits().workers();
+  const int count = std::max(wanted, 1);
   void* memory = mmap(nullptr, sizeof(HeldJob) * count, PROT_READ | PROT_WRITE,
                       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return false;

@@ -162,6 +162,16 @@ TEST_F(WorkersTest, ErrorIsTriedAgain) {
   EXPECT_EQ(Stop(), 0);
 }
 
+TEST_F(WorkersTest, JobWaitsForWhatIsAway) {
+  const std::string id = Add("organizations/lonely");
+  Change("errors = 4", id);  // one more would end it
+  Start();
+  EXPECT_EQ(NextOf("completed").attempt, 2);
+  EXPECT_EQ(Read(id).state, State::kCompleted);
+  EXPECT_EQ(Counter("errors", id), 4);
+  EXPECT_EQ(Stop(), 0);
+}
+
 TEST_F(WorkersTest, LeaseIsExtendedWhileAJobIsBusy) {
   const std::string id = Add("organizations/blocked");
   Start();

@@ -75,7 +75,10 @@ absl::Status Redis::Connect() {
                                          absl::ToTimeval(kTimeout)));
   if (context_ == nullptr || context_->err != 0) return Broken("connecting");
   if (!options_.password.empty()) {
-    const absl::Status known = Send({"AUTH", options_.password}, kTimeout).status();
+    std::vector<std::string> login = {"AUTH"};
+    if (!options_.user.empty()) login.push_back(options_.user);
+    login.push_back(options_.password);
+    const absl::Status known = Send(login, kTimeout).status();
     if (!known.ok()) return Broken("authenticating");
   }
   if (was_away_) log::Info("Redis is back", {});

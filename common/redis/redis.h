@@ -40,8 +40,9 @@ struct Script {
 class Redis {
  public:
   struct Options {
-    std::string address;   // host:port; a name is resolved without a bound, so prefer a local one
-    std::string password;  // of the default user; none when empty
+    std::string address;    // host:port; a name is resolved without a bound, so prefer a local one
+    std::string user = {};  // of the ACL; the default one when empty
+    std::string password = {};  // none when empty
   };
   explicit Redis(Options options);
   ~Redis();

@@ -41,7 +41,7 @@ UPDATE job SET state = 'CANCELLED', finished_at = clock_timestamp(), lease_until
  WHERE id = $1 AND state IN ('QUEUED', 'RUNNING');
 
 -- name: retry
-UPDATE job SET state = 'QUEUED', errors = 0, crashes = 0, abandons = 0, failure = '',
+UPDATE job SET state = 'QUEUED', errors = 0, crashes = 0, abandons = 0, away_since = NULL, failure = '',
        run_after = clock_timestamp(), hinted_at = NULL, finished_at = NULL,
        progress_done = 0, progress_total = 0, progress_phase = ''
  WHERE id = $1 AND state = 'FAILED';

@@ -12,7 +12,9 @@ UPDATE job SET state = 'RUNNING', attempt = attempt + 1, lease_owner = $2,
         OR state = 'RUNNING' AND lease_until < clock_timestamp())
    AND (abandons < $4 OR $5)
 RETURNING id, organization, state, attempt, priority, cost, progress_done, progress_total,
-          progress_phase, failure, created_at, started_at, finished_at, errors, crashes, abandons;
+          progress_phase, failure, created_at, started_at, finished_at, errors, crashes, abandons,
+          coalesce(extract(epoch FROM clock_timestamp() - away_since) * 1000, 0)::bigint
+          AS away_millis;
 
 -- name: claim_next
 -- The job that is next without Redis: by priority, then of the organization with the fewest jobs
@@ -34,7 +36,9 @@ UPDATE job SET state = 'RUNNING', attempt = attempt + 1, lease_owner = $1,
        progress_done = 0, progress_total = 0, progress_phase = ''
   FROM next WHERE job.id = next.id
 RETURNING job.id, organization, state, attempt, priority, cost, progress_done, progress_total,
-          progress_phase, failure, created_at, started_at, finished_at, errors, crashes, abandons;
+          progress_phase, failure, created_at, started_at, finished_at, errors, crashes, abandons,
+          coalesce(extract(epoch FROM clock_timestamp() - away_since) * 1000, 0)::bigint
+          AS away_millis;
 
 -- name: heartbeat
 UPDATE job SET lease_until = clock_timestamp() + $3 * interval '1 ms'
@@ -53,7 +57,18 @@ UPDATE job SET state = 'COMPLETED', finished_at = clock_timestamp(), lease_until
 -- name: try_again
 -- The job reported an error; it is due again after $3 milliseconds.
 UPDATE job SET state = 'QUEUED', errors = errors + 1, lease_until = NULL, hinted_at = NULL,
+       away_since = NULL,
        run_after = clock_timestamp() + $3 * interval '1 ms'
+ WHERE id = $1 AND state = 'RUNNING' AND attempt = $2;
+
+-- name: postpone
+-- Something that the job needs is away: due again after as long as it has been away, but at least
+-- $3 and at most $4 milliseconds.
+UPDATE job SET state = 'QUEUED', lease_until = NULL, hinted_at = NULL,
+       away_since = coalesce(away_since, clock_timestamp()),
+       run_after = clock_timestamp() + least(greatest(
+         coalesce(clock_timestamp() - away_since, interval '0'), $3 * interval '1 ms'),
+         $4 * interval '1 ms')
  WHERE id = $1 AND state = 'RUNNING' AND attempt = $2;
 
 -- name: fail
