@@ -869,14 +869,14 @@ TEST_F(ServiceTest, AnInstantOfMembersDecidesTheDay) {
   Must(&Stub::AddMember,
        Parse<v1::AddMemberRequest>(kReviewer +
                                    std::string("organization: 'organizations/d1' user: 'users/ann' "
-                                               "valid_to { year: 2999 month: 1 day: 1 } }")));
+                                               "valid_to { year: 2199 month: 1 day: 1 } }")));
   const auto count = [&](absl::Time at) {
     auto request = Parse<v1::ListMembersRequest>("user: 'users/ann' active_only: true");
     *request.mutable_at() = rpc::ToProto(at);
     return Must(&Stub::ListMembers, request).members_size();
   };
   // The last day ends at 06:00 UTC of the next.
-  const absl::Time end = absl::FromCivil(absl::CivilHour(2999, 1, 2, 6), absl::UTCTimeZone());
+  const absl::Time end = absl::FromCivil(absl::CivilHour(2199, 1, 2, 6), absl::UTCTimeZone());
   EXPECT_EQ(count(end - absl::Milliseconds(1)), 2);
   EXPECT_EQ(count(end), 1);
 }
