@@ -51,9 +51,9 @@ export function addMember(send, manager, category, user, role, organization) {
   return send(manager, 'registry.AddMember', {member});
 }
 
-export async function createCategory(send, manager, id, title, members) {
+export async function createCategory(send, manager, id, title, members, level = 'LEVEL_DISTRICT') {
   const category = await send(manager, 'registry.CreateCategory',
-      {category_id: id, category: {title, level: 'LEVEL_DISTRICT'}});
+      {category_id: id, category: {title, level}});
   for (const [user, role, organization] of members) {
     await addMember(send, manager, category.name, user, role, organization);
   }
@@ -166,4 +166,42 @@ export async function watchReport(user, name) {
 export async function download(user, name) {
   const [first, ...rest] = await stream(user, 'validation.DownloadReport', {name});
   return {header: first.header, content: Buffer.concat(rest.map((part) => part.chunk))};
+}
+
+// --- A person's way through the wizard ----------------------------------------------------------
+
+export const getCertification = (user, name) => call(user, 'workflow.GetCertification', {name});
+
+export async function reviewStep(user, certification, step) {
+  const {report} = await command(user, 'workflow.GenerateStepReport',
+      {certification, step, format: 'REPORT_FORMAT_HTML'});
+  await watchReport(user, report.name);
+  await download(user, report.name);
+}
+
+export async function takeSnapshot(user, certification) {
+  const {etag} = await getCertification(user, certification);
+  await command(user, 'workflow.TakeSnapshot', {certification, etag, format: 'REPORT_FORMAT_HTML'});
+  const {candidate_snapshot: name} = await getCertification(user, certification);
+  await stream(user, 'snapshot.WatchSnapshot', {name});
+  const report = await waitFor('the report of the snapshot', async () =>
+    (await getCertification(user, certification)).steps[2].report);
+  await watchReport(user, report);
+}
+
+export async function sign(user, certification) {
+  for (const {report} of (await getCertification(user, certification)).steps) {
+    await download(user, report);
+  }
+  const seen = await getCertification(user, certification);
+  return command(user, 'workflow.SubmitCertification', {certification, etag: seen.etag,
+    acknowledged_warnings: true, snapshot: seen.candidate_snapshot,
+    attestation_text_version: seen.attestation_text_version});
+}
+
+// All steps by the first of these users, then the signatures of all.
+export async function certify(certification, users) {
+  for (const step of [1, 2]) await reviewStep(users[0], certification, step);
+  await takeSnapshot(users[0], certification);
+  for (const user of users) await sign(user, certification);
 }
