@@ -253,8 +253,9 @@ std::string FeedTypeOf(Action action, State to) {
     case Action::kDenyRequest:
       return "recertification_denied";
     case Action::kWithdrawRequest:
-    case Action::kExpireRequest:
       return "recertification_withdrawn";
+    case Action::kExpireRequest:
+      return "recertification_expired";
     case Action::kCancelRecertification:
       return "recertification_cancelled";
     case Action::kExempt:

@@ -176,35 +176,37 @@ absl::StatusOr<Certification> CertificationStore::Lock(pg::Transaction& tx,
   return Get(tx, id);
 }
 
-absl::StatusOr<Certification> CertificationStore::Make(pg::Transaction& tx, Move move) const {
-  ASSIGN_OR_RETURN(Certification certification, Lock(tx, move.id));
-  AddOwnFacts(certification, move.input.actor, move.facts);
-  RETURN_IF_ERROR(CheckActor(move.action, move.facts));
-  if (move.etag.has_value() && *move.etag != certification.etag()) {
+absl::StatusOr<Certification> CertificationStore::Move(pg::Transaction& tx, Attempt attempt) const {
+  ASSIGN_OR_RETURN(Certification certification, Lock(tx, attempt.id));
+  AddOwnFacts(certification, attempt.input.actor, attempt.facts);
+  RETURN_IF_ERROR(CheckActor(attempt.action, attempt.facts));
+  if (attempt.etag.has_value() && *attempt.etag != certification.etag()) {
     return status::EtagMismatch(certification.name(), certification.etag());
   }
-  ASSIGN_OR_RETURN(const Decision decision, Decide(certification.state, move.action, move.facts));
+  ASSIGN_OR_RETURN(const Decision decision,
+                   Decide(certification.state, attempt.action, attempt.facts));
   if (decision.effect == Effect::kStartRound) {
-    ASSIGN_OR_RETURN(move.input.next_roster, NextRoster(tx, certification));
+    ASSIGN_OR_RETURN(attempt.input.next_roster, NextRoster(tx, certification));
   } else if (decision.effect == Effect::kReinstate) {
     ASSIGN_OR_RETURN(const pg::Result rows,
                      tx.Run(sql::kRosterInRound, certification.id, certification.round - 1));
-    move.input.next_roster = ReadRoster(rows);
+    attempt.input.next_roster = ReadRoster(rows);
   }
-  move.input.new_id = ids_.NewId();
+  attempt.input.new_id = ids_.NewId();
   const Certification before = certification;
-  Perform(decision, move.input, certification);
+  Perform(decision, attempt.input, certification);
 
   Save(tx, certification);
-  SaveEffect(tx, before, certification, decision.effect, move.input);
+  SaveEffect(tx, before, certification, decision.effect, attempt.input);
   tx.Defer(sql::kAppendTransition, certification.id, certification.transitions,
-           NameOf(before.state), NameOf(move.action), NameOf(certification.state), move.input.actor,
-           move.input.reason, certification.round, certification.candidate_snapshot,
-           move.request_id.empty() ? std::nullopt : std::optional(move.request_id));
+           NameOf(before.state), NameOf(attempt.action), NameOf(certification.state),
+           attempt.input.actor, attempt.input.reason, certification.round,
+           certification.candidate_snapshot,
+           attempt.request_id.empty() ? std::nullopt : std::optional(attempt.request_id));
   const std::optional<Request>& request =
       certification.request.has_value() ? certification.request : before.request;
-  Announce(tx, certification, FeedTypeOf(move.action, certification.state), move.input.actor,
-           move.input.reason, request.has_value() ? request->user : "");
+  Announce(tx, certification, FeedTypeOf(attempt.action, certification.state), attempt.input.actor,
+           attempt.input.reason, request.has_value() ? request->user : "");
   return certification;
 }
 

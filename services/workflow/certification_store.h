@@ -74,8 +74,8 @@ struct Summary {
   int64_t without_certifier = 0;
 };
 
-// A move that a command or the registry's feed causes.
-struct Move {
+// A move that a command or the registry's feed asks for.
+struct Attempt {
   std::string id;
   std::optional<std::string> etag;  // none: the system moves what is there
   Action action;
@@ -96,7 +96,7 @@ class CertificationStore {
 
   // Locks, decides, performs, and writes the certification, its history and the feed's event.
   // Refusals in the order of Decide, with ETAG_MISMATCH after permission. Returns the new state.
-  absl::StatusOr<Certification> Make(pg::Transaction& tx, Move move) const;
+  absl::StatusOr<Certification> Move(pg::Transaction& tx, Attempt attempt) const;
 
   // Writes a locked certification that changed without a move, and tells it to the feed with the
   // given type. Raises the version. `voided` are users whose signatures ceased to count.
@@ -109,7 +109,7 @@ class CertificationStore {
   // Replaces the roster of the present round.
   void SaveRoster(pg::Transaction& tx, const Certification& certification) const;
 
-  // Opens certifications of an event for organisations that have none (P1).
+  // Opens certifications of an event for organisations that have none.
   absl::Status Open(pg::Transaction& tx, const std::string& event,
                     const std::vector<std::string>& organizations, const std::string& actor,
                     absl::Time now) const;

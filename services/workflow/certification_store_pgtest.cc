@@ -117,29 +117,30 @@ class CertificationStoreTest : public ::testing::Test {
   }
 
   // A move with facts that allow everything.
-  Move Of(const std::string& id, Action action, const std::string& user, const std::string& etag) {
-    Move move;
-    move.id = id;
-    move.etag = etag;
-    move.action = action;
-    move.facts.certifier = move.facts.approver = move.facts.event_manager = true;
-    move.input.actor = user;
-    move.input.reason = "because";
-    move.input.now = kNow;
-    move.input.snapshot = "snapshots/1";
-    move.input.signature.snapshot = "snapshots/1";
-    move.input.signature.root = "ab";
-    move.input.due = absl::CivilDay(2026, 12, 1);
-    move.input.due_at = kNow + absl::Hours(2);
-    move.request_id = ids::IdSource::Real().NewId();
-    return move;
+  Attempt Of(const std::string& id, Action action, const std::string& user,
+             const std::string& etag) {
+    Attempt attempt;
+    attempt.id = id;
+    attempt.etag = etag;
+    attempt.action = action;
+    attempt.facts.certifier = attempt.facts.approver = attempt.facts.event_manager = true;
+    attempt.input.actor = user;
+    attempt.input.reason = "because";
+    attempt.input.now = kNow;
+    attempt.input.snapshot = "snapshots/1";
+    attempt.input.signature.snapshot = "snapshots/1";
+    attempt.input.signature.root = "ab";
+    attempt.input.due = absl::CivilDay(2026, 12, 1);
+    attempt.input.due_at = kNow + absl::Hours(2);
+    attempt.request_id = ids::IdSource::Real().NewId();
+    return attempt;
   }
 
-  absl::StatusOr<Certification> Make(const Move& move) {
+  absl::StatusOr<Certification> Make(const Attempt& attempt) {
     absl::StatusOr<Certification> made = absl::UnknownError("not run");
     const absl::Status status =
         database_.db().RunInTransaction([&](pg::Transaction& tx) -> absl::Status {
-          made = store_.Make(tx, move);
+          made = store_.Move(tx, attempt);
           return made.status();
         });
     if (!status.ok()) return status;
@@ -325,14 +326,14 @@ TEST_F(CertificationStoreTest, TheRosterFollowsTheMembersUntilItIsSent) {
   EXPECT_EQ(Outstanding(Get(id)), (std::vector<std::string>{"users/a", "users/c"}));
   EXPECT_NE(Get(id).etag(), etag);
 
-  // P4: the last outstanding certifier leaves.
+  // The last outstanding certifier leaves.
   SetCandidate(id, "snapshots/1");
   ASSERT_THAT(Make(id, Action::kSubmit, "users/a"), IsOk());
   ChangeMembers(kDistrict, {Certifier(kDistrict, "users/a")});
   EXPECT_EQ(Get(id).state, State::kSent);
   EXPECT_EQ(Get(id).certified_snapshot, "snapshots/1");
 
-  // P15: a new one does not reopen it; he joins the next round.
+  // A new one does not reopen it; he joins the next round.
   ChangeMembers(kDistrict, {Certifier(kDistrict, "users/a"), Certifier(kDistrict, "users/new")});
   EXPECT_EQ(Get(id).state, State::kSent);
   EXPECT_TRUE(AllSigned(Get(id)));
@@ -341,7 +342,7 @@ TEST_F(CertificationStoreTest, TheRosterFollowsTheMembersUntilItIsSent) {
   EXPECT_EQ(Outstanding(*returned), (std::vector<std::string>{"users/a", "users/new"}));
   EXPECT_EQ(Outstanding(Get(id)), Outstanding(*returned));
 
-  // P14: the roster of the round before counts again.
+  // The roster of the round before counts again.
   const absl::StatusOr<Certification> cancelled =
       Make(id, Action::kCancelRecertification, "users/state");
   ASSERT_THAT(cancelled, IsOk());
@@ -399,17 +400,17 @@ TEST_F(CertificationStoreTest, WhatIsAnsweredIsWhatIsStored) {
 
 TEST_F(CertificationStoreTest, RefusesAnOldEtagAfterPermissionAndBeforeTheState) {
   const std::string id = Sent();
-  Move move = Of(id, Action::kSubmit, "users/a", "1");
-  EXPECT_THAT(Make(move), HasReason("ETAG_MISMATCH"));
-  move.facts.certifier = false;
-  EXPECT_THAT(Make(move), HasReason("NOT_PERMITTED"));
-  move.facts.certifier = true;
-  move.etag = Get(id).etag();
-  EXPECT_THAT(Make(move), HasReason("TRANSITION_NOT_ALLOWED"));
-  move.id = ids::IdSource::Real().NewId();
-  EXPECT_THAT(Make(move), HasReason("NOT_FOUND"));
-  move.id = "nobody";
-  EXPECT_THAT(Make(move), HasReason("NOT_FOUND"));
+  Attempt attempt = Of(id, Action::kSubmit, "users/a", "1");
+  EXPECT_THAT(Make(attempt), HasReason("ETAG_MISMATCH"));
+  attempt.facts.certifier = false;
+  EXPECT_THAT(Make(attempt), HasReason("NOT_PERMITTED"));
+  attempt.facts.certifier = true;
+  attempt.etag = Get(id).etag();
+  EXPECT_THAT(Make(attempt), HasReason("TRANSITION_NOT_ALLOWED"));
+  attempt.id = ids::IdSource::Real().NewId();
+  EXPECT_THAT(Make(attempt), HasReason("NOT_FOUND"));
+  attempt.id = "nobody";
+  EXPECT_THAT(Make(attempt), HasReason("NOT_FOUND"));
 }
 
 TEST_F(CertificationStoreTest, OnlyTheRequesterWithdraws) {
@@ -428,6 +429,8 @@ TEST_F(CertificationStoreTest, ARequestExpiresWhenTheEventCloses) {
   ASSERT_THAT(Make(id, Action::kRequestRecertification, "users/a"), IsOk());
   Tell("event_closed", {{"event", kEvent}});
   EXPECT_EQ(Get(id).state, State::kApproved);
+  // Nobody withdrew it: the fact has a name of its own.
+  EXPECT_EQ(Feed().back().type(), "recertification_expired");
   ExpectReplayable(id);
   // Closed events are returned to no local user.
   EXPECT_TRUE(List({.user = "users/a", .organizations = {kDistrict}}).empty());

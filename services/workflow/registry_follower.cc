@@ -102,7 +102,7 @@ absl::Status RegistryFollower::ChangeRoster(pg::Transaction& tx, const std::stri
   const bool none_outstanding = AllSigned(certification) && !Signers(certification).empty();
   if (certification.state != State::kInProgress || !none_outstanding) return absl::OkStatus();
   return store_
-      .Make(tx, {.id = id,
+      .Move(tx, {.id = id,
                  .etag = std::nullopt,
                  .action = Action::kRosterChange,
                  .facts = {.system = true},
@@ -118,7 +118,7 @@ absl::Status RegistryFollower::MoveAll(pg::Transaction& tx, const pg::Result& ce
   for (const pg::Row row : certifications) {
     const absl::Status moved =
         store_
-            .Make(tx, {.id = row.Text("id"),
+            .Move(tx, {.id = row.Text("id"),
                        .etag = std::nullopt,
                        .action = action,
                        .facts = {.system = true},

@@ -2,7 +2,6 @@
 
 #include "common/ids/ids.h"
 #include "common/rpc/standard.h"
-#include "common/rpc/standard.h"
 #include "common/rpc/status.h"
 #include "common/status/macros.h"
 
@@ -51,7 +50,8 @@ ReportFact FactOf(const v1::Report& report) {
 }  // namespace
 
 ValidationReportClient::ValidationReportClient(rpc::Runtime& runtime)
-    : runtime_(runtime), stub_(v1::ValidationReports::NewStub(runtime.ChannelTo("validation_report"))) {}
+    : runtime_(runtime),
+      stub_(v1::ValidationReports::NewStub(runtime.ChannelTo("validation_report"))) {}
 
 absl::StatusOr<std::vector<ReportFact>> ValidationReportClient::ListReports(
     const rpc::Call& call, const std::string& event, const std::string& organization,

@@ -118,11 +118,11 @@ absl::StatusOr<v1::Certification> WorkflowService::Read(const rpc::Call& call,
 
 template <typename Request>
 absl::Status WorkflowService::Run(rpc::Call& call, const Request& request,
-                                  v1::Certification* response, const Seen& seen, const Move& move,
-                                  const WizardView* view) {
+                                  v1::Certification* response, const Seen& seen,
+                                  const Attempt& attempt, const WizardView* view) {
   return rpc::Command(call, request, response,
                       [&](pg::Transaction& tx) -> absl::StatusOr<std::string> {
-                        ASSIGN_OR_RETURN(Certification moved, parts_.store.Make(tx, move));
+                        ASSIGN_OR_RETURN(Certification moved, parts_.store.Move(tx, attempt));
                         moved.event = seen.certification.event;
                         *response = ToProto(moved, seen.viewer());
                         if (view != nullptr) {

@@ -121,7 +121,7 @@ class WorkflowService final : public v1::Workflow::CallbackService {
   // known.
   template <typename Request>
   absl::Status Run(rpc::Call& call, const Request& request, v1::Certification* response,
-                   const Seen& seen, const Move& move, const WizardView* view);
+                   const Seen& seen, const Attempt& attempt, const WizardView* view);
 
   absl::Status GenerateReport(rpc::Call& call, const v1::GenerateStepReportRequest& request,
                               v1::GenerateStepReportResponse* response);
