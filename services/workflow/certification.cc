@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_join.h"
+#include "services/workflow/certification_page.h"
 
 namespace edcert::workflow {
 namespace {

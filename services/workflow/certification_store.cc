@@ -9,6 +9,7 @@
 #include "common/feed/feed.h"
 #include "common/status/errors.h"
 #include "common/status/macros.h"
+#include "services/workflow/certification_page.h"
 #include "services/workflow/sql/certification.sql.h"
 
 namespace edcert::workflow {

@@ -16,6 +16,7 @@
 #include "common/testing/database.h"
 #include "common/testing/matchers.h"
 #include "edcert/type/change.pb.h"
+#include "services/workflow/certification_page.h"
 #include "services/workflow/certification_store.h"
 #include "services/workflow/migrations/migrations.h"
 #include "services/workflow/registry_follower.h"

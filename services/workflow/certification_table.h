@@ -1,13 +1,12 @@
 // The life of a certification as one table, and the pure function that decides a move.
 //
-// docs/state_machine.md is printed from this table. The rows are those of the specification, P1 to
-// P16; whatever is not here is refused.
+// docs/state_machine.md is printed from this table (certification_page.h). From, action and guard
+// tell a row; whatever is not here is refused.
 #pragma once
 
 #include <array>
-#include <optional>
+#include <span>
 #include <string>
-#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -56,8 +55,8 @@ enum class Actor {
 // A guard chooses the row of a (state, action) by its case, then asks its conditions, in order.
 enum class Guard {
   kAlways,
-  kOthersOutstanding,  // G-SUBMIT, and somebody else has still to sign
-  kLastOutstanding,    // G-SUBMIT, and nobody else has to sign
+  kOthersOutstanding,  // what signing asks for, and somebody else has still to sign
+  kLastOutstanding,    // what signing asks for, and nobody else has to sign
   kNoneOutstanding,    // at least one signature, and nobody has to sign any more
   kSentSnapshot,       // the approver reviewed what was sent
   kAdministrative,     // reason, sealed snapshot without fatal findings
@@ -92,6 +91,11 @@ inline constexpr std::array kStates = {
     State::kInProgress,       State::kSent,   State::kApproved,  State::kRecertRequested,
     State::kRecertInProgress, State::kExempt, State::kWithdrawn,
 };
+inline constexpr std::array kStatesWithNone = {
+    State::kNone,     State::kInProgress,      State::kSent,
+    State::kApproved, State::kRecertRequested, State::kRecertInProgress,
+    State::kExempt,   State::kWithdrawn,
+};
 inline constexpr std::array kTerminalStates = {State::kExempt, State::kWithdrawn};
 inline constexpr std::array kActions = {
     Action::kOpen,          Action::kSubmit,
@@ -102,42 +106,49 @@ inline constexpr std::array kActions = {
     Action::kExempt,        Action::kWithdraw,
 };
 
+inline constexpr std::array kGuards = {
+    Guard::kAlways,           Guard::kOthersOutstanding, Guard::kLastOutstanding,
+    Guard::kNoneOutstanding,  Guard::kSentSnapshot,      Guard::kAdministrative,
+    Guard::kEventNotClosed,   Guard::kAllSigned,         Guard::kCameFromSent,
+    Guard::kCameFromApproved, Guard::kRoundAfterSent,    Guard::kRoundAfterApproved,
+};
+
 // clang-format off
 inline constexpr std::array kTransitions = {
   //         from                      action                           to                        who                   guard                       effect
-  Transition{State::kNone,             Action::kOpen,                   State::kInProgress,       Actor::kSystem,       Guard::kAlways,             Effect::kCreate},                   // P1
-  Transition{State::kInProgress,       Action::kSubmit,                 State::kInProgress,       Actor::kCertifier,    Guard::kOthersOutstanding,  Effect::kSign},                     // P2
-  Transition{State::kInProgress,       Action::kSubmit,                 State::kSent,             Actor::kCertifier,    Guard::kLastOutstanding,    Effect::kSignAndSend},              // P3
-  Transition{State::kInProgress,       Action::kRosterChange,           State::kSent,             Actor::kSystem,       Guard::kNoneOutstanding,    Effect::kSend},                     // P4
-  Transition{State::kSent,             Action::kApprove,                State::kApproved,         Actor::kApprover,     Guard::kSentSnapshot,       Effect::kApprove},                  // P5
-  Transition{State::kInProgress,       Action::kApprove,                State::kApproved,         Actor::kApprover,     Guard::kAdministrative,     Effect::kApproveAdministratively},  // P6
-  Transition{State::kRecertInProgress, Action::kApprove,                State::kApproved,         Actor::kApprover,     Guard::kAdministrative,     Effect::kApproveAdministratively},  // P6
-  Transition{State::kRecertRequested,  Action::kApprove,                State::kApproved,         Actor::kApprover,     Guard::kAdministrative,     Effect::kApproveAdministratively},  // P6
-  Transition{State::kSent,             Action::kReturn,                 State::kRecertInProgress, Actor::kApprover,     Guard::kEventNotClosed,     Effect::kStartRound},               // P7
-  Transition{State::kApproved,         Action::kReturn,                 State::kRecertInProgress, Actor::kApprover,     Guard::kEventNotClosed,     Effect::kStartRound},               // P7
-  Transition{State::kSent,             Action::kRequestRecertification, State::kRecertRequested,  Actor::kCertifier,    Guard::kAllSigned,          Effect::kAskState},                 // P8
-  Transition{State::kApproved,         Action::kRequestRecertification, State::kRecertRequested,  Actor::kCertifier,    Guard::kAllSigned,          Effect::kAskState},                 // P8
-  Transition{State::kRecertRequested,  Action::kReturn,                 State::kRecertInProgress, Actor::kApprover,     Guard::kEventNotClosed,     Effect::kStartRound},               // P9
-  Transition{State::kRecertRequested,  Action::kDenyRequest,            State::kSent,             Actor::kApprover,     Guard::kCameFromSent,       Effect::kDeny},                     // P10
-  Transition{State::kRecertRequested,  Action::kDenyRequest,            State::kApproved,         Actor::kApprover,     Guard::kCameFromApproved,   Effect::kDeny},                     // P10
-  Transition{State::kRecertRequested,  Action::kWithdrawRequest,        State::kSent,             Actor::kRequester,    Guard::kCameFromSent,       Effect::kWithdrawRequest},          // P11
-  Transition{State::kRecertRequested,  Action::kWithdrawRequest,        State::kApproved,         Actor::kRequester,    Guard::kCameFromApproved,   Effect::kWithdrawRequest},          // P11
-  Transition{State::kRecertRequested,  Action::kExpireRequest,          State::kSent,             Actor::kSystem,       Guard::kCameFromSent,       Effect::kExpireRequest},            // P11
-  Transition{State::kRecertRequested,  Action::kExpireRequest,          State::kApproved,         Actor::kSystem,       Guard::kCameFromApproved,   Effect::kExpireRequest},            // P11
-  Transition{State::kRecertInProgress, Action::kSubmit,                 State::kRecertInProgress, Actor::kCertifier,    Guard::kOthersOutstanding,  Effect::kSign},                     // P12
-  Transition{State::kRecertInProgress, Action::kSubmit,                 State::kSent,             Actor::kCertifier,    Guard::kLastOutstanding,    Effect::kSignAndSend},              // P13
-  Transition{State::kRecertInProgress, Action::kCancelRecertification,  State::kSent,             Actor::kApprover,     Guard::kRoundAfterSent,     Effect::kReinstate},                // P14
-  Transition{State::kRecertInProgress, Action::kCancelRecertification,  State::kApproved,         Actor::kApprover,     Guard::kRoundAfterApproved, Effect::kReinstate},                // P14
-  Transition{State::kInProgress,       Action::kExempt,                 State::kExempt,           Actor::kEventManager, Guard::kEventNotClosed,     Effect::kExcuse},                   // P16
-  Transition{State::kSent,             Action::kExempt,                 State::kExempt,           Actor::kEventManager, Guard::kEventNotClosed,     Effect::kExcuse},                   // P16
-  Transition{State::kApproved,         Action::kExempt,                 State::kExempt,           Actor::kEventManager, Guard::kEventNotClosed,     Effect::kExcuse},                   // P16
-  Transition{State::kRecertRequested,  Action::kExempt,                 State::kExempt,           Actor::kEventManager, Guard::kEventNotClosed,     Effect::kExcuse},                   // P16
-  Transition{State::kRecertInProgress, Action::kExempt,                 State::kExempt,           Actor::kEventManager, Guard::kEventNotClosed,     Effect::kExcuse},                   // P16
-  Transition{State::kInProgress,       Action::kWithdraw,               State::kWithdrawn,        Actor::kSystem,       Guard::kAlways,             Effect::kExcuse},                   // P16
-  Transition{State::kSent,             Action::kWithdraw,               State::kWithdrawn,        Actor::kSystem,       Guard::kAlways,             Effect::kExcuse},                   // P16
-  Transition{State::kApproved,         Action::kWithdraw,               State::kWithdrawn,        Actor::kSystem,       Guard::kAlways,             Effect::kExcuse},                   // P16
-  Transition{State::kRecertRequested,  Action::kWithdraw,               State::kWithdrawn,        Actor::kSystem,       Guard::kAlways,             Effect::kExcuse},                   // P16
-  Transition{State::kRecertInProgress, Action::kWithdraw,               State::kWithdrawn,        Actor::kSystem,       Guard::kAlways,             Effect::kExcuse},                   // P16
+  Transition{State::kNone,             Action::kOpen,                   State::kInProgress,       Actor::kSystem,       Guard::kAlways,             Effect::kCreate},
+  Transition{State::kInProgress,       Action::kSubmit,                 State::kInProgress,       Actor::kCertifier,    Guard::kOthersOutstanding,  Effect::kSign},
+  Transition{State::kInProgress,       Action::kSubmit,                 State::kSent,             Actor::kCertifier,    Guard::kLastOutstanding,    Effect::kSignAndSend},
+  Transition{State::kInProgress,       Action::kRosterChange,           State::kSent,             Actor::kSystem,       Guard::kNoneOutstanding,    Effect::kSend},
+  Transition{State::kSent,             Action::kApprove,                State::kApproved,         Actor::kApprover,     Guard::kSentSnapshot,       Effect::kApprove},
+  Transition{State::kInProgress,       Action::kApprove,                State::kApproved,         Actor::kApprover,     Guard::kAdministrative,     Effect::kApproveAdministratively},
+  Transition{State::kRecertInProgress, Action::kApprove,                State::kApproved,         Actor::kApprover,     Guard::kAdministrative,     Effect::kApproveAdministratively},
+  Transition{State::kRecertRequested,  Action::kApprove,                State::kApproved,         Actor::kApprover,     Guard::kAdministrative,     Effect::kApproveAdministratively},
+  Transition{State::kSent,             Action::kReturn,                 State::kRecertInProgress, Actor::kApprover,     Guard::kEventNotClosed,     Effect::kStartRound},
+  Transition{State::kApproved,         Action::kReturn,                 State::kRecertInProgress, Actor::kApprover,     Guard::kEventNotClosed,     Effect::kStartRound},
+  Transition{State::kSent,             Action::kRequestRecertification, State::kRecertRequested,  Actor::kCertifier,    Guard::kAllSigned,          Effect::kAskState},
+  Transition{State::kApproved,         Action::kRequestRecertification, State::kRecertRequested,  Actor::kCertifier,    Guard::kAllSigned,          Effect::kAskState},
+  Transition{State::kRecertRequested,  Action::kReturn,                 State::kRecertInProgress, Actor::kApprover,     Guard::kEventNotClosed,     Effect::kStartRound},
+  Transition{State::kRecertRequested,  Action::kDenyRequest,            State::kSent,             Actor::kApprover,     Guard::kCameFromSent,       Effect::kDeny},
+  Transition{State::kRecertRequested,  Action::kDenyRequest,            State::kApproved,         Actor::kApprover,     Guard::kCameFromApproved,   Effect::kDeny},
+  Transition{State::kRecertRequested,  Action::kWithdrawRequest,        State::kSent,             Actor::kRequester,    Guard::kCameFromSent,       Effect::kWithdrawRequest},
+  Transition{State::kRecertRequested,  Action::kWithdrawRequest,        State::kApproved,         Actor::kRequester,    Guard::kCameFromApproved,   Effect::kWithdrawRequest},
+  Transition{State::kRecertRequested,  Action::kExpireRequest,          State::kSent,             Actor::kSystem,       Guard::kCameFromSent,       Effect::kExpireRequest},
+  Transition{State::kRecertRequested,  Action::kExpireRequest,          State::kApproved,         Actor::kSystem,       Guard::kCameFromApproved,   Effect::kExpireRequest},
+  Transition{State::kRecertInProgress, Action::kSubmit,                 State::kRecertInProgress, Actor::kCertifier,    Guard::kOthersOutstanding,  Effect::kSign},
+  Transition{State::kRecertInProgress, Action::kSubmit,                 State::kSent,             Actor::kCertifier,    Guard::kLastOutstanding,    Effect::kSignAndSend},
+  Transition{State::kRecertInProgress, Action::kCancelRecertification,  State::kSent,             Actor::kApprover,     Guard::kRoundAfterSent,     Effect::kReinstate},
+  Transition{State::kRecertInProgress, Action::kCancelRecertification,  State::kApproved,         Actor::kApprover,     Guard::kRoundAfterApproved, Effect::kReinstate},
+  Transition{State::kInProgress,       Action::kExempt,                 State::kExempt,           Actor::kEventManager, Guard::kEventNotClosed,     Effect::kExcuse},
+  Transition{State::kSent,             Action::kExempt,                 State::kExempt,           Actor::kEventManager, Guard::kEventNotClosed,     Effect::kExcuse},
+  Transition{State::kApproved,         Action::kExempt,                 State::kExempt,           Actor::kEventManager, Guard::kEventNotClosed,     Effect::kExcuse},
+  Transition{State::kRecertRequested,  Action::kExempt,                 State::kExempt,           Actor::kEventManager, Guard::kEventNotClosed,     Effect::kExcuse},
+  Transition{State::kRecertInProgress, Action::kExempt,                 State::kExempt,           Actor::kEventManager, Guard::kEventNotClosed,     Effect::kExcuse},
+  Transition{State::kInProgress,       Action::kWithdraw,               State::kWithdrawn,        Actor::kSystem,       Guard::kAlways,             Effect::kExcuse},
+  Transition{State::kSent,             Action::kWithdraw,               State::kWithdrawn,        Actor::kSystem,       Guard::kAlways,             Effect::kExcuse},
+  Transition{State::kApproved,         Action::kWithdraw,               State::kWithdrawn,        Actor::kSystem,       Guard::kAlways,             Effect::kExcuse},
+  Transition{State::kRecertRequested,  Action::kWithdraw,               State::kWithdrawn,        Actor::kSystem,       Guard::kAlways,             Effect::kExcuse},
+  Transition{State::kRecertInProgress, Action::kWithdraw,               State::kWithdrawn,        Actor::kSystem,       Guard::kAlways,             Effect::kExcuse},
 };
 // clang-format on
 
@@ -224,6 +235,12 @@ struct Decision {
 // Whether the actor may do the action at all, whatever the state: NOT_PERMITTED, SELF_APPROVAL.
 absl::Status CheckActor(Action action, const Facts& facts);
 
+// Whether the table has the action in a state, under any guard; TRANSITION_NOT_ALLOWED when not.
+absl::Status CheckAllowed(State state, Action action, const std::string& certification);
+
+// The conditions of a guard, in the order in which they are asked.
+std::span<const Condition> ConditionsOf(Guard guard);
+
 // Decides a move: permission, then whether the table has it (TRANSITION_NOT_ALLOWED), then the
 // guard's conditions in their order, each with its own reason. Pure.
 absl::StatusOr<Decision> Decide(State state, Action action, const Facts& facts);
@@ -233,22 +250,5 @@ absl::Status CheckCall(WizardCall call, State state, const std::string& certific
 
 // The refusal of a condition that does not hold; OK when it does.
 absl::Status Check(Condition condition, const Facts& facts);
-
-// Names as on the wire and in the database, for example RECERT_IN_PROGRESS; NONE for kNone.
-std::string_view NameOf(State state);
-std::string_view NameOf(Action action);
-std::string_view NameOf(Actor actor);
-std::string_view NameOf(Guard guard);
-std::string_view NameOf(Effect effect);
-std::optional<State> ParseState(std::string_view name);
-std::optional<Action> ParseAction(std::string_view name);
-
-// The state in the users' words, for one side.
-enum class Side { kLocal, kState };
-std::string_view LabelOf(State state, Side side, bool administrative);
-
-// The table as `markdown` (the page docs/state_machine.md), `mermaid` or `dot`; empty for another
-// format.
-std::string PrintStateMachine(std::string_view format);
 
 }  // namespace edcert::workflow

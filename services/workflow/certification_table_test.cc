@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_join.h"
 #include "common/status/error.h"
+#include "services/workflow/certification_page.h"
 #include "services/workflow/golden.h"
 
 namespace edcert::workflow {
@@ -32,7 +33,7 @@ Facts Good() {
   return facts;
 }
 
-// One thing that can be wrong, by name, in the order in which G-SUBMIT asks.
+// One thing that can be wrong, by name, in the order in which signing asks.
 struct Fault {
   std::string name;
   std::function<void(Facts&)> apply;
@@ -163,9 +164,8 @@ TEST(CertificationTableTest, AtMostOneRowApplies) {
   }
 }
 
-// With any set of faults of G-SUBMIT, the refusal is that of the first one in the order of the
-// specification.
-TEST(CertificationTableTest, SubmitRefusesInTheOrderOfTheSpecification) {
+// With any set of faults, the refusal of a signature is that of the first one in this order.
+TEST(CertificationTableTest, SubmitRefusesInOneOrder) {
   const std::vector<std::pair<int, std::string>> order = {
       {0, "WINDOW_NOT_OPEN"},
       {1, "WINDOW_CLOSED"},

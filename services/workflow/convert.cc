@@ -1,9 +1,7 @@
 #include "services/workflow/convert.h"
 
-#include "common/names/names.h"
 #include "common/rpc/standard.h"
-#include "common/status/errors.h"
-#include "common/status/macros.h"
+#include "services/workflow/certification_page.h"
 
 namespace edcert::workflow {
 namespace {
@@ -63,9 +61,6 @@ static_assert(static_cast<int>(Phase::kClosed) == v1::EVENT_PHASE_CLOSED);
 static_assert(static_cast<int>(Level::kDistrict) == type::LEVEL_DISTRICT);
 static_assert(static_cast<int>(Level::kSchool) == type::LEVEL_SCHOOL);
 
-constexpr std::size_t kMaxTitleFilter = 200;
-constexpr int kMaxStatusFilter = 20;
-
 v1::Signature ToProto(const Signature& signature) {
   v1::Signature out;
   out.set_user(signature.user);
@@ -102,42 +97,13 @@ void AddMilestones(const Certification& certification, v1::Certification& out) {
   out.set_approved_by(certification.approved_by);
 }
 
-template <typename Name>
-absl::Status CheckName(const std::string& text, std::string_view field) {
-  return text.empty() ? absl::OkStatus() : Name::Parse(text, field).status();
-}
-
-absl::Status CheckEnums(const v1::ListCertificationsRequest& request) {
-  if (request.user_status_size() > kMaxStatusFilter) {
-    return status::FieldInvalid("user_status", "too many values");
-  }
-  for (const int value : request.user_status()) {
-    if (value == 0 || !v1::UserStatus_IsValid(value)) {
-      return status::FieldInvalid("user_status", "unknown value");
-    }
-  }
-  if (request.status_size() > kMaxStatusFilter) {
-    return status::FieldInvalid("status", "too many values");
-  }
-  for (const int value : request.status()) {
-    if (value == 0 || !v1::Certification::Status_IsValid(value)) {
-      return status::FieldInvalid("status", "unknown value");
-    }
-  }
-  if (!v1::EventStatus_IsValid(request.event_status())) {
-    return status::FieldInvalid("event_status", "unknown value");
-  }
-  if (!v1::EventPhase_IsValid(request.phase())) {
-    return status::FieldInvalid("phase", "unknown value");
-  }
-  if (!type::Level_IsValid(request.level())) return status::FieldInvalid("level", "unknown value");
-  if (!v1::CertificationOrder_IsValid(request.order_by())) {
-    return status::FieldInvalid("order_by", "unknown value");
-  }
-  return absl::OkStatus();
-}
-
 }  // namespace
+
+Viewer ViewerOf(const Seen& seen) {
+  return {.user = seen.access.user,
+          .side = seen.access.state_user ? Side::kState : Side::kLocal,
+          .now = seen.now};
+}
 
 v1::Certification ToProto(const Certification& certification, const Viewer& viewer) {
   v1::Certification out;
@@ -185,6 +151,15 @@ v1::Certification ToProto(const Certification& certification, const Viewer& view
   }
   *out.mutable_create_time() = ToProto(certification.create_time);
   *out.mutable_update_time() = ToProto(certification.update_time);
+  return out;
+}
+
+v1::Certification ToProto(const Certification& certification, const Seen& seen,
+                          const WizardView& view) {
+  std::array<Step, 3> steps = view.steps;
+  AddBlocks(certification, seen.event(), seen.now, steps);
+  v1::Certification out = ToProto(certification, ViewerOf(seen));
+  for (const Step& step : steps) *out.add_steps() = ToProto(step);
   return out;
 }
 
@@ -308,45 +283,6 @@ std::vector<MemberFact> ToMembers(const std::vector<access::RegistryAccess::Memb
                      member.delegate, member.title});
   }
   return facts;
-}
-
-absl::StatusOr<Filter> ToFilter(const v1::ListCertificationsRequest& request, absl::TimeZone zone) {
-  RETURN_IF_ERROR(CheckEnums(request));
-  RETURN_IF_ERROR(CheckName<names::CategoryName>(request.category(), "category"));
-  RETURN_IF_ERROR(CheckName<names::DatasetName>(request.dataset(), "dataset"));
-  RETURN_IF_ERROR(CheckName<names::OrganizationName>(request.organization(), "organization"));
-  RETURN_IF_ERROR(CheckName<names::EventName>(request.event(), "event"));
-  RETURN_IF_ERROR(rpc::CheckText(request.title_contains(), "title_contains", 0, kMaxTitleFilter));
-  if (request.reporting_year() < 0) {
-    return status::FieldInvalid("reporting_year", "must not be negative");
-  }
-  Filter filter;
-  for (const int value : request.user_status()) filter.user_statuses.push_back(value);
-  for (const int value : request.status()) {
-    filter.states.emplace_back(NameOf(static_cast<State>(value)));
-  }
-  filter.event_status = request.event_status();
-  filter.phase = request.phase();
-  filter.category = request.category();
-  filter.dataset = request.dataset();
-  filter.level = request.level();
-  filter.reporting_year = request.reporting_year();
-  filter.organization = request.organization();
-  filter.event = request.event();
-  filter.title_contains = request.title_contains();
-  if (request.has_due_from()) {
-    ASSIGN_OR_RETURN(const absl::CivilDay from, rpc::ParseDate(request.due_from(), "due_from"));
-    filter.due_from = absl::FromCivil(from, zone);
-  }
-  if (request.has_due_to()) {
-    ASSIGN_OR_RETURN(const absl::CivilDay to, rpc::ParseDate(request.due_to(), "due_to"));
-    filter.due_before = absl::FromCivil(to + 1, zone);
-  }
-  filter.overdue = request.overdue();
-  filter.waiting_on_me = request.waiting_on_me();
-  if (request.has_updated_since()) filter.updated_since = rpc::FromProto(request.updated_since());
-  filter.order = request.order_by();
-  return filter;
 }
 
 }  // namespace edcert::workflow

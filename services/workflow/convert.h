@@ -1,18 +1,19 @@
-// Between the wire and the domain. Pure.
+// From the domain to the wire. Pure; requests are read by request_convert.h.
 #pragma once
 
-#include <array>
 #include <string>
 #include <vector>
 
-#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/access/access.h"
 #include "common/access/registry_access.h"
 #include "edcert/workflow/v1/workflow.pb.h"
 #include "services/workflow/certification.h"
+#include "services/workflow/certification_page.h"
 #include "services/workflow/certification_store.h"
+#include "services/workflow/facts.h"
 #include "services/workflow/registry_follower.h"
+#include "services/workflow/wizard.h"
 
 namespace edcert::workflow {
 
@@ -23,7 +24,12 @@ struct Viewer {
   absl::Time now;
 };
 
+Viewer ViewerOf(const Seen& seen);
+
 v1::Certification ToProto(const Certification& certification, const Viewer& viewer);
+// The same with the steps of the wizard, and what blocks each of them now.
+v1::Certification ToProto(const Certification& certification, const Seen& seen,
+                          const WizardView& view);
 v1::Step ToProto(const Step& step);
 v1::Transition ToProto(const std::string& certification, const TransitionRecord& record);
 v1::GetEventSummaryResponse ToProto(const std::string& event, const Summary& summary, Side side);
@@ -32,8 +38,5 @@ v1::ReportReference ToProto(const ReportFact& report);
 // What the registry says, in our terms.
 Event ToEvent(const access::EventFacts& facts);
 std::vector<MemberFact> ToMembers(const std::vector<access::RegistryAccess::Member>& members);
-
-// The filters of a listing; FIELD_INVALID for the first one that is malformed.
-absl::StatusOr<Filter> ToFilter(const v1::ListCertificationsRequest& request, absl::TimeZone zone);
 
 }  // namespace edcert::workflow

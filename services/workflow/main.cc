@@ -7,6 +7,7 @@
 #include "common/access/registry_access.h"
 #include "common/feed/feed.h"
 #include "common/rpc/server.h"
+#include "services/workflow/certification_page.h"
 #include "services/workflow/config.pb.h"
 #include "services/workflow/input_relay.h"
 #include "services/workflow/migrations/migrations.h"

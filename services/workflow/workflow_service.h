@@ -1,9 +1,9 @@
-// The gRPC face of workflow.
+// The gRPC adapter: parse, see, decide, answer. One class in three files, by noun.
 #pragma once
 
-#include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -13,12 +13,13 @@
 #include "common/rpc/runtime.h"
 #include "edcert/workflow/v1/workflow.grpc.pb.h"
 #include "services/workflow/certification_store.h"
-#include "services/workflow/convert.h"
+#include "services/workflow/facts.h"
+#include "services/workflow/request_convert.h"
 #include "services/workflow/wizard.h"
 
 namespace edcert::workflow {
 
-// Thread-safe.
+// What the RPCs do, and which errors they answer, is said in the proto. Thread-safe.
 class WorkflowService final : public v1::Workflow::CallbackService {
  public:
   // What the service works with; all outlive it.
@@ -31,14 +32,31 @@ class WorkflowService final : public v1::Workflow::CallbackService {
     const Wizard& wizard;
     absl::TimeZone zone;
   };
-  explicit WorkflowService(const Parts& parts) : parts_(parts) {}
+  explicit WorkflowService(const Parts& parts);
 
+  // workflow_service.cc
   grpc::ServerUnaryReactor* ListCertifications(grpc::CallbackServerContext* context,
                                                const v1::ListCertificationsRequest* request,
                                                v1::ListCertificationsResponse* response) override;
   grpc::ServerUnaryReactor* GetCertification(grpc::CallbackServerContext* context,
                                              const v1::GetCertificationRequest* request,
                                              v1::Certification* response) override;
+  grpc::ServerUnaryReactor* ListTransitions(grpc::CallbackServerContext* context,
+                                            const v1::ListTransitionsRequest* request,
+                                            v1::ListTransitionsResponse* response) override;
+  grpc::ServerWriteReactor<v1::Certification>* WatchCertification(
+      grpc::CallbackServerContext* context, const v1::WatchCertificationRequest* request) override;
+  grpc::ServerUnaryReactor* GetEventSummary(grpc::CallbackServerContext* context,
+                                            const v1::GetEventSummaryRequest* request,
+                                            v1::GetEventSummaryResponse* response) override;
+  grpc::ServerUnaryReactor* ListChanges(grpc::CallbackServerContext* context,
+                                        const v1::ListChangesRequest* request,
+                                        v1::ListChangesResponse* response) override;
+  grpc::ServerUnaryReactor* ListAuditRecords(grpc::CallbackServerContext* context,
+                                             const v1::ListAuditRecordsRequest* request,
+                                             v1::ListAuditRecordsResponse* response) override;
+
+  // wizard_service.cc
   grpc::ServerUnaryReactor* StartCertification(grpc::CallbackServerContext* context,
                                                const v1::StartCertificationRequest* request,
                                                v1::Certification* response) override;
@@ -51,6 +69,8 @@ class WorkflowService final : public v1::Workflow::CallbackService {
   grpc::ServerUnaryReactor* RetakeSnapshot(grpc::CallbackServerContext* context,
                                            const v1::RetakeSnapshotRequest* request,
                                            v1::Certification* response) override;
+
+  // decision_service.cc
   grpc::ServerUnaryReactor* SubmitCertification(grpc::CallbackServerContext* context,
                                                 const v1::SubmitCertificationRequest* request,
                                                 v1::Certification* response) override;
@@ -76,72 +96,46 @@ class WorkflowService final : public v1::Workflow::CallbackService {
   grpc::ServerUnaryReactor* ExemptParticipant(grpc::CallbackServerContext* context,
                                               const v1::ExemptParticipantRequest* request,
                                               v1::Certification* response) override;
-  grpc::ServerUnaryReactor* ListTransitions(grpc::CallbackServerContext* context,
-                                            const v1::ListTransitionsRequest* request,
-                                            v1::ListTransitionsResponse* response) override;
-  grpc::ServerUnaryReactor* GetEventSummary(grpc::CallbackServerContext* context,
-                                            const v1::GetEventSummaryRequest* request,
-                                            v1::GetEventSummaryResponse* response) override;
-  grpc::ServerUnaryReactor* ListChanges(grpc::CallbackServerContext* context,
-                                        const v1::ListChangesRequest* request,
-                                        v1::ListChangesResponse* response) override;
-  grpc::ServerUnaryReactor* ListAuditRecords(grpc::CallbackServerContext* context,
-                                             const v1::ListAuditRecordsRequest* request,
-                                             v1::ListAuditRecordsResponse* response) override;
-  grpc::ServerWriteReactor<v1::Certification>* WatchCertification(
-      grpc::CallbackServerContext* context, const v1::WatchCertificationRequest* request) override;
 
  private:
-  // A certification as one caller may see it.
-  struct Seen {
-    Certification certification;
-    access::Access access;
-    absl::Time now;
-
-    Viewer viewer() const;
-    const access::EventFacts& event() const { return *access.event; }
-    // A certifier or reviewer of the organisation.
-    bool is_member() const;
-  };
-  // The answer of a command, made inside its transaction.
-  using Body = std::function<absl::StatusOr<Certification>(pg::Transaction&)>;
-
   // Finds a certification within the caller's scope; NOT_FOUND otherwise. Checks the tool rights.
+  // `field` of the request names it.
   absl::StatusOr<Seen> See(const rpc::Call& call, const std::string& name,
-                           const std::string& field) const;
+                           std::string_view field = "certification") const;
+  // The same for those who prepare it: NOT_PERMITTED for others.
+  absl::StatusOr<Seen> SeeAsMember(const rpc::Call& call, const std::string& name) const;
   absl::StatusOr<v1::Certification> Read(const rpc::Call& call, const std::string& name) const;
-  Facts FactsOf(const Seen& seen) const;
-  Scope ScopeOf(const access::Access& access) const;
 
-  // A move without facts of other services.
-  template <typename Request>
-  absl::Status Decide(rpc::Call& call, const Request& request, v1::Certification* response,
-                      Action action, const std::function<absl::Status(Input&)>& complete = {});
-  // Runs a move as a command and answers with the certification, and its steps where they are
-  // known.
-  template <typename Request>
-  absl::Status Run(rpc::Call& call, const Request& request, v1::Certification* response,
-                   const Seen& seen, const Attempt& attempt, const WizardView* view);
-
+  absl::Status Start(rpc::Call& call, const v1::StartCertificationRequest& request,
+                     v1::Certification* response);
   absl::Status GenerateReport(rpc::Call& call, const v1::GenerateStepReportRequest& request,
                               v1::GenerateStepReportResponse* response);
-  // Chooses the candidate of step 3; nothing when the present one stays.
-  absl::StatusOr<std::optional<SnapshotFact>> NewCandidate(const rpc::Call& call,
-                                                           const Seen& seen) const;
+  // The candidate that the report of step 3 is on: the newest sealed snapshot, unless somebody has
+  // signed the present one. SNAPSHOT_NOT_SEALED when there is none.
+  absl::StatusOr<SnapshotFact> ChooseCandidate(const rpc::Call& call, const Seen& seen) const;
   // Takes a snapshot, or takes it again, and asks for its report.
-  template <typename Request>
-  absl::Status Snapshot(rpc::Call& call, const Request& request, v1::Certification* response,
-                        bool retake, bool confirmed);
-  absl::Status CheckSnapshot(const Seen& seen, const std::string& etag, bool retake, bool confirmed,
-                             const WizardView& view) const;
+  absl::Status Take(rpc::Call& call, const google::protobuf::Message& request,
+                    const SnapshotOrder& order, v1::Certification* response);
+
   absl::Status Submit(rpc::Call& call, const v1::SubmitCertificationRequest& request,
                       v1::Certification* response);
   absl::Status Approve(rpc::Call& call, const v1::ApproveCertificationRequest& request,
                        v1::Certification* response);
-  absl::Status AddApprovalFacts(const rpc::Call& call, const Seen& seen,
-                                const std::string& snapshot, Facts& facts) const;
+  // Runs a decision that needs no facts of other services.
+  absl::Status RunVerb(rpc::Call& call, const google::protobuf::Message& request, Action action,
+                       const Verb& verb, v1::Certification* response);
+  // Runs an attempt as a command and answers with the certification, and with the steps where they
+  // are known.
+  absl::Status Run(rpc::Call& call, const google::protobuf::Message& request, const Seen& seen,
+                   const Attempt& attempt, const WizardView* view, v1::Certification* response);
 
-  const Parts parts_;
+  rpc::Runtime& runtime_;
+  access::Resolver& access_;
+  const CertificationStore& store_;
+  const ValidationReportClient& reports_;
+  const SnapshotClient& snapshots_;
+  const Wizard& wizard_;
+  const absl::TimeZone zone_;
 };
 
 }  // namespace edcert::workflow

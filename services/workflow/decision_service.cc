@@ -1,0 +1,164 @@
+// Decisions: the verbs that move a certification in the table.
+#include <utility>
+#include <vector>
+
+#include "common/rpc/handle.h"
+#include "common/status/macros.h"
+#include "services/workflow/convert.h"
+#include "services/workflow/workflow_service.h"
+
+namespace edcert::workflow {
+
+absl::Status WorkflowService::Run(rpc::Call& call, const google::protobuf::Message& request,
+                                  const Seen& seen, const Attempt& attempt, const WizardView* view,
+                                  v1::Certification* response) {
+  return rpc::Command(
+      call, request, response, [&](pg::Transaction& tx) -> absl::StatusOr<std::string> {
+        ASSIGN_OR_RETURN(Certification moved, store_.Move(tx, attempt));
+        moved.event = seen.certification.event;
+        *response = view == nullptr ? ToProto(moved, ViewerOf(seen)) : ToProto(moved, seen, *view);
+        return moved.name();
+      });
+}
+
+absl::Status WorkflowService::RunVerb(rpc::Call& call, const google::protobuf::Message& request,
+                                      Action action, const Verb& verb,
+                                      v1::Certification* response) {
+  ASSIGN_OR_RETURN(const Seen seen, See(call, verb.certification));
+  Attempt attempt{.id = seen.certification.id,
+                  .etag = verb.etag,
+                  .action = action,
+                  .facts = FactsOf(seen),
+                  .input = {.actor = call.principal().name(),
+                            .reason = verb.reason,
+                            .now = seen.now,
+                            .due = verb.due},
+                  .request_id = call.request_id()};
+  if (verb.due.has_value()) {
+    attempt.input.due_at = absl::FromCivil(*verb.due + 1, zone_) - absl::Milliseconds(1);
+  }
+  return Run(call, request, seen, attempt, nullptr, response);
+}
+
+absl::Status WorkflowService::Submit(rpc::Call& call, const v1::SubmitCertificationRequest& request,
+                                     v1::Certification* response) {
+  ASSIGN_OR_RETURN(const Submission submission, FromProto(request));
+  ASSIGN_OR_RETURN(const Seen seen, See(call, submission.certification));
+  RETURN_IF_ERROR(CheckAttempt(seen, Action::kSubmit, submission.etag));
+  ASSIGN_OR_RETURN(const WizardView view,
+                   wizard_.Look(call, seen.certification, seen.access, /*describe=*/false));
+  Facts facts = FactsToSign(seen, submission, view);
+  pg::Database db = call.db();
+  ASSIGN_OR_RETURN(
+      facts.uncertified_dependency,
+      store_.UncertifiedDependency(db, seen.certification.organization, seen.event().depends_on));
+  return Run(call, request, seen,
+             {.id = seen.certification.id,
+              .etag = submission.etag,
+              .action = Action::kSubmit,
+              .facts = std::move(facts),
+              .input = {.actor = call.principal().name(),
+                        .now = seen.now,
+                        .signature = SignatureOf(seen, submission, view)},
+              .request_id = call.request_id()},
+             &view, response);
+}
+
+absl::Status WorkflowService::Approve(rpc::Call& call,
+                                      const v1::ApproveCertificationRequest& request,
+                                      v1::Certification* response) {
+  ASSIGN_OR_RETURN(const Approval approval, FromProto(request));
+  ASSIGN_OR_RETURN(const Seen seen, See(call, approval.certification));
+  const Certification& certification = seen.certification;
+  RETURN_IF_ERROR(CheckAttempt(seen, Action::kApprove, approval.etag));
+  std::optional<SnapshotFact> newest;
+  std::vector<ReportFact> reports;
+  if (certification.state != State::kSent) {
+    ASSIGN_OR_RETURN(newest, snapshots_.Newest(call, certification.event.name,
+                                               certification.organization, /*sealed=*/false));
+    ASSIGN_OR_RETURN(reports, reports_.ListReports(call, certification.event.name,
+                                                   certification.organization, 3));
+  }
+  return Run(call, request, seen,
+             {.id = certification.id,
+              .etag = approval.etag,
+              .action = Action::kApprove,
+              .facts = FactsToApprove(seen, approval.snapshot, approval.reason, newest, reports),
+              .input = {.actor = call.principal().name(),
+                        .reason = approval.reason,
+                        .now = seen.now,
+                        .snapshot = approval.snapshot},
+              .request_id = call.request_id()},
+             nullptr, response);
+}
+
+grpc::ServerUnaryReactor* WorkflowService::SubmitCertification(
+    grpc::CallbackServerContext* context, const v1::SubmitCertificationRequest* request,
+    v1::Certification* response) {
+  return rpc::Handle(runtime_, context, request, response,
+                     [=, this](rpc::Call& call) { return Submit(call, *request, response); });
+}
+
+grpc::ServerUnaryReactor* WorkflowService::RequestRecertification(
+    grpc::CallbackServerContext* context, const v1::RequestRecertificationRequest* request,
+    v1::Certification* response) {
+  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) {
+    ASSIGN_OR_RETURN(const Verb verb, FromProto(*request));
+    return RunVerb(call, *request, Action::kRequestRecertification, verb, response);
+  });
+}
+
+grpc::ServerUnaryReactor* WorkflowService::WithdrawRecertificationRequest(
+    grpc::CallbackServerContext* context, const v1::WithdrawRecertificationRequestRequest* request,
+    v1::Certification* response) {
+  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) {
+    ASSIGN_OR_RETURN(const Verb verb, FromProto(*request));
+    return RunVerb(call, *request, Action::kWithdrawRequest, verb, response);
+  });
+}
+
+grpc::ServerUnaryReactor* WorkflowService::ApproveCertification(
+    grpc::CallbackServerContext* context, const v1::ApproveCertificationRequest* request,
+    v1::Certification* response) {
+  return rpc::Handle(runtime_, context, request, response,
+                     [=, this](rpc::Call& call) { return Approve(call, *request, response); });
+}
+
+grpc::ServerUnaryReactor* WorkflowService::ReturnForRecertification(
+    grpc::CallbackServerContext* context, const v1::ReturnForRecertificationRequest* request,
+    v1::Certification* response) {
+  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) {
+    const absl::CivilDay today = absl::ToCivilDay(runtime_.clock().Now(), zone_);
+    ASSIGN_OR_RETURN(const Verb verb, FromProto(*request, today));
+    return RunVerb(call, *request, Action::kReturn, verb, response);
+  });
+}
+
+grpc::ServerUnaryReactor* WorkflowService::DenyRecertificationRequest(
+    grpc::CallbackServerContext* context, const v1::DenyRecertificationRequestRequest* request,
+    v1::Certification* response) {
+  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) {
+    ASSIGN_OR_RETURN(const Verb verb, FromProto(*request));
+    return RunVerb(call, *request, Action::kDenyRequest, verb, response);
+  });
+}
+
+grpc::ServerUnaryReactor* WorkflowService::CancelRecertification(
+    grpc::CallbackServerContext* context, const v1::CancelRecertificationRequest* request,
+    v1::Certification* response) {
+  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) {
+    ASSIGN_OR_RETURN(const Verb verb, FromProto(*request));
+    return RunVerb(call, *request, Action::kCancelRecertification, verb, response);
+  });
+}
+
+grpc::ServerUnaryReactor* WorkflowService::ExemptParticipant(
+    grpc::CallbackServerContext* context, const v1::ExemptParticipantRequest* request,
+    v1::Certification* response) {
+  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) {
+    ASSIGN_OR_RETURN(const Verb verb, FromProto(*request));
+    return RunVerb(call, *request, Action::kExempt, verb, response);
+  });
+}
+
+}  // namespace edcert::workflow
