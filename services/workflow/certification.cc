@@ -172,6 +172,7 @@ void AddOwnFacts(const Certification& certification, const std::string& user, Fa
   facts.certification = certification.name();
   facts.has_request = certification.request.has_value();
   facts.own_request = facts.has_request && certification.request->user == user;
+  facts.own_signature = SignedHimself(certification, user);
   facts.signed_already = HasSigned(certification, user);
   facts.others_outstanding = OutstandingWithout(certification, user);
   facts.signatures = static_cast<int>(Signers(certification).size());

@@ -414,6 +414,20 @@ TEST_F(CertificationStoreTest, RefusesAnOldEtagAfterPermissionAndBeforeTheState)
   EXPECT_THAT(Make(attempt), HasReason("NOT_FOUND"));
 }
 
+TEST_F(CertificationStoreTest, NobodyApprovesWhatHeSigned) {
+  const std::string id = Sent();
+  // He is an approver of the state today; the signature that counts is still his.
+  EXPECT_THAT(Make(id, Action::kApprove, "users/a"), HasReason("SELF_APPROVAL"));
+  EXPECT_EQ(Get(id).state, State::kSent);
+  EXPECT_THAT(Make(id, Action::kApprove, "users/state"), IsOk());
+  // Nor does he do it without certification, while the round has a signature of his.
+  ASSERT_THAT(Make(id, Action::kReturn, "users/state"), IsOk());
+  SetCandidate(id, "snapshots/2");
+  ASSERT_THAT(Make(id, Action::kSubmit, "users/a"), IsOk());
+  EXPECT_THAT(Make(id, Action::kApprove, "users/a"), HasReason("SELF_APPROVAL"));
+  EXPECT_THAT(Make(id, Action::kApprove, "users/b"), IsOk());
+}
+
 TEST_F(CertificationStoreTest, OnlyTheRequesterWithdraws) {
   const std::string id = Sent();
   ASSERT_THAT(Make(id, Action::kRequestRecertification, "users/a"), IsOk());

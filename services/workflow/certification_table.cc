@@ -147,7 +147,9 @@ absl::Status CheckActor(Action action, const Facts& facts) {
                     status::NotPermitted("the pending request is another user's"));
     case Actor::kApprover:
       if (!facts.approver) return status::NotPermitted("the role of an approver of the category");
-      return Unless(action != Action::kApprove || !facts.belongs_here, SelfApproval());
+      // By person, whatever roles he has today: he may have changed sides since he signed.
+      return Unless(action != Action::kApprove || (!facts.belongs_here && !facts.own_signature),
+                    SelfApproval());
     case Actor::kEventManager:
       return Unless(facts.event_manager, status::NotPermitted("the management of events"));
   }
@@ -193,9 +195,9 @@ absl::Status Check(Condition condition, const Facts& facts) {
     case Condition::kReasonGiven:
       return Unless(facts.reason_given, status::ReasonRequired());
     case Condition::kEventStarted:
-      return Unless(facts.event_started, status::WindowNotOpen(facts.certification, facts.starts));
+      return Unless(facts.event_started, status::WindowNotOpen(facts.event, facts.starts));
     case Condition::kEventNotClosed:
-      return Unless(!facts.event_closed, status::WindowClosed(facts.certification));
+      return Unless(!facts.event_closed, status::WindowClosed(facts.event));
     case Condition::kCertifyingOpened:
       return Unless(facts.certifying_opened,
                     status::WindowNotOpen(facts.certification, facts.opens));

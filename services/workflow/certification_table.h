@@ -161,16 +161,18 @@ enum class Window { kBefore, kOpen, kEnded };
 
 // Everything a decision depends on, as it was seen: who acts, the event, the steps, the snapshot.
 struct Facts {
-  std::string certification;  // resource name, for messages
+  std::string certification;  // resource names, for messages
+  std::string event;
 
   // Who acts.
   bool system = false;
   bool certifier = false;
   bool approver = false;
   bool event_manager = false;
-  bool has_request = false;   // a request is pending
-  bool own_request = false;   // and it is the actor's
-  bool belongs_here = false;  // an approver with a role or assignment at this organisation
+  bool has_request = false;    // a request is pending
+  bool own_request = false;    // and it is the actor's
+  bool belongs_here = false;   // an approver with a role or assignment at this organisation
+  bool own_signature = false;  // a signature that counts is the actor's
 
   // What was given.
   bool reason_given = true;
@@ -179,8 +181,8 @@ struct Facts {
   bool event_started = true;
   bool event_closed = false;
   bool certifying_opened = true;   // for the state: not before certification opens
-  Window signing = Window::kOpen;  // extensions and rounds considered
-  absl::Time starts, opens, ends;  // for messages
+  Window signing = Window::kOpen;  // of the event, or of the round
+  absl::Time starts, opens, ends;  // for messages; the end is that of signing
 
   // The roster and its signatures.
   bool signed_already = false;

@@ -66,6 +66,7 @@ const std::vector<Fault>& Faults() {
       {"not the requester", [](Facts& f) { f.own_request = false; }},
       {"not an approver", [](Facts& f) { f.approver = false; }},
       {"belongs here", [](Facts& f) { f.belongs_here = true; }},
+      {"own signature", [](Facts& f) { f.own_signature = true; }},
       {"not an event manager", [](Facts& f) { f.event_manager = false; }},
   };
   return faults;

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "services/workflow/certification_page.h"
+
 namespace edcert::workflow {
 namespace {
 

@@ -48,8 +48,10 @@ absl::Status SnapshotEmpty() {
 }
 
 absl::Status WarningsNotAcknowledged() {
-  return MakeError(Reason::kWarningsNotAcknowledged,
-                   "the report of step 3 has warnings that were not acknowledged");
+  return MakeError(
+      Reason::kWarningsNotAcknowledged,
+      "the report of step 3 has warnings, or a warning rule could not be run, and that was not "
+      "acknowledged");
 }
 
 absl::Status AttestationOutdated() {
@@ -58,12 +60,17 @@ absl::Status AttestationOutdated() {
 
 absl::Status AlreadySigned(std::string_view why) { return MakeError(Reason::kAlreadySigned, why); }
 
+absl::Status ConfirmationRequired(std::string_view what) {
+  return MakeError(Reason::kConfirmationRequired, what);
+}
+
 absl::Status NotAllSigned() {
   return MakeError(Reason::kNotAllSigned, "not every required certifier has signed");
 }
 
 absl::Status SelfApproval() {
-  return MakeError(Reason::kSelfApproval, "you belong to the organisation that you would approve");
+  return MakeError(Reason::kSelfApproval,
+                   "you belong to the organisation that you would approve, or have signed for it");
 }
 
 absl::Status DependencyNotCertified(std::string_view event) {

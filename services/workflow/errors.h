@@ -18,6 +18,7 @@ absl::Status SnapshotEmpty();
 absl::Status WarningsNotAcknowledged();
 absl::Status AttestationOutdated();
 absl::Status AlreadySigned(std::string_view why);
+absl::Status ConfirmationRequired(std::string_view what);
 absl::Status NotAllSigned();
 absl::Status SelfApproval();
 absl::Status DependencyNotCertified(std::string_view event);

@@ -61,6 +61,7 @@ Facts FactsOf(const Seen& seen) {
   facts.event_closed = event.status == access::EventStatus::kClosed;
   facts.certifying_opened = seen.now >= event.opens_at;
   facts.signing = SigningWindow(seen);
+  facts.event = event.name;
   facts.starts = event.starts_at;
   facts.opens = event.opens_at;
   facts.ends = seen.certification.effective_end();

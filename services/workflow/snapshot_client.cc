@@ -62,23 +62,23 @@ absl::StatusOr<std::optional<SnapshotFact>> SnapshotClient::Newest(const rpc::Ca
 absl::StatusOr<SnapshotFact> SnapshotClient::Create(const rpc::Call& call, const std::string& event,
                                                     const std::string& organization,
                                                     const std::string& retake_of) const {
-  absl::StatusOr<SnapshotFact> taken = Create(call, event, organization, retake_of, "snapshot");
+  absl::StatusOr<SnapshotFact> taken = Ask(call, event, organization, retake_of);
   // The state took a newer one meanwhile: ours still replaces the candidate, as the next
   // generation.
   if (!retake_of.empty() && status::ReasonOf(taken.status()) == "SNAPSHOT_MISMATCH") {
-    return Create(call, event, organization, "", "snapshot after a newer one");
+    return Ask(call, event, organization, "");
   }
   return taken;
 }
 
-absl::StatusOr<SnapshotFact> SnapshotClient::Create(const rpc::Call& call, const std::string& event,
-                                                    const std::string& organization,
-                                                    const std::string& retake_of,
-                                                    const std::string& purpose) const {
+absl::StatusOr<SnapshotFact> SnapshotClient::Ask(const rpc::Call& call, const std::string& event,
+                                                 const std::string& organization,
+                                                 const std::string& retake_of) const {
   grpc::ClientContext context;
   RETURN_IF_ERROR(call.Forward(context));
   v1::CreateSnapshotRequest request;
-  request.set_request_id(ids::DerivedId(call.request_id(), purpose));
+  // Everything that may differ when ours is repeated is in the id: no id is used twice.
+  request.set_request_id(ids::DerivedId(call.request_id(), "snapshot " + retake_of));
   request.set_event(event);
   request.set_organization(organization);
   request.set_retake_of(retake_of);

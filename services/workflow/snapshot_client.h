@@ -41,9 +41,9 @@ class SnapshotClient {
   absl::StatusOr<feed::Page> ListChanges(int64_t after, int limit) const;
 
  private:
-  absl::StatusOr<SnapshotFact> Create(const rpc::Call& call, const std::string& event,
-                                      const std::string& organization, const std::string& retake_of,
-                                      const std::string& purpose) const;
+  absl::StatusOr<SnapshotFact> Ask(const rpc::Call& call, const std::string& event,
+                                   const std::string& organization,
+                                   const std::string& retake_of) const;
 
   rpc::Runtime& runtime_;
   const std::unique_ptr<snapshot::v1::Snapshots::Stub> stub_;

@@ -149,8 +149,10 @@ bool HasFatals(const std::vector<SeverityCount>& counts) {
 }
 
 bool HasWarnings(const std::vector<SeverityCount>& counts) {
-  return RecordsOf(counts, Severity::kWarning) > 0 ||
-         RecordsOf(counts, Severity::kSpecialWarning) > 0;
+  return std::any_of(counts.begin(), counts.end(), [](const SeverityCount& count) {
+    return (count.severity == Severity::kWarning || count.severity == Severity::kSpecialWarning) &&
+           (count.records > 0 || count.rules_errored > 0);
+  });
 }
 
 int64_t RecordsOf(const std::vector<SeverityCount>& counts, Severity severity) {

@@ -108,7 +108,8 @@ std::string ChangeText(int64_t added, int64_t removed, int64_t changed);
 
 // Whether a report blocks: fatal findings, or a fatal rule that could not be run.
 bool HasFatals(const std::vector<SeverityCount>& counts);
-// Whether a report has warnings, special ones included.
+// Whether a report has warnings, special ones included, or such a rule could not be run: that is no
+// proof that there is nothing to warn of.
 bool HasWarnings(const std::vector<SeverityCount>& counts);
 int64_t RecordsOf(const std::vector<SeverityCount>& counts, Severity severity);
 

@@ -158,6 +158,19 @@ TEST(StepsTest, SaysWhyTheNextStepMayNotBegin) {
   EXPECT_EQ(status::MetadataOf(CheckCompleted(2, StepState::kStale, ""), "step"), "2");
 }
 
+TEST(StepsTest, ARuleThatCouldNotBeRunCountsAsItsSeverity) {
+  const auto errored = [](Severity severity) {
+    return std::vector<SeverityCount>{{severity, 0, 0, /*rules_errored=*/1}};
+  };
+  EXPECT_TRUE(HasFatals(errored(Severity::kFatal)));
+  EXPECT_FALSE(HasWarnings(errored(Severity::kFatal)));
+  EXPECT_TRUE(HasWarnings(errored(Severity::kSpecialWarning)));
+  EXPECT_TRUE(HasWarnings(errored(Severity::kWarning)));
+  EXPECT_FALSE(HasWarnings(errored(Severity::kInfo)));
+  EXPECT_TRUE(HasWarnings({{Severity::kWarning, 1, 2, 0}}));
+  EXPECT_FALSE(HasWarnings({{Severity::kWarning, 0, 0, 0}, {Severity::kSpecialWarning, 0, 0, 0}}));
+}
+
 TEST(StepsTest, SaysWhatChanged) {
   EXPECT_EQ(ChangeText(12, 3, 40), "state data changed since snapshot: +12 / -3 / ~40 records");
 }

@@ -2,10 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include "services/workflow/certification_page.h"
+
 namespace edcert::workflow {
 namespace {
 
-// The specification's table, said the other way round: for each status, when a user has it.
+// The table, said the other way round: for each status, when a user has it.
 bool Has(UserStatus status, const UserFacts& f) {
   const bool out = !f.must_sign || f.state == State::kExempt || f.state == State::kWithdrawn;
   const bool pending = f.state == State::kRecertRequested && f.asked;

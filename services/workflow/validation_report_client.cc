@@ -80,7 +80,8 @@ absl::StatusOr<ReportFact> ValidationReportClient::CreateReport(
   grpc::ClientContext context;
   RETURN_IF_ERROR(call.Forward(context));
   v1::CreateReportRequest request;
-  request.set_request_id(ids::DerivedId(call.request_id(), "report"));
+  // The snapshot is chosen anew when ours is repeated: another one is another request.
+  request.set_request_id(ids::DerivedId(call.request_id(), "report " + snapshot));
   request.set_event(event);
   request.set_organization(organization);
   request.set_kind(KindOf(step));

@@ -26,7 +26,7 @@ class ValidationReportClient {
                                                       int step) const;
 
   // Asks for the report of a step; `snapshot` for step 3. `format` as on the wire. The call to the
-  // other service is the same whenever ours is repeated.
+  // other service is the same whenever ours is repeated on the same snapshot.
   absl::StatusOr<ReportFact> CreateReport(const rpc::Call& call, const std::string& event,
                                           const std::string& organization, int step,
                                           const std::string& snapshot, int format) const;

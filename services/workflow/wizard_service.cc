@@ -33,7 +33,7 @@ absl::Status CheckCandidate(const Certification& certification, const SnapshotOr
     return status::AlreadyExists(certification.candidate_snapshot);
   if (order.retake && !has_candidate) return SnapshotMismatch("there is no candidate to replace");
   if (order.retake && !order.confirmed && !Signers(certification).empty()) {
-    return AlreadySigned("somebody signed the candidate; confirm that signatures are voided");
+    return ConfirmationRequired("somebody signed the candidate; confirm that it is voided");
   }
   return absl::OkStatus();
 }
@@ -48,6 +48,21 @@ absl::Status CheckTaking(const Seen& seen, const SnapshotOrder& order, const Wiz
     RETURN_IF_ERROR(CheckCompleted(before.number, before.state, before.report));
   }
   return CheckCandidate(certification, order);
+}
+
+// Makes a snapshot the candidate, if it is not. SNAPSHOT_MISMATCH when somebody signed or replaced
+// the candidate since it was looked at.
+absl::Status MakeCandidate(pg::Transaction& tx, const CertificationStore& store,
+                           const Certification& was, const std::string& candidate,
+                           const std::string& actor, absl::Time now, Certification& certification) {
+  if (certification.candidate_snapshot == candidate) return absl::OkStatus();
+  if (certification.candidate_snapshot != was.candidate_snapshot ||
+      !Signers(certification).empty()) {
+    return SnapshotMismatch("the candidate changed meanwhile");
+  }
+  certification.candidate_snapshot = candidate;
+  store.Update(tx, certification, kUpdated, actor, "", now);
+  return absl::OkStatus();
 }
 
 // Puts a snapshot in the candidate's place, voids what was signed on that, and tells it.
@@ -85,7 +100,8 @@ absl::Status WorkflowService::Start(rpc::Call& call, const v1::StartCertificatio
         RETURN_IF_ERROR(Check(Condition::kEventNotClosed, facts));
         if (!certification.start_time.has_value()) {
           certification.start_time = seen.now;
-          store_.Update(tx, certification, kUpdated, call.principal().name(), "", seen.now);
+          store_.Update(tx, certification, kUpdated, call.principal().name(), "",
+                        runtime_.clock().Now());
         }
         certification.event = seen.certification.event;
         *response = ToProto(certification, ViewerOf(seen));
@@ -138,15 +154,8 @@ absl::Status WorkflowService::GenerateReport(rpc::Call& call,
         ASSIGN_OR_RETURN(Certification certification, store_.Lock(tx, was.id));
         RETURN_IF_ERROR(
             CheckCall(WizardCall::kGenerateReport, certification.state, certification.name()));
-        if (certification.candidate_snapshot != candidate) {
-          // Somebody signed or replaced the candidate since we looked.
-          if (certification.candidate_snapshot != was.candidate_snapshot ||
-              !Signers(certification).empty()) {
-            return SnapshotMismatch("the candidate changed meanwhile");
-          }
-          certification.candidate_snapshot = candidate;
-          store_.Update(tx, certification, kUpdated, call.principal().name(), "", seen.now);
-        }
+        RETURN_IF_ERROR(MakeCandidate(tx, store_, was, candidate, call.principal().name(),
+                                      runtime_.clock().Now(), certification));
         certification.event = was.event;
         *response->mutable_report() = ToProto(report);
         *response->mutable_certification() = ToProto(certification, seen, view);
@@ -169,15 +178,16 @@ absl::Status WorkflowService::Take(rpc::Call& call, const google::protobuf::Mess
       reports_.CreateReport(call, was.event.name, was.organization, 3, candidate, order.format));
   AddReport(3, report, candidate, view);
 
-  return rpc::Command(
-      call, request, response, [&](pg::Transaction& tx) -> absl::StatusOr<std::string> {
-        ASSIGN_OR_RETURN(Certification certification, store_.Lock(tx, was.id));
-        RETURN_IF_ERROR(CheckEtag(certification, order.etag));
-        Replace(tx, store_, candidate, call.principal().name(), seen.now, certification);
-        certification.event = was.event;
-        *response = ToProto(certification, seen, view);
-        return certification.name();
-      });
+  return rpc::Command(call, request, response,
+                      [&](pg::Transaction& tx) -> absl::StatusOr<std::string> {
+                        ASSIGN_OR_RETURN(Certification certification, store_.Lock(tx, was.id));
+                        RETURN_IF_ERROR(CheckEtag(certification, order.etag));
+                        Replace(tx, store_, candidate, call.principal().name(),
+                                runtime_.clock().Now(), certification);
+                        certification.event = was.event;
+                        *response = ToProto(certification, seen, view);
+                        return certification.name();
+                      });
 }
 
 grpc::ServerUnaryReactor* WorkflowService::StartCertification(
