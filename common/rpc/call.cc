@@ -14,10 +14,11 @@ constexpr absl::Duration kDeadlineMargin = absl::Milliseconds(50);
 }  // namespace
 
 Call::Call(Runtime& runtime, const Method& method, grpc::ServerContextBase* context,
-           absl::Time deadline, std::string trace_id)
+           absl::Time arrival, absl::Time deadline, std::string trace_id)
     : runtime_(runtime),
       method_(method),
       context_(context),
+      arrival_(arrival),
       deadline_(deadline),
       trace_id_(std::move(trace_id)) {}
 

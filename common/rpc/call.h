@@ -32,13 +32,16 @@ struct Method {
 // One call. Lives as long as its handler runs.
 class Call {
  public:
-  Call(Runtime& runtime, const Method& method, grpc::ServerContextBase* context,
+  Call(Runtime& runtime, const Method& method, grpc::ServerContextBase* context, absl::Time arrival,
        absl::Time deadline, std::string trace_id);
 
   const Method& method() const { return method_; }
   const auth::Principal& principal() const { return principal_; }
   // The x-request-id of the caller, or one of ours: names the call in logs.
   const std::string& trace_id() const { return trace_id_; }
+  // When it reached this process, before it waited for a thread; of a watch, when its present look
+  // began.
+  absl::Time arrival() const { return arrival_; }
   absl::Time deadline() const { return deadline_; }
   bool IsCancelled() const { return context_->IsCancelled(); }
   // The database, with the call's deadline.
@@ -65,6 +68,7 @@ class Call {
   Runtime& runtime_;
   const Method& method_;
   grpc::ServerContextBase* context_;
+  const absl::Time arrival_;
   const absl::Time deadline_;
   const std::string trace_id_;
   auth::Principal principal_;

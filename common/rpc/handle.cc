@@ -109,7 +109,7 @@ grpc::Status Admission::RunNow(const Handler& work) {
   const absl::Time began = is_look ? now : arrival_;
   const absl::Time deadline = is_look ? std::min(deadline_, now + kLongestLook) : deadline_;
   const log::RequestScope scope(trace_id_);
-  Call call(runtime_, *method_, context_, deadline, trace_id_);
+  Call call(runtime_, *method_, context_, began, deadline, trace_id_);
   absl::Status status = call.Authenticate();
   if (status.ok()) {
     const std::string caller = call.principal().name();

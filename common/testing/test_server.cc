@@ -142,6 +142,11 @@ TestServer::TestServer(const Options& options)
   config.mutable_limits()->set_transfer_threads(options.transfer_threads);
   config.set_time_zone(options.time_zone);
   config.set_page_token_key_file(keys_.page_token_key_file());
+  for (const auto& [service, address] : options.peers) {
+    config::Peer& peer = *config.add_peers();
+    peer.set_service(service);
+    peer.set_address(address);
+  }
   runtime_ = ValueOrDie(rpc::Runtime::Make(config, options.clock, ids::IdSource::Real()));
 }
 

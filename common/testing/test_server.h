@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -109,6 +110,8 @@ class TestServer {
     int transfer_threads = 8;
     std::string time_zone = "America/Chicago";
     const clock::Clock& clock = clock::Clock::Real();  // outlives the server
+    // Services that stand for others, by folder name, each with its host:port.
+    std::map<std::string, std::string> peers = {};
   };
   explicit TestServer(const Options& options);
   ~TestServer();

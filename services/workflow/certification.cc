@@ -220,7 +220,7 @@ void Perform(const Decision& decision, const Input& input, Certification& certif
       break;
   }
   certification.state = decision.to;
-  certification.update_time = input.now;
+  certification.update_time = std::max(input.now, input.written_at);
   ++certification.version;
   ++certification.transitions;
 }

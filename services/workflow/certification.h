@@ -102,7 +102,7 @@ struct Certification {
 
   std::string name() const { return "certifications/" + id; }
   std::string etag() const { return std::to_string(version); }
-  // Extensions and rounds considered.
+  // Of the event, or of the round.
   absl::Time effective_due() const { return recert_due_at.value_or(event.due_at); }
   absl::Time effective_end() const;
 };
@@ -128,11 +128,12 @@ void AddOwnFacts(const Certification& certification, const std::string& user, Fa
 struct Input {
   std::string actor;  // `users/...` or `services/...`
   std::string reason;
-  absl::Time now;
-  std::string new_id;                 // of the signature or request that is made
-  Signature signature;                // to sign: everything but id, round, user and time
-  std::string snapshot;               // to approve: what was reviewed
-  std::optional<absl::CivilDay> due;  // to return
+  absl::Time now;                                // by which it is judged: when it arrived
+  absl::Time written_at = absl::InfinitePast();  // when it is written, if that is later
+  std::string new_id;                            // of the signature or request that is made
+  Signature signature;                           // to sign: everything but id, round, user and time
+  std::string snapshot;                          // to approve: what was reviewed
+  std::optional<absl::CivilDay> due;             // to return
   std::optional<absl::Time> due_at;
   std::vector<RequiredCertifier> next_roster;  // of the round that starts, or that is reinstated
 };

@@ -4,6 +4,7 @@
 
 #include "common/rpc/handle.h"
 #include "common/status/macros.h"
+#include "services/workflow/arrival_store.h"
 #include "services/workflow/convert.h"
 #include "services/workflow/workflow_service.h"
 
@@ -21,10 +22,15 @@ absl::Status WorkflowService::Run(rpc::Call& call, const google::protobuf::Messa
       });
 }
 
+absl::StatusOr<absl::Time> WorkflowService::FirstArrival(
+    const rpc::Call& call, const google::protobuf::Message& request) const {
+  pg::Database db = call.db();
+  return NoteArrival(db, call.IdempotencyKey(request), call.arrival());
+}
+
 absl::Status WorkflowService::RunVerb(rpc::Call& call, const google::protobuf::Message& request,
-                                      Action action, const Verb& verb,
+                                      const Seen& seen, Action action, const Verb& verb,
                                       v1::Certification* response) {
-  ASSIGN_OR_RETURN(const Seen seen, See(call, verb.certification));
   Attempt attempt{.id = seen.certification.id,
                   .etag = verb.etag,
                   .action = action,
@@ -32,6 +38,7 @@ absl::Status WorkflowService::RunVerb(rpc::Call& call, const google::protobuf::M
                   .input = {.actor = call.principal().name(),
                             .reason = verb.reason,
                             .now = seen.now,
+                            .written_at = runtime_.clock().Now(),
                             .due = verb.due},
                   .request_id = call.request_id()};
   if (verb.due.has_value()) {
@@ -43,10 +50,12 @@ absl::Status WorkflowService::RunVerb(rpc::Call& call, const google::protobuf::M
 absl::Status WorkflowService::Submit(rpc::Call& call, const v1::SubmitCertificationRequest& request,
                                      v1::Certification* response) {
   ASSIGN_OR_RETURN(const Submission submission, FromProto(request));
-  ASSIGN_OR_RETURN(const Seen seen, See(call, submission.certification));
+  ASSIGN_OR_RETURN(const absl::Time first, FirstArrival(call, request));
+  ASSIGN_OR_RETURN(Seen seen, See(call, submission.certification));
   RETURN_IF_ERROR(CheckAttempt(seen, Action::kSubmit, submission.etag));
   ASSIGN_OR_RETURN(const WizardView view,
                    wizard_.Look(call, seen.certification, seen.access, /*describe=*/false));
+  seen.now = JudgedAt(seen, first, view);
   Facts facts = FactsToSign(seen, submission, view);
   pg::Database db = call.db();
   ASSIGN_OR_RETURN(
@@ -59,6 +68,7 @@ absl::Status WorkflowService::Submit(rpc::Call& call, const v1::SubmitCertificat
               .facts = std::move(facts),
               .input = {.actor = call.principal().name(),
                         .now = seen.now,
+                        .written_at = runtime_.clock().Now(),
                         .signature = SignatureOf(seen, submission, view)},
               .request_id = call.request_id()},
              &view, response);
@@ -68,7 +78,9 @@ absl::Status WorkflowService::Approve(rpc::Call& call,
                                       const v1::ApproveCertificationRequest& request,
                                       v1::Certification* response) {
   ASSIGN_OR_RETURN(const Approval approval, FromProto(request));
-  ASSIGN_OR_RETURN(const Seen seen, See(call, approval.certification));
+  ASSIGN_OR_RETURN(const absl::Time first, FirstArrival(call, request));
+  ASSIGN_OR_RETURN(Seen seen, See(call, approval.certification));
+  seen.now = JudgedAt(seen, first);
   const Certification& certification = seen.certification;
   RETURN_IF_ERROR(CheckAttempt(seen, Action::kApprove, approval.etag));
   std::optional<SnapshotFact> newest;
@@ -87,6 +99,7 @@ absl::Status WorkflowService::Approve(rpc::Call& call,
               .input = {.actor = call.principal().name(),
                         .reason = approval.reason,
                         .now = seen.now,
+                        .written_at = runtime_.clock().Now(),
                         .snapshot = approval.snapshot},
               .request_id = call.request_id()},
              nullptr, response);
@@ -104,7 +117,10 @@ grpc::ServerUnaryReactor* WorkflowService::RequestRecertification(
     v1::Certification* response) {
   return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) {
     ASSIGN_OR_RETURN(const Verb verb, FromProto(*request));
-    return RunVerb(call, *request, Action::kRequestRecertification, verb, response);
+    ASSIGN_OR_RETURN(const absl::Time first, FirstArrival(call, *request));
+    ASSIGN_OR_RETURN(Seen seen, See(call, verb.certification));
+    seen.now = JudgedAt(seen, first);
+    return RunVerb(call, *request, seen, Action::kRequestRecertification, verb, response);
   });
 }
 
@@ -113,7 +129,8 @@ grpc::ServerUnaryReactor* WorkflowService::WithdrawRecertificationRequest(
     v1::Certification* response) {
   return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) {
     ASSIGN_OR_RETURN(const Verb verb, FromProto(*request));
-    return RunVerb(call, *request, Action::kWithdrawRequest, verb, response);
+    ASSIGN_OR_RETURN(const Seen seen, See(call, verb.certification));
+    return RunVerb(call, *request, seen, Action::kWithdrawRequest, verb, response);
   });
 }
 
@@ -128,9 +145,10 @@ grpc::ServerUnaryReactor* WorkflowService::ReturnForRecertification(
     grpc::CallbackServerContext* context, const v1::ReturnForRecertificationRequest* request,
     v1::Certification* response) {
   return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) {
-    const absl::CivilDay today = absl::ToCivilDay(runtime_.clock().Now(), zone_);
+    const absl::CivilDay today = absl::ToCivilDay(call.arrival(), zone_);
     ASSIGN_OR_RETURN(const Verb verb, FromProto(*request, today));
-    return RunVerb(call, *request, Action::kReturn, verb, response);
+    ASSIGN_OR_RETURN(const Seen seen, See(call, verb.certification));
+    return RunVerb(call, *request, seen, Action::kReturn, verb, response);
   });
 }
 
@@ -139,7 +157,8 @@ grpc::ServerUnaryReactor* WorkflowService::DenyRecertificationRequest(
     v1::Certification* response) {
   return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) {
     ASSIGN_OR_RETURN(const Verb verb, FromProto(*request));
-    return RunVerb(call, *request, Action::kDenyRequest, verb, response);
+    ASSIGN_OR_RETURN(const Seen seen, See(call, verb.certification));
+    return RunVerb(call, *request, seen, Action::kDenyRequest, verb, response);
   });
 }
 
@@ -148,7 +167,8 @@ grpc::ServerUnaryReactor* WorkflowService::CancelRecertification(
     v1::Certification* response) {
   return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) {
     ASSIGN_OR_RETURN(const Verb verb, FromProto(*request));
-    return RunVerb(call, *request, Action::kCancelRecertification, verb, response);
+    ASSIGN_OR_RETURN(const Seen seen, See(call, verb.certification));
+    return RunVerb(call, *request, seen, Action::kCancelRecertification, verb, response);
   });
 }
 
@@ -157,7 +177,8 @@ grpc::ServerUnaryReactor* WorkflowService::ExemptParticipant(
     v1::Certification* response) {
   return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) {
     ASSIGN_OR_RETURN(const Verb verb, FromProto(*request));
-    return RunVerb(call, *request, Action::kExempt, verb, response);
+    ASSIGN_OR_RETURN(const Seen seen, See(call, verb.certification));
+    return RunVerb(call, *request, seen, Action::kExempt, verb, response);
   });
 }
 

@@ -50,6 +50,20 @@ bool Seen::IsMember() const {
   return access.Has(access::Role::kCertifier) || access.Has(access::Role::kReviewer);
 }
 
+absl::Time JudgedAt(const Seen& seen, absl::Time first) {
+  const access::EventFacts& event = seen.event();
+  const bool in_round = seen.certification.recert_due_at.has_value();
+  const bool had_opened = first >= event.starts_at && (in_round || first >= event.opens_at);
+  return had_opened ? std::min(first, seen.now) : seen.now;
+}
+
+absl::Time JudgedAt(const Seen& seen, absl::Time first, const WizardView& view) {
+  for (const Step& step : view.steps) {
+    if (!step.viewed_at.has_value() || *step.viewed_at > first) return seen.now;
+  }
+  return JudgedAt(seen, first);
+}
+
 Facts FactsOf(const Seen& seen) {
   const access::EventFacts& event = seen.event();
   Facts facts;

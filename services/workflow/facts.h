@@ -16,7 +16,7 @@ namespace edcert::workflow {
 struct Seen {
   Certification certification;
   access::Access access;
-  absl::Time now;  // when the call arrived: the windows are judged by it
+  absl::Time now;  // by which the windows are judged: when the call arrived
 
   const access::EventFacts& event() const { return *access.event; }
   // A certifier or reviewer of the organisation.
@@ -32,6 +32,14 @@ struct Submission {
   bool warnings_acknowledged = false;
   bool zero_attestation = false;
 };
+
+// The instant by which a command is judged that first arrived at `first`, maybe before this
+// attempt. That one when the calendar had opened by then: an answer that we failed to give costs
+// nobody a deadline. Else the arrival of this attempt: what came too early may be tried again.
+absl::Time JudgedAt(const Seen& seen, absl::Time first);
+// The same to sign, where the signer must have viewed by then what is to be viewed: nobody reserves
+// a signature before the end and prepares it after.
+absl::Time JudgedAt(const Seen& seen, absl::Time first, const WizardView& view);
 
 // What every move asks: who acts, and where the event is in its calendar.
 Facts FactsOf(const Seen& seen);

@@ -55,7 +55,7 @@ absl::StatusOr<Seen> WorkflowService::See(const rpc::Call& call, const std::stri
   const bool closed = access->event->status == access::EventStatus::kClosed;
   if (closed && !access->state_user) return status::NotFound(name);
   certification.event = ToEvent(*access->event);
-  return Seen{std::move(certification), *std::move(access), runtime_.clock().Now()};
+  return Seen{std::move(certification), *std::move(access), call.arrival()};
 }
 
 absl::StatusOr<v1::Certification> WorkflowService::Read(const rpc::Call& call,
@@ -73,7 +73,7 @@ grpc::ServerUnaryReactor* WorkflowService::ListCertifications(
     ASSIGN_OR_RETURN(const paging::Page page, paging::Read(*request, 2));
     ASSIGN_OR_RETURN(const Filter filter, FromProto(*request, zone_));
     ASSIGN_OR_RETURN(const access::Access access, access_.Resolve(call, {}));
-    const Viewer viewer{access.user, SideOf(access), runtime_.clock().Now()};
+    const Viewer viewer{access.user, SideOf(access), call.arrival()};
     pg::Database db = call.db();
     ASSIGN_OR_RETURN(auto listed, store_.List(db, ScopeOf(access), filter, viewer.now, page.Key(0),
                                               page.Key(1), page.limit()));
@@ -137,8 +137,8 @@ grpc::ServerUnaryReactor* WorkflowService::GetEventSummary(
     ASSIGN_OR_RETURN(const access::Access access,
                      access_.Resolve(call, {.event = event.ToString()}));
     pg::Database db = call.db();
-    ASSIGN_OR_RETURN(const Summary summary, store_.Summarize(db, ScopeOf(access), event.ToString(),
-                                                             runtime_.clock().Now()));
+    ASSIGN_OR_RETURN(const Summary summary,
+                     store_.Summarize(db, ScopeOf(access), event.ToString(), call.arrival()));
     *response = ToProto(event.ToString(), summary, SideOf(access));
     return absl::OkStatus();
   });

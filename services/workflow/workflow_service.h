@@ -104,6 +104,10 @@ class WorkflowService final : public v1::Workflow::CallbackService {
                            std::string_view field = "certification") const;
   // The same for those who prepare it: NOT_PERMITTED for others.
   absl::StatusOr<Seen> SeeAsMember(const rpc::Call& call, const std::string& name) const;
+  // Notes that a command arrived, and says when it first did: to be called before anything that may
+  // fail.
+  absl::StatusOr<absl::Time> FirstArrival(const rpc::Call& call,
+                                          const google::protobuf::Message& request) const;
   absl::StatusOr<v1::Certification> Read(const rpc::Call& call, const std::string& name) const;
 
   absl::Status Start(rpc::Call& call, const v1::StartCertificationRequest& request,
@@ -122,8 +126,8 @@ class WorkflowService final : public v1::Workflow::CallbackService {
   absl::Status Approve(rpc::Call& call, const v1::ApproveCertificationRequest& request,
                        v1::Certification* response);
   // Runs a decision that needs no facts of other services.
-  absl::Status RunVerb(rpc::Call& call, const google::protobuf::Message& request, Action action,
-                       const Verb& verb, v1::Certification* response);
+  absl::Status RunVerb(rpc::Call& call, const google::protobuf::Message& request, const Seen& seen,
+                       Action action, const Verb& verb, v1::Certification* response);
   // Runs an attempt as a command and answers with the certification, and with the steps where they
   // are known.
   absl::Status Run(rpc::Call& call, const google::protobuf::Message& request, const Seen& seen,
