@@ -181,7 +181,8 @@ const TABLE = {
     request: () => {
       const event = eventOf('Never', w.category.name, w.group, [D1]);
       return {event: {...event, name: w.draftEvent.name}, etag: w.draftEvent.etag,
-        update_mask: {paths: Object.keys(event)}};
+        update_mask: {paths: [...Object.keys(event), 'snapshot_available', 'depends_on',
+          'allows_zero_attestation']}};
     },
     refused: [stale(state),
       ['state', state, () => ({event: {name: w.event.name, title: 'Never'}, etag: w.event.etag,

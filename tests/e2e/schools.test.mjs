@@ -5,7 +5,7 @@ import {after, test} from 'node:test';
 import {call, closeAll, list} from './lib/client.mjs';
 import {cluster, feedsAreRead, processTree} from './lib/cluster.mjs';
 import {addMember, certificationOf, command, createOrganization, createUser, day, ensureState,
-  eventOf, grants, LOCAL_TOOLS, STATE_TOOLS} from './lib/world.mjs';
+  eventOf, LOCAL_TOOLS, STATE_TOOLS} from './lib/world.mjs';
 
 after(closeAll);
 
@@ -18,6 +18,11 @@ const olga = 'schools-olga';  // of the district's office, without the schools
 const bob = 'schools-bob';  // of school A
 const nora = 'schools-nora';  // of school A, a member too late
 const w = {};
+
+// Somebody who is assigned without all schools.
+const createPerson = (id, organization) => command('admin', 'registry.CreateUser', {user_id: id,
+  user: {display_name: id, assignments: [{organization: `organizations/${organization}`}],
+    tool_grants: LOCAL_TOOLS}});
 
 // The causes of somebody's messages, oldest first.
 async function told(user) {
@@ -33,9 +38,8 @@ test('a category and a group of schools', {timeout: 60_000}, async () => {
   await createOrganization(command, B, 'KIND_SCHOOL', B, D);
   await createUser(command, state, state, 'state', STATE_TOOLS);
   await createUser(command, ella, ella, D, LOCAL_TOOLS);
-  await createUser(command, bob, bob, A, LOCAL_TOOLS);
-  await command('admin', 'registry.CreateUser', {user_id: olga, user: {display_name: olga,
-    assignments: [{organization: `organizations/${D}`}], tool_grants: grants('CERTIFICATION_EVENT')}});
+  await createPerson(bob, A);
+  await createPerson(olga, D);
   const category = await command(state, 'registry.CreateCategory',
       {category_id: 'schools', category: {title: 'Schools', level: 'LEVEL_SCHOOL'}});
   w.category = category.name;
@@ -94,7 +98,7 @@ test('whoever signs for all schools hears of each, once', {timeout: 60_000}, asy
 });
 
 test('recipients are those of the moment, however late the feed is read', {timeout: 60_000}, async () => {
-  await createUser(command, nora, nora, A, LOCAL_TOOLS);
+  await createPerson(nora, A);
   const members = await list(state, 'registry.ListMembers', {category: w.category}, 'members');
   const {etag} = await call(state, 'registry.GetEvent', {name: w.event.name});
   const {processes} = cluster();
