@@ -140,7 +140,6 @@ std::vector<std::string> KeysIn(std::string_view advice) {
 TEST(ReasonsTest, AreMadeWithTheMetadataThatTheAdviceNames) {
   const auto made = MadeErrors();
   for (const ReasonInfo& info : AllReasons()) {
-    if (info.reason == Reason::kConfirmationRequired) continue;
     const auto [begin, end] = made.equal_range(EnumName(info.name));
     EXPECT_NE(begin, end) << info.name << " is made nowhere";
     for (auto it = begin; it != end; ++it) {
