@@ -98,18 +98,21 @@ struct Compiler {
     RETURN_IF_ERROR(
         NeedColumns(primary(), aggregate.group_columns, "rule.aggregate.group_columns"));
     nameable = aggregate.group_columns;
+    std::map<std::string, std::string> named;
     for (const AggregateRule::Aggregate& each : aggregate.aggregates) {
       absl::StatusOr<std::string> checked =
           CheckAggregate(each.expression, primary().ColumnNames());
       if (!checked.ok()) {
         return Refused("rule.aggregate.aggregates.expression", checked.status());
       }
+      named[each.name] = *checked;
       rule.aggregates.push_back(*std::move(checked));
       nameable.push_back(each.name);
     }
     ASSIGN_OR_RETURN(rule.expression,
                      Check("rule.aggregate.expression", aggregate.expression, nameable));
-    return absl::OkStatus();
+    const absl::Status size = CheckWrittenOut(rule.expression, named);
+    return size.ok() ? size : Refused("rule.aggregate.expression", size);
   }
 
   absl::Status operator()(const QueryRule& query) {

@@ -7,7 +7,8 @@
 //
 // Allowed functions are pure: the same row gives the same answer on every day and every server.
 // So there is no current date, no time zone, no setting, and no 'today' as a literal. Functions
-// that could make very long values are bounded.
+// that could make very long values are bounded, and so is what names multiply: an expression that
+// has a name, used many times by the next one, and that by the next.
 //
 // Pure and thread-safe. Every refusal is INVALID_ARGUMENT and carries what and where (RefusalOf);
 // the caller makes the catalogue's RULE_NOT_ALLOWED of it. Neither holds data or server messages.
@@ -27,6 +28,8 @@ namespace edcert::validation_report {
 inline constexpr size_t kMaxSqlBytes = 8 * 1024;
 inline constexpr int kMaxSqlNodes = 2'000;
 inline constexpr int kMaxSqlDepth = 50;
+// The nodes of a text with each name that it makes replaced by what the name stands for.
+inline constexpr int kMaxWrittenOut = 5'000;
 
 // The payload of a refusal that holds the position.
 inline constexpr char kRefusalPosition[] = "edcert/sql-position";
@@ -51,6 +54,11 @@ absl::StatusOr<std::string> CheckExpression(std::string_view expression,
 // bool_and and bool_or, with FILTER and DISTINCT. Gives the text to execute.
 absl::StatusOr<std::string> CheckAggregate(std::string_view expression,
                                            const std::vector<std::string>& columns);
+
+// Whether an expression stays within kMaxWrittenOut over `named`: other expressions by the names
+// that it uses for them. All were accepted before.
+absl::Status CheckWrittenOut(std::string_view expression,
+                             const std::map<std::string, std::string>& named);
 
 // A checked query.
 struct CheckedQuery {

@@ -152,6 +152,8 @@ TEST(CheckExpression, RefusesWhatIsNotAllowed) {
       {"count(*) > 1", "here the aggregate count"},
       {"sum(fte) over () > 1", "a window function"},
       {"concat(variadic array['a']) = 'a'", "this form of call"},
+      {"concat(first_name::char(10000000), race) = ''", "a length of more than 100"},
+      {"cast(first_name as character(101)) = ''", "a length of more than 100"},
       {"default", "DEFAULT"},
       // Types and operators.
       {"'enrollment'::regclass is null", "the type regclass"},
@@ -415,6 +417,113 @@ TEST(CheckQuery, RefusesOtherThings) {
     ASSERT_FALSE(checked.ok()) << text << " was accepted as " << checked->sql;
     EXPECT_THAT(RefusalOf(checked.status()).what, HasSubstr(what)) << text;
   }
+}
+
+std::string Many(const std::string& name, int times) {
+  return "greatest(" + Repeat(name + ",", times) + "'')";
+}
+
+// `levels` queries by name, each of which uses the name of the one before `times` times.
+std::string Tower(int levels, int times, const std::string& open, const std::string& between,
+                  const std::string& close, const std::string& start = "student_uid") {
+  std::string sql = "with q0 as (select record_key, " + start + " as c from enrollment)";
+  for (int i = 1; i <= levels; ++i) {
+    std::string uses = "c";
+    for (int k = 1; k < times; ++k) uses += between + "c";
+    sql += ", q" + std::to_string(i) + " as (select record_key, " + open + uses + close +
+           " as c from q" + std::to_string(i - 1) + ")";
+  }
+  return sql + " select record_key from q" + std::to_string(levels) + " where c is not null";
+}
+
+TEST(CheckQuery, RefusesWhatNamesMultiply) {
+  const std::string grown = "concat(c,c,c,c,c,c,c,c,c,c,c,c,c,c,c,c,c,c,c,c)";
+  const std::vector<std::string> cases = {
+      // 100 to the power of 4 values, or nodes of a plan.
+      Tower(4, 100, "concat(", ",", ")"),
+      Tower(4, 90, "concat_ws(',',", ",", ")"),
+      Tower(4, 40, "", "||", ""),
+      Tower(4, 100, "array[", ",", "]"),
+      Tower(4, 100, "coalesce(", ",", ")"),
+      Tower(4, 100, "greatest(", ",", ")"),
+      Tower(4, 100, "num_nulls(", ",", ")"),
+      Tower(4, 40, "", "+", "", "fte"),
+      Tower(4, 40, "", "*", "", "fte"),
+      Tower(4, 100, "case when true then concat(", ",", ") end"),
+      Tower(4, 100, "(select concat(", ",", "))"),
+      Tower(12, 4, "concat(", ",", ")"),
+      // What stands between the others counts as often as it stands there.
+      Tower(3, 1, "concat_ws(", "", "," + Repeat("'',", 60) + "'')"),
+      Tower(3, 1, "replace(", "", ",'a','" + Repeat("x", 100) + "')"),
+      Tower(3, 1, "regexp_replace(", "", ",'','" + Repeat("x", 100) + "','g')"),
+      Tower(3, 1, "array_to_string(string_to_array(", "", ",null),'" + Repeat("x", 100) + "')"),
+      // Other ways to a name: of a sub-query, of a column list, of a union, of a list of codes, of
+      // the server (upper, and first_name of a CASE), of a row.
+      "select record_key from (select record_key, " + grown + " as c from (select record_key, " +
+          grown + " as c from (select record_key, " + grown +
+          " as c from (select record_key, student_uid as c from enrollment) q1) q2) q3) q4 "
+          "where c = ''",
+      "with q(record_key, c) as (select record_key, student_uid from enrollment), q1(record_key, "
+      "c) "
+      "as (select record_key, " +
+          grown + " from q), q2(record_key, c) as (select record_key, " + grown +
+          " from q1), q3(record_key, c) as (select record_key, " + grown +
+          " from q2) select record_key from q3 where c = ''",
+      "with q1(record_key, c) as (select record_key, '' from enrollment union all select "
+      "record_key, " +
+          Many("student_uid", 400) + " from enrollment) select record_key from q1 where " +
+          Many("c", 20) + " = ''",
+      "with q1 as (select record_key, student_uid as c from enrollment), q2 as (select record_key, "
+      "u.c "
+      "from q1, unnest(array[" +
+          grown +
+          "]) u(c)), q3 as (select record_key, u.c from q2, "
+          "unnest(array[" +
+          grown + "]) u(c)) select u.c as record_key from q3, unnest(array[" + grown + "]) u(c)",
+      "with q1 as (select record_key, case when true then " + Many("student_uid", 400) +
+          " else student_uid end from enrollment) select record_key from q1 where " +
+          Many("student_uid", 20) + " = ''",
+      "with q as (select record_key, " + Many("student_uid", 400) +
+          " as t from enrollment) select record_key from q t where concat(" + Repeat("t,", 20) +
+          "'') = ''",
+      // In one sub-query of an expression after the other.
+      "select record_key from enrollment where '' = (select concat(" + Repeat("c,", 80) +
+          "'') from (select concat(" + Repeat("c,", 80) +
+          "'') as c from (select student_uid as c) q1) q2)",
+  };
+  for (const std::string& text : cases) {
+    const auto checked = CheckQuery(text, Datasets());
+    ASSERT_FALSE(checked.ok()) << text;
+    EXPECT_THAT(RefusalOf(checked.status()).what, HasSubstr("names are written out")) << text;
+  }
+}
+
+TEST(CheckQuery, AcceptsWhatNamesHold) {
+  const std::vector<std::string> cases = {
+      Tower(1, 100, "concat(", ",", ")"),
+      Tower(2, 20, "concat(", ",", ")"),
+      Tower(50, 1, "upper(", "", ")"),
+      Tower(1, 1, "replace(", "", ",'-','')"),
+      "with keys as (select record_key, student_uid || '/' || school_id as key from enrollment), "
+      "busy as (select key, count(*) as n from keys group by key having count(*) > 1) "
+      "select k.record_key, k.key, b.n from keys k join busy b on b.key = k.key "
+      "where k.key <> '' and length(k.key) < 50",
+      "with a as (select record_key, upper(student_uid) as student_uid from enrollment), "
+      "b as (select record_key, btrim(student_uid) as student_uid from a) "
+      "select record_key from b where student_uid like 'X%' or student_uid = ''",
+  };
+  for (const std::string& text : cases) {
+    const auto checked = CheckQuery(text, Datasets());
+    EXPECT_TRUE(checked.ok()) << text << ": " << checked.status();
+  }
+}
+
+TEST(CheckWrittenOut, CountsTheNamesOfOthers) {
+  const std::string many = "max(" + Many("race", 90) + ")";
+  EXPECT_TRUE(CheckWrittenOut("m = '' AND n > 1", {{"m", many}, {"n", "count(*)"}}).ok());
+  EXPECT_TRUE(CheckWrittenOut("m = " + Many("school_id", 100), {{"m", many}}).ok());
+  const absl::Status refused = CheckWrittenOut("'' = " + Many("m", 100), {{"m", many}});
+  EXPECT_THAT(RefusalOf(refused).what, HasSubstr("names are written out"));
 }
 
 TEST(ParseExpression, KeepsSigns) {
