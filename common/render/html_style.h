@@ -57,7 +57,7 @@ border-left-width:.375rem;border-radius:.5rem}
 .verdict h2{font-size:1.4rem;text-wrap:pretty}
 .verdict p{margin-top:.4rem;color:var(--ink);max-width:48rem}
 .blocked{background:var(--fatal-bg);border-color:var(--fatal);color:var(--fatal)}
-.explain{background:var(--special-bg);border-color:var(--special);color:var(--special)}
+.acknowledge{background:var(--special-bg);border-color:var(--special);color:var(--special)}
 .review{background:var(--warning-bg);border-color:var(--warning);color:var(--warning)}
 .clear{background:var(--pass-bg);border-color:var(--pass);color:var(--pass)}
 .nothing{background:var(--info-bg);border-color:var(--info);color:var(--info)}

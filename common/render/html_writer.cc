@@ -139,9 +139,9 @@ Markup WhatToDo(Severity severity) {
     case Severity::kFatal:
       return {"Must be corrected before you can continue."};
     case Severity::kSpecialWarning:
-      return {"Need a written explanation before you can submit."};
+      return {"Read them with care. You acknowledge them when you sign."};
     case Severity::kWarning:
-      return {"Review them. They do not stop you."};
+      return {"Review them. You acknowledge them when you sign."};
     case Severity::kInfo:
       return {"For your information only."};
   }
@@ -268,14 +268,14 @@ VerdictWords WordsFor(const ReportHeader& header, const SeverityTotals& totals) 
                        fatal_findings, fatal_errors),
               where + " " + std::string(again)};
     }
-    case Verdict::kExplain:
+    case Verdict::kAcknowledge:
       return {
-          {"explain"},
+          {"acknowledge"},
           {kPen},
-          Sentence("{} a written explanation before you can submit.",
-                   Plural{special.findings, "SPECIAL WARNING needs", "SPECIAL WARNINGS need"}),
-          Sentence("There are no FATAL findings. The findings to explain come from {} of the {} "
-                   "tested; one explanation per rule is enough.",
+          Sentence("You can continue. You acknowledge {} when you sign.",
+                   Plural{special.findings, "SPECIAL WARNING", "SPECIAL WARNINGS"}),
+          Sentence("There are no FATAL findings. The findings to look at come from {} of the {} "
+                   "tested: correct the records, or make sure that they are right.",
                    Number{special.rules_failed}, Rules(tested))};
     case Verdict::kReview: {
       VerdictWords words = {{"review"}, {kEye}, "", "Nothing in this report stops you."};

@@ -50,7 +50,7 @@ Verdict VerdictOf(const SeverityTotals& totals) {
   };
   const SeverityTotal& fatal = totals[static_cast<size_t>(Severity::kFatal)];
   if (fatal.rules_failed > 0 || fatal.rules_errored > 0) return Verdict::kBlocked;
-  if (failed(Severity::kSpecialWarning)) return Verdict::kExplain;
+  if (failed(Severity::kSpecialWarning)) return Verdict::kAcknowledge;
   int64_t tested = 0;
   int64_t errored = 0;
   for (const SeverityTotal& total : totals) {

@@ -104,7 +104,7 @@ using SeverityTotals = std::array<SeverityTotal, kSeverities.size()>;
 enum class Verdict {
   kNothingTested,  // No rule in the group.
   kBlocked,        // FATAL findings, or a FATAL rule that could not run.
-  kExplain,        // SPECIAL_WARNING findings: submitting needs an explanation.
+  kAcknowledge,    // SPECIAL_WARNING findings: the signer must acknowledge them.
   kReview,         // Milder findings, or a milder rule that could not run.
   kClear,
 };

@@ -26,7 +26,7 @@ TEST(VerdictTest, TheGravestDecides) {
   EXPECT_EQ(VerdictFor({Rule("A", Severity::kWarning, 1, 1)}), Verdict::kReview);
   EXPECT_EQ(
       VerdictFor({Rule("A", Severity::kWarning, 1, 1), Rule("B", Severity::kSpecialWarning, 1, 1)}),
-      Verdict::kExplain);
+      Verdict::kAcknowledge);
   EXPECT_EQ(
       VerdictFor({Rule("A", Severity::kSpecialWarning, 1, 1), Rule("B", Severity::kFatal, 1, 1)}),
       Verdict::kBlocked);
