@@ -56,9 +56,9 @@ absl::Status Call::Authenticate() {
   return status::NotPermitted("a policy for this method");
 }
 
-absl::Status Call::SetRequestId(const std::string& request_id) {
-  if (request_id.empty()) return status::FieldInvalid("request_id", "required");
-  if (!ids::IsUuid(request_id)) return status::FieldInvalid("request_id", "must be a UUID");
+absl::Status Call::SetRequestId(const std::string& request_id, std::string_view field) {
+  if (request_id.empty()) return status::FieldInvalid(field, "required");
+  if (!ids::IsUuid(request_id)) return status::FieldInvalid(field, "must be a UUID");
   request_id_ = request_id;
   return absl::OkStatus();
 }

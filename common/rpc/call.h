@@ -54,7 +54,7 @@ class Call {
   // Verifies the tokens and the policy's caller kind. Called by Handle before the handler.
   absl::Status Authenticate();
   // Sets the request id of a mutating call; FIELD_INVALID when it is not a UUID.
-  absl::Status SetRequestId(const std::string& request_id);
+  absl::Status SetRequestId(const std::string& request_id, std::string_view field = "request_id");
   // The key under which the answer of this call is stored.
   idempotency::Key IdempotencyKey(const google::protobuf::Message& request) const;
 

@@ -91,11 +91,11 @@ absl::StatusOr<int64_t> VersionToRead(const v1::ListRecordsRequest& request,
 
 }  // namespace
 
-DatasetService::DatasetService(rpc::Runtime& server, access::Resolver& access,
+DatasetService::DatasetService(rpc::Runtime& runtime, access::Resolver& access,
                                jobs::Dispatcher* dispatcher, Catalogue catalogue,
                                std::map<std::string, DefinitionTimes> times,
                                const PushOptions& options)
-    : server_(server),
+    : runtime_(runtime),
       access_(access),
       dispatcher_(dispatcher),
       catalogue_(std::move(catalogue)),
@@ -111,7 +111,7 @@ grpc::ServerUnaryReactor* DatasetService::GetDataset(grpc::CallbackServerContext
                                                      const v1::GetDatasetRequest* request,
                                                      v1::Dataset* response) {
   return rpc::Handle(
-      server_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
+      runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
         RETURN_IF_ERROR(names::DatasetName::Parse(request->name(), "name").status());
         RETURN_IF_ERROR(access_.Resolve(call, {}).status());
         ASSIGN_OR_RETURN(const Dataset* dataset, FindDataset(request->name(), "name", catalogue_));
@@ -124,7 +124,7 @@ grpc::ServerUnaryReactor* DatasetService::ListDatasets(grpc::CallbackServerConte
                                                        const v1::ListDatasetsRequest* request,
                                                        v1::ListDatasetsResponse* response) {
   return rpc::Handle(
-      server_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
+      runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
         ASSIGN_OR_RETURN(const paging::Page page, paging::Read(*request, 1));
         RETURN_IF_ERROR(access_.Resolve(call, {}).status());
         std::vector<Dataset> rows;
@@ -141,7 +141,7 @@ grpc::ServerUnaryReactor* DatasetService::ListDatasets(grpc::CallbackServerConte
 grpc::ServerReadReactor<v1::PushRecordsRequest>* DatasetService::PushRecords(
     grpc::CallbackServerContext* context, v1::PushRecordsResponse* response) {
   return rpc::Upload<v1::PushRecordsRequest>(
-      server_, context,
+      runtime_, context,
       [response, this](rpc::Call& call, rpc::UploadReader<v1::PushRecordsRequest>& reader) {
         return pusher_.Push(call, reader, response);
       });
@@ -151,7 +151,7 @@ grpc::ServerUnaryReactor* DatasetService::ListSyncIssues(grpc::CallbackServerCon
                                                          const v1::ListSyncIssuesRequest* request,
                                                          v1::ListSyncIssuesResponse* response) {
   return rpc::Handle(
-      server_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
+      runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
         ASSIGN_OR_RETURN(const paging::Page page, paging::Read(*request, 1));
         ASSIGN_OR_RETURN(const int64_t before, page.IntKey(0));
         ASSIGN_OR_RETURN(const IssueFilter filter, dataset::FilterOf(*request));
@@ -172,7 +172,7 @@ grpc::ServerUnaryReactor* DatasetService::GetVersions(grpc::CallbackServerContex
                                                       const v1::GetVersionsRequest* request,
                                                       v1::GetVersionsResponse* response) {
   return rpc::Handle(
-      server_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
+      runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
         ASSIGN_OR_RETURN(const std::string district, DistrictId(request->district()));
         ASSIGN_OR_RETURN(const Copy copy, ParseCopy(request->copy(), "copy"));
         ASSIGN_OR_RETURN(std::vector<std::string> wanted,
@@ -210,7 +210,7 @@ grpc::ServerUnaryReactor* DatasetService::ListRecords(grpc::CallbackServerContex
                                                       const v1::ListRecordsRequest* request,
                                                       v1::ListRecordsResponse* response) {
   return rpc::Handle(
-      server_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
+      runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
         ASSIGN_OR_RETURN(const paging::Page page, paging::Read(*request, 2));
         ASSIGN_OR_RETURN(const Copy copy, ParseCopy(request->copy(), "copy"));
         ASSIGN_OR_RETURN(const std::string district, DistrictId(request->district()));
@@ -242,11 +242,11 @@ absl::StatusOr<v1::Resync> DatasetService::AcceptResyncIn(pg::Transaction& tx,
   if (datasets.empty()) {
     ASSIGN_OR_RETURN(datasets, DatasetsWithRecords(tx, district));
   }
-  ASSIGN_OR_RETURN(const Accepted accepted, AcceptResync(tx, server_.ids().NewId(), district,
+  ASSIGN_OR_RETURN(const Accepted accepted, AcceptResync(tx, runtime_.ids().NewId(), district,
                                                          datasets, call.principal().name()));
   if (accepted.fresh) {
     job = accepted.job;
-    feed::Append(tx, server_.ids().NewId(), call.principal().name(),
+    feed::Append(tx, runtime_.ids().NewId(), call.principal().name(),
                  {.subject = "resyncs/" + accepted.id,
                   .type = "resync_queued",
                   .attributes = {{"district", "organizations/" + district}}});
@@ -260,7 +260,7 @@ grpc::ServerUnaryReactor* DatasetService::Resync(grpc::CallbackServerContext* co
                                                  const v1::ResyncRequest* request,
                                                  v1::Resync* response) {
   return rpc::Handle(
-      server_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
+      runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
         ASSIGN_OR_RETURN(const std::string district, DistrictId(request->district()));
         ASSIGN_OR_RETURN(const std::vector<std::string> datasets,
                          ParseDatasets(request->datasets(), catalogue_));
@@ -298,7 +298,7 @@ absl::StatusOr<v1::Resync> DatasetService::ReadResync(const rpc::Call& call,
 grpc::ServerUnaryReactor* DatasetService::GetResync(grpc::CallbackServerContext* context,
                                                     const v1::GetResyncRequest* request,
                                                     v1::Resync* response) {
-  return rpc::Handle(server_, context, request, response,
+  return rpc::Handle(runtime_, context, request, response,
                      [=, this](rpc::Call& call) -> absl::Status {
                        ASSIGN_OR_RETURN(*response, ReadResync(call, request->name()));
                        return absl::OkStatus();
@@ -334,7 +334,7 @@ grpc::ServerUnaryReactor* DatasetService::ListResyncs(grpc::CallbackServerContex
                                                       const v1::ListResyncsRequest* request,
                                                       v1::ListResyncsResponse* response) {
   return rpc::Handle(
-      server_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
+      runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
         ASSIGN_OR_RETURN(const paging::Page page, paging::Read(*request, 1));
         ASSIGN_OR_RETURN(const std::string after, page.UuidKey(0));
         ASSIGN_OR_RETURN(const ResyncFilter filter, FilterOf(call, *request));
@@ -352,7 +352,7 @@ grpc::ServerUnaryReactor* DatasetService::ListResyncs(grpc::CallbackServerContex
 grpc::ServerWriteReactor<v1::WatchResyncResponse>* DatasetService::WatchResync(
     grpc::CallbackServerContext* context, const v1::WatchResyncRequest* request) {
   return rpc::Watch<v1::WatchResyncRequest, v1::WatchResyncResponse>(
-      server_, context, request, {.subject = request->name()},
+      runtime_, context, request, {.subject = request->name()},
       [name = request->name(),
        this](rpc::Call& call) -> absl::StatusOr<rpc::WatchStep<v1::WatchResyncResponse>> {
         rpc::WatchStep<v1::WatchResyncResponse> step;
@@ -367,7 +367,7 @@ grpc::ServerUnaryReactor* DatasetService::CompareCopies(grpc::CallbackServerCont
                                                         const v1::CompareCopiesRequest* request,
                                                         v1::CompareCopiesResponse* response) {
   return rpc::Handle(
-      server_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
+      runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
         ASSIGN_OR_RETURN(const paging::Page page, paging::Read(*request, 3));
         ASSIGN_OR_RETURN(const std::string district, DistrictId(request->district()));
         ASSIGN_OR_RETURN(const Dataset* dataset,
@@ -404,14 +404,14 @@ grpc::ServerUnaryReactor* DatasetService::CompareCopies(grpc::CallbackServerCont
 grpc::ServerUnaryReactor* DatasetService::ListChanges(grpc::CallbackServerContext* context,
                                                       const v1::ListChangesRequest* request,
                                                       v1::ListChangesResponse* response) {
-  return rpc::Handle(server_, context, request, response,
+  return rpc::Handle(runtime_, context, request, response,
                      [=](rpc::Call& call) { return rpc::ServeChanges(call, *request, response); });
 }
 
 grpc::ServerUnaryReactor* DatasetService::ListAuditRecords(
     grpc::CallbackServerContext* context, const v1::ListAuditRecordsRequest* request,
     v1::ListAuditRecordsResponse* response) {
-  return rpc::Handle(server_, context, request, response, [=, this](rpc::Call& call) {
+  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) {
     return access::ServeAudit(access_, call, *request, response);
   });
 }

@@ -21,7 +21,7 @@ namespace edcert::dataset {
 class DatasetService final : public v1::Datasets::CallbackService {
  public:
   // `dispatcher` may be null: then workers look into PostgreSQL by themselves.
-  DatasetService(rpc::Runtime& server, access::Resolver& access, jobs::Dispatcher* dispatcher,
+  DatasetService(rpc::Runtime& runtime, access::Resolver& access, jobs::Dispatcher* dispatcher,
                  Catalogue catalogue, std::map<std::string, DefinitionTimes> times,
                  const PushOptions& options);
 
@@ -74,7 +74,7 @@ class DatasetService final : public v1::Datasets::CallbackService {
                                         const v1::ListResyncsRequest& request);
   v1::Dataset DatasetMessage(const Dataset& dataset) const;
 
-  rpc::Runtime& server_;
+  rpc::Runtime& runtime_;
   access::Resolver& access_;
   jobs::Dispatcher* const dispatcher_;
   const Catalogue catalogue_;

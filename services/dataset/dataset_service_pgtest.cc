@@ -8,6 +8,7 @@
 
 #include "common/jobs/jobs.h"
 #include "common/rpc/status.h"
+#include "common/status/details.h"
 #include "common/status/errors.h"
 #include "common/status/macros.h"
 #include "common/testing/matchers.h"
@@ -16,6 +17,7 @@
 #include "services/dataset/dataset_service.h"
 #include "services/dataset/definition_store.h"
 #include "services/dataset/migrations/migrations.h"
+#include "services/dataset/organization_store.h"
 #include "services/dataset/schema.h"
 #include "services/dataset/sync_worker.h"
 
@@ -108,7 +110,9 @@ class DatasetServiceTest : public ::testing::Test {
     server_.Serve(*service_, v1::Datasets::service_full_name());
     stub_ = v1::Datasets::NewStub(server_.channel());
     CHECK(db.RunInTransaction([](pg::Transaction& tx) {
-              PutOrganization(tx, "255901001", "SCHOOL", "255901", "One");
+              PutOrganization(
+                  tx,
+                  {.id = "255901001", .kind = "SCHOOL", .parent = "255901", .display_name = "One"});
               return absl::OkStatus();
             }).ok());
   }
@@ -313,6 +317,31 @@ TEST_F(DatasetServiceTest, RefusesWhatIsNoBatch) {
   EXPECT_EQ(server_.CountRows("idempotency"), 0);
 }
 
+// The first field that BadRequest names.
+template <typename T>
+std::string FieldOf(const absl::StatusOr<T>& answer) {
+  const auto details = status::GetDetail<google::rpc::BadRequest>(answer.status());
+  return details.has_value() && details->field_violations_size() > 0
+             ? details->field_violations(0).field()
+             : "";
+}
+
+TEST_F(DatasetServiceTest, NamesTheFieldsOfTheHeaderByTheirPath) {
+  const auto field_of = [this](void (*spoil)(v1::PushRecordsRequest::Header&)) {
+    v1::PushRecordsRequest header = Header();
+    spoil(*header.mutable_header());
+    return FieldOf(Push(header, kHeader + Event("1")));
+  };
+  EXPECT_EQ(field_of([](auto& header) { header.clear_request_id(); }), "header.request_id");
+  EXPECT_EQ(field_of([](auto& header) { header.set_request_id("7"); }), "header.request_id");
+  EXPECT_EQ(field_of([](auto& header) { header.set_batch_id("7"); }), "header.batch_id");
+  EXPECT_EQ(field_of([](auto& header) { header.set_dataset("7"); }), "header.dataset");
+  EXPECT_EQ(field_of([](auto& header) { header.set_district("7"); }), "header.district");
+  EXPECT_EQ(field_of([](auto& header) { header.clear_mode(); }), "header.mode");
+  EXPECT_EQ(field_of([](auto& header) { header.set_source_watermark(std::string(201, 'w')); }),
+            "header.source_watermark");
+}
+
 TEST_F(DatasetServiceTest, AClientThatGoesLeavesNothing) {
   {
     grpc::ClientContext context;
@@ -389,7 +418,7 @@ TEST_F(DatasetServiceTest, APushReachesTheStateButForWhatItRefuses) {
 }
 
 TEST_F(DatasetServiceTest, AResyncIsAJobThatCanBeWatched) {
-  ASSERT_THAT(Push(Header(), kHeader + Event("1")), IsOk());
+  ASSERT_THAT(Push(Header(), kHeader + Event("1") + Event("2") + Event("3")), IsOk());
   v1::ResyncRequest request;
   request.set_request_id(ids::IdSource::Real().NewId());
   request.set_district(kDistrict);
@@ -397,6 +426,8 @@ TEST_F(DatasetServiceTest, AResyncIsAJobThatCanBeWatched) {
   ASSERT_THAT(resync, IsOk());
   EXPECT_EQ(resync->state(), v1::Resync::QUEUED);
   ASSERT_EQ(resync->datasets_size(), 1);
+  pg::Database db = server_.database().db();
+  EXPECT_EQ((*jobs::Find(db, resync->name().substr(sizeof("resyncs/") - 1)))->cost, 3);
   EXPECT_EQ(Unary(&v1::Datasets::Stub::Resync, request)->name(), resync->name());
   request.set_request_id(ids::IdSource::Real().NewId());
   EXPECT_EQ(Unary(&v1::Datasets::Stub::Resync, request)->name(), resync->name());
@@ -415,7 +446,7 @@ TEST_F(DatasetServiceTest, AResyncIsAJobThatCanBeWatched) {
   EXPECT_THAT(rpc::FromGrpc(reader->Finish()), IsOk());
   EXPECT_EQ(seen.resync().state(), v1::Resync::COMPLETED);
   ASSERT_EQ(seen.resync().counts_size(), 1);
-  EXPECT_EQ(seen.resync().counts(0).read(), 1);
+  EXPECT_EQ(seen.resync().counts(0).read(), 3);
   EXPECT_EQ(seen.resync().counts(0).refused(), 0);
 
   v1::ListResyncsRequest list;

@@ -59,4 +59,12 @@ absl::StatusOr<std::vector<Issue>> ListIssues(pg::Querier& db, const IssueFilter
   return IssuesOf(rows);
 }
 
+absl::StatusOr<std::vector<std::string>> DatasetsWithUnknownSchools(pg::Querier& db,
+                                                                    const std::string& district) {
+  ASSIGN_OR_RETURN(const pg::Result rows, db.Run(sql::kDatasetsWithUnknownSchools, district));
+  std::vector<std::string> datasets;
+  for (const pg::Row row : rows) datasets.push_back(row.Text("dataset"));
+  return datasets;
+}
+
 }  // namespace edcert::dataset

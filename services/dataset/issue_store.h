@@ -63,4 +63,8 @@ struct IssueFilter {
 absl::StatusOr<std::vector<Issue>> ListIssues(pg::Querier& db, const IssueFilter& filter,
                                               int64_t before, int limit);
 
+// Datasets (ids) of a district whose records wait for a school that the state does not know.
+absl::StatusOr<std::vector<std::string>> DatasetsWithUnknownSchools(pg::Querier& db,
+                                                                    const std::string& district);
+
 }  // namespace edcert::dataset

@@ -1,10 +1,14 @@
 #include "services/dataset/organization_feed.h"
 
+#include <algorithm>
 #include <string>
 
 #include "common/names/names.h"
 #include "common/rpc/runtime.h"
 #include "common/status/macros.h"
+#include "services/dataset/issue_store.h"
+#include "services/dataset/organization_store.h"
+#include "services/dataset/record_store.h"
 #include "services/dataset/resync_store.h"
 
 namespace edcert::dataset {
@@ -28,6 +32,24 @@ std::string KindOf(std::string kind) {
   return kind.starts_with(kPrefix) ? kind.substr(kPrefix.size()) : kind;
 }
 
+// Queues the sync of each dataset of the district whose records wait for a school.
+absl::Status SyncWaiting(pg::Transaction& tx, const std::string& district,
+                         const ids::IdSource& ids) {
+  // Before anything is read: a sync that runs has perhaps read the schools already and holds these
+  // rows until its issues can be seen and its job is over; one that begins later reads the new
+  // ones.
+  ASSIGN_OR_RETURN(const std::vector<Version> versions,
+                   LockVersions(tx, Copy::kDistrict, district));
+  ASSIGN_OR_RETURN(const std::vector<std::string> waiting,
+                   DatasetsWithUnknownSchools(tx, district));
+  for (const Version& version : versions) {
+    if (std::find(waiting.begin(), waiting.end(), version.dataset) == waiting.end()) continue;
+    RETURN_IF_ERROR(
+        AcceptAutomatic(tx, ids.NewId(), district, version.dataset, version.row_count).status());
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status ApplyRegistryChange(pg::Transaction& tx, const type::Change& change,
@@ -38,13 +60,12 @@ absl::Status ApplyRegistryChange(pg::Transaction& tx, const type::Change& change
   ASSIGN_OR_RETURN(const std::string id, IdOf(change.subject()));
   ASSIGN_OR_RETURN(const std::string parent, IdOf(Attribute(change, "parent")));
   const std::string kind = KindOf(Attribute(change, "kind"));
-  PutOrganization(tx, id, kind, parent, Attribute(change, "display_name"));
-  if (!automatic_sync || kind != "SCHOOL") return absl::OkStatus();
-  ASSIGN_OR_RETURN(const std::vector<std::string> datasets, DatasetsWithUnknownSchools(tx, parent));
-  for (const std::string& dataset : datasets) {
-    RETURN_IF_ERROR(AcceptAutomatic(tx, ids.NewId(), parent, dataset, /*rows=*/1).status());
-  }
-  return absl::OkStatus();
+  PutOrganization(tx, {.id = id,
+                       .kind = kind,
+                       .parent = parent,
+                       .display_name = Attribute(change, "display_name")});
+  if (!automatic_sync || kind != "SCHOOL" || parent.empty()) return absl::OkStatus();
+  return SyncWaiting(tx, parent, ids);
 }
 
 std::unique_ptr<feed::Consumer> FollowRegistry(rpc::Runtime& runtime,

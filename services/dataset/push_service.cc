@@ -233,7 +233,7 @@ absl::Status Pusher::Push(rpc::Call& call, rpc::UploadReader<v1::PushRecordsRequ
   if (!any || !first.has_header()) {
     return status::FieldInvalid("header", "must be the first message");
   }
-  RETURN_IF_ERROR(call.SetRequestId(first.header().request_id()));
+  RETURN_IF_ERROR(call.SetRequestId(first.header().request_id(), "header.request_id"));
   ASSIGN_OR_RETURN(const BatchHeader header, ParseHeader(first.header(), catalogue_));
   const std::string district = "organizations/" + header.district;
   ASSIGN_OR_RETURN(const access::Access access, access_.Resolve(call, {.organization = district}));

@@ -157,6 +157,15 @@ absl::StatusOr<std::vector<Version>> GetVersions(pg::Querier& db, Copy copy,
   return versions;
 }
 
+absl::StatusOr<std::vector<Version>> LockVersions(pg::Transaction& tx, Copy copy,
+                                                  const std::string& district) {
+  tx.Defer(sql::kEnsureVersions, ToString(copy), district);
+  ASSIGN_OR_RETURN(const pg::Result rows, tx.Run(sql::kLockVersions, ToString(copy), district));
+  std::vector<Version> versions;
+  for (const pg::Row row : rows) versions.push_back(VersionOf(row, row.Text("dataset")));
+  return versions;
+}
+
 absl::StatusOr<VersionPair> GetVersionPair(pg::Querier& db, const Dataset& dataset,
                                            const std::string& district) {
   ASSIGN_OR_RETURN(const pg::Result rows, db.Run(sql::kVersionPair, dataset.id, district));

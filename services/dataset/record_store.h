@@ -116,6 +116,12 @@ class RecordBatch {
 absl::StatusOr<std::vector<Version>> GetVersions(pg::Querier& db, Copy copy,
                                                  const std::string& district);
 
+// Locks the versions of a copy of every dataset of a district, also of those that never got a
+// record, until the transaction ends. By dataset, so that two who do this do not wait for each
+// other.
+absl::StatusOr<std::vector<Version>> LockVersions(pg::Transaction& tx, Copy copy,
+                                                  const std::string& district);
+
 // The versions of both copies at one moment.
 struct VersionPair {
   int64_t district = 0;

@@ -3,8 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <map>
 #include <random>
+#include <thread>
 
 #include "common/jobs/jobs.h"
 #include "common/status/macros.h"
@@ -13,6 +15,8 @@
 #include "services/dataset/builtin_definitions.h"
 #include "services/dataset/issue_store.h"
 #include "services/dataset/migrations/migrations.h"
+#include "services/dataset/organization_feed.h"
+#include "services/dataset/organization_store.h"
 #include "services/dataset/record_encoder.h"
 #include "services/dataset/record_store.h"
 #include "services/dataset/resync_store.h"
@@ -181,15 +185,30 @@ class RecordStoreTest : public ::testing::Test {
     return out;
   }
 
+  static Organization School(const std::string& id, const std::string& district) {
+    return {.id = id, .kind = "SCHOOL", .parent = district, .display_name = "School " + id};
+  }
+
   void AddSchools() {
     ASSERT_THAT(database_.db().RunInTransaction([](pg::Transaction& tx) {
-      PutOrganization(tx, "001", "SCHOOL", kDistrict, "One");
-      PutOrganization(tx, "002", "SCHOOL", kDistrict, "Two");
-      PutOrganization(tx, "009", "SCHOOL", "elsewhere", "Of another district");
+      PutOrganization(tx, School("001", kDistrict));
+      PutOrganization(tx, School("002", kDistrict));
+      PutOrganization(tx, School("009", "elsewhere"));
       return absl::OkStatus();
     }),
                 IsOk());
   }
+
+  // The number that a query answers.
+  int64_t Number(const std::string& sql) {
+    pg::Database db = database_.db();
+    const auto rows = db.RunText(sql);
+    CHECK(rows.ok());
+    return (*rows)[0].Int("n");
+  }
+
+  // A worker has read the schools and not yet committed when the one arrives that records wait for.
+  void ASchoolArrivesDuringASync();
 
   static bool StateTakes(const Values& values) {
     return values[3] != "009" && values[7] != "77" && values[8] != "A;C";
@@ -363,6 +382,86 @@ TEST_F(RecordStoreTest, ARefusedRecordArrivesWhenTheSchoolIsKnown) {
   EXPECT_EQ(Sync()->unchanged, 1);
   EXPECT_EQ(CurrentVersion(Copy::kState), 1);
   EXPECT_THAT(*DatasetsWithUnknownSchools(db, kDistrict), IsEmpty());
+}
+
+void RecordStoreTest::ASchoolArrivesDuringASync() {
+  pg::Database db = database_.db();
+  const std::string id = ids::IdSource::Real().NewId();
+  ASSERT_THAT(db.RunInTransaction([&](pg::Transaction& tx) {
+    return AcceptAutomatic(tx, id, kDistrict, dataset_.id, 3).status();
+  }),
+              IsOk());
+  ASSERT_THAT(db.RunText("UPDATE dataset.job SET state = 'RUNNING', attempt = 1,"
+                         " lease_until = now() + interval '1 min' WHERE id = $1",
+                         id),
+              IsOk());
+  type::Change arrival;
+  arrival.set_type("organization_created");
+  arrival.set_subject("organizations/001");
+  (*arrival.mutable_attributes())["kind"] = "SCHOOL";
+  (*arrival.mutable_attributes())["parent"] = std::string("organizations/") + kDistrict;
+  absl::Status applied;
+  std::atomic<bool> done = false;
+  std::jthread feed;
+  ASSERT_THAT(db.RunInTransaction([&](pg::Transaction& tx) -> absl::Status {
+    ASSIGN_OR_RETURN(const std::optional<Resync> resync, FindResync(tx, id));
+    ASSIGN_OR_RETURN(const SyncCounts counts,
+                     SyncDataset(tx, dataset_, *resync, ids::IdSource::Real()));
+    EXPECT_EQ(counts.refused, 3);
+    feed = std::jthread([&] {
+      applied = database_.db().RunInTransaction([&](pg::Transaction& other) {
+        return ApplyRegistryChange(other, arrival, ids::IdSource::Real(), true);
+      });
+      done = true;
+    });
+    // Until the feed is through, or waits for this transaction.
+    while (!done && Number("SELECT count(*) AS n FROM pg_stat_activity WHERE wait_event_type ="
+                           " 'Lock' AND datname = current_database()") == 0) {
+      std::this_thread::yield();
+    }
+    return tx
+        .RunText(
+            "UPDATE dataset.job SET state = 'COMPLETED', finished_at = now(),"
+            " lease_until = NULL WHERE id = $1",
+            id)
+        .status();
+  }),
+              IsOk());
+  feed.join();
+  ASSERT_THAT(applied, IsOk());
+  EXPECT_EQ(Number("SELECT count(*) AS n FROM dataset.job WHERE state = 'QUEUED'"), 1);
+  EXPECT_EQ(Number("SELECT coalesce(sum(cost), 0) AS n FROM dataset.job WHERE state = 'QUEUED'"),
+            3);
+  EXPECT_EQ(Sync()->refused, 0);
+}
+
+TEST_F(RecordStoreTest, ASchoolThatArrivesDuringTheFirstSyncSetsOffAnother) {
+  ASSERT_THAT(Push(Mode::kUpsert, {Lunch("a", "1.00"), Lunch("b", "1.00"), Lunch("c", "1.00")}),
+              IsOk());
+  ASchoolArrivesDuringASync();
+}
+
+TEST_F(RecordStoreTest, ASchoolThatArrivesDuringALaterSyncSetsOffAnother) {
+  ASSERT_THAT(Push(Mode::kUpsert, {Lunch("a", "1.00"), Lunch("b", "1.00"), Lunch("c", "1.00")}),
+              IsOk());
+  ASSERT_EQ(Sync()->refused, 3);
+  ASchoolArrivesDuringASync();
+}
+
+TEST_F(RecordStoreTest, ASchoolThatNobodyWaitedForSetsOffNothing) {
+  ASSERT_THAT(Push(Mode::kUpsert, {Lunch("a", "1.00")}), IsOk());
+  AddSchools();
+  ASSERT_EQ(Sync()->refused, 0);
+  type::Change arrival;
+  arrival.set_type("organization_created");
+  arrival.set_subject("organizations/003");
+  (*arrival.mutable_attributes())["kind"] = "SCHOOL";
+  (*arrival.mutable_attributes())["parent"] = std::string("organizations/") + kDistrict;
+  ASSERT_THAT(database_.db().RunInTransaction([&](pg::Transaction& tx) {
+    return ApplyRegistryChange(tx, arrival, ids::IdSource::Real(), true);
+  }),
+              IsOk());
+  EXPECT_EQ(Number("SELECT count(*) AS n FROM dataset.job WHERE state = 'QUEUED'"), 0);
 }
 
 TEST_F(RecordStoreTest, ReadersSeeTheViewsAndNothingElse) {

@@ -5,8 +5,6 @@
 
 #include "common/status/errors.h"
 #include "common/status/macros.h"
-#include "services/dataset/sql/issue.sql.h"
-#include "services/dataset/sql/organization.sql.h"
 #include "services/dataset/sql/resync.sql.h"
 
 namespace edcert::dataset {
@@ -83,12 +81,13 @@ absl::StatusOr<Accepted> AcceptResync(pg::Transaction& tx, const std::string& id
   if (count[0].Int("waiting") >= kMaxWaiting) {
     return status::QuotaExceeded("waiting resyncs of the district", kRetryAfter);
   }
+  ASSIGN_OR_RETURN(const pg::Result size, tx.Run(sql::kCountRows, district, datasets));
   // One that runs has perhaps read already, so it is no substitute: the key is unique.
   jobs::NewJob job{.id = id,
                    .organization = "organizations/" + district,
                    .dedupe_key = "resync " + id,
                    .priority = jobs::Priority::kInteractive,
-                   .cost = std::max<int64_t>(1, static_cast<int64_t>(datasets.size()))};
+                   .cost = std::max<int64_t>(1, size[0].Int("rows"))};
   return Accept(tx, std::move(job), /*automatic=*/false, district, datasets, requester);
 }
 
@@ -130,18 +129,5 @@ void PutCounts(pg::Transaction& tx, const std::string& resync, const SyncCounts&
 }
 
 void MarkStarted(pg::Transaction& tx, const std::string& resync) { tx.Defer(sql::kStart, resync); }
-
-absl::StatusOr<std::vector<std::string>> DatasetsWithUnknownSchools(pg::Querier& db,
-                                                                    const std::string& district) {
-  ASSIGN_OR_RETURN(const pg::Result rows, db.Run(sql::kDatasetsWithUnknownSchools, district));
-  std::vector<std::string> datasets;
-  for (const pg::Row row : rows) datasets.push_back(row.Text("dataset"));
-  return datasets;
-}
-
-void PutOrganization(pg::Transaction& tx, const std::string& id, const std::string& kind,
-                     const std::string& parent, const std::string& display_name) {
-  tx.Defer(sql::kPut, id, kind, parent, display_name);
-}
 
 }  // namespace edcert::dataset

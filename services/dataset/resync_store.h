@@ -78,11 +78,4 @@ absl::StatusOr<std::vector<Resync>> ListResyncs(pg::Querier& db, const ResyncFil
 void PutCounts(pg::Transaction& tx, const std::string& resync, const SyncCounts& counts);
 void MarkStarted(pg::Transaction& tx, const std::string& resync);
 
-// Datasets (ids) of a district whose records wait for a school that the state does not know.
-absl::StatusOr<std::vector<std::string>> DatasetsWithUnknownSchools(pg::Querier& db,
-                                                                    const std::string& district);
-// Takes an organisation over from event_registry.
-void PutOrganization(pg::Transaction& tx, const std::string& id, const std::string& kind,
-                     const std::string& parent, const std::string& display_name);
-
 }  // namespace edcert::dataset

@@ -49,6 +49,19 @@ UPDATE batch_row b
 INSERT INTO dataset.data_version (copy, dataset, district_id) VALUES ($1, $2, $3)
 ON CONFLICT DO NOTHING;
 
+-- name: ensure_versions
+-- The same for every dataset.
+INSERT INTO dataset.data_version (copy, dataset, district_id)
+SELECT $1, d.dataset, $2 FROM dataset.definition d ORDER BY d.dataset
+ON CONFLICT DO NOTHING;
+
+-- name: lock_versions
+SELECT v.dataset, v.version, v.row_count
+  FROM dataset.data_version v
+ WHERE v.copy = $1 AND v.district_id = $2
+ ORDER BY v.dataset
+   FOR UPDATE;
+
 -- name: lock_version
 SELECT version, row_count FROM dataset.data_version
  WHERE copy = $1 AND dataset = $2 AND district_id = $3 FOR UPDATE;

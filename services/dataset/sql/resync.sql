@@ -15,6 +15,12 @@ SELECT count(r.resync_id) AS waiting
   FROM dataset.resync r JOIN dataset.job j ON j.id = r.resync_id
  WHERE NOT r.automatic AND r.district_id = $1 AND j.state = 'QUEUED';
 
+-- name: count_rows
+-- About how many records a sync of these datasets reads.
+SELECT coalesce(sum(v.row_count), 0)::bigint AS rows
+  FROM dataset.data_version v
+ WHERE v.copy = 'DISTRICT' AND v.district_id = $1 AND v.dataset = ANY ($2::text[]);
+
 -- name: get
 SELECT r.resync_id, r.automatic, r.district_id, r.datasets, r.requester, r.started_at, j.state,
        j.attempt, j.progress_done, j.progress_total, j.progress_phase, j.failure, j.created_at,
