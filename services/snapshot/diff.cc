@@ -44,7 +44,8 @@ std::string VersionsToText(const std::vector<DataVersion>& versions) {
   return text;
 }
 
-absl::StatusOr<std::vector<DataVersion>> VersionsFromText(const std::string& text) {
+absl::StatusOr<std::vector<DataVersion>> VersionsFromText(
+    const std::string& text, const std::vector<std::string>& datasets) {
   std::vector<DataVersion> versions;
   for (const std::string& entry :
        std::vector<std::string>(absl::StrSplit(text, ',', absl::SkipEmpty()))) {
@@ -55,8 +56,12 @@ absl::StatusOr<std::vector<DataVersion>> VersionsFromText(const std::string& tex
       return status::PageTokenInvalid();
     }
     version.dataset = entry.substr(0, equals);
+    if (versions.size() == datasets.size() || version.dataset != datasets[versions.size()]) {
+      return status::PageTokenInvalid();
+    }
     versions.push_back(std::move(version));
   }
+  if (versions.size() != datasets.size()) return status::PageTokenInvalid();
   return versions;
 }
 

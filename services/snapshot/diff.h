@@ -31,7 +31,9 @@ absl::Status CheckComparable(const Snapshot& base, const Snapshot& other);
 
 // The versions of the other side as text, for the page token: `attendance=41,enrollment=7`.
 std::string VersionsToText(const std::vector<DataVersion>& versions);
-// PAGE_TOKEN_INVALID for another text.
-absl::StatusOr<std::vector<DataVersion>> VersionsFromText(const std::string& text);
+// PAGE_TOKEN_INVALID unless the text has exactly these datasets, in this order: what a token names
+// is what the caller reads, and nobody has checked that it is ours.
+absl::StatusOr<std::vector<DataVersion>> VersionsFromText(const std::string& text,
+                                                          const std::vector<std::string>& datasets);
 
 }  // namespace edcert::snapshot

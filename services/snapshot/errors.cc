@@ -18,7 +18,7 @@ absl::Status NotNewest(std::string_view given, std::string_view newest) {
 
 absl::Status NotComparable(std::string_view base, std::string_view other) {
   return MakeError(Reason::kSnapshotMismatch,
-                   fmt::format("{} and {} are not of one event and organization", base, other),
+                   fmt::format("{} and {} are not of one event and organisation", base, other),
                    {{"resource", std::string(base)}, {"other", std::string(other)}});
 }
 

@@ -88,8 +88,11 @@ class FreezeTest : public ::testing::Test {
     absl::StatusOr<Snapshot> taken = absl::UnknownError("not run");
     const absl::Status done =
         database_.db().RunInTransaction([&](pg::Transaction& tx) -> absl::Status {
-          taken = store_.Take(tx, taking, clock::Clock::Real().Now());
-          return taken.status();
+          absl::StatusOr<Taken> answer = store_.Take(tx, taking, clock::Clock::Real().Now());
+          if (!answer.ok()) return answer.status();
+          rows_ = answer->rows;
+          taken = std::move(answer->snapshot);
+          return absl::OkStatus();
         });
     if (!done.ok()) return done;
     return taken;
@@ -124,6 +127,7 @@ class FreezeTest : public ::testing::Test {
   testing::TestDatabase database_;
   SnapshotStore store_;
   Sealer sealer_;
+  int64_t rows_ = 0;  // as the last taking counted them
 };
 
 TEST_F(FreezeTest, HoldsTheVersionsOfTheMoment) {
@@ -137,6 +141,7 @@ TEST_F(FreezeTest, HoldsTheVersionsOfTheMoment) {
   EXPECT_EQ(snapshot.versions[0].dataset, "attendance");
   EXPECT_EQ(snapshot.versions[0].version, 0);  // never got a record
   EXPECT_EQ(snapshot.versions[1].version, 2);
+  EXPECT_EQ(rows_, 2);
   Put("enrollment", "k3", "03");
   EXPECT_THAT(VersionsOf(Get(snapshot.id)), ElementsAre(0, 2));
 }
@@ -267,28 +272,34 @@ TEST_F(FreezeTest, ListsNewestFirstWithinTheScope) {
   const Snapshot newest = MustTake(Taking());
   pg::Database db = database_.db();
   const auto ids_of = [&](const Scope& scope, const SnapshotFilter& filter,
-                          const std::vector<std::string>& after = {}) {
+                          const PageKey& after = {}) {
     std::vector<std::string> ids;
     const auto found = store_.List(db, scope, filter, after, 10);
     EXPECT_TRUE(found.ok()) << found.status();
     for (const Snapshot& snapshot : *found) ids.push_back(snapshot.id);
     return ids;
   };
-  const Scope everything = {.everything = true, .organizations = {}, .districts = {}};
+  const Scope everything = {.everything = true};
+  const Scope one_school = {.organizations = {"organizations/s1"}, .events = {"events/e"}};
   SnapshotFilter filter;
   EXPECT_THAT(ids_of(everything, filter), ElementsAre(newest.id, school.id, first.id));
-  EXPECT_THAT(
-      ids_of(everything, filter, {std::to_string(absl::ToUnixMicros(newest.taken_at)), newest.id}),
-      ElementsAre(school.id, first.id));
+  EXPECT_THAT(ids_of(everything, filter, {newest.taken_at, newest.id}),
+              ElementsAre(school.id, first.id));
   EXPECT_THAT(ids_of(Scope(), filter), IsEmpty());
-  EXPECT_THAT(
-      ids_of({.everything = false, .organizations = {"organizations/s1"}, .districts = {}}, filter),
-      ElementsAre(school.id));
-  EXPECT_THAT(ids_of({.everything = false,
-                      .organizations = {"organizations/d"},
-                      .districts = {"organizations/d"}},
+  EXPECT_THAT(ids_of(one_school, filter), ElementsAre(school.id));
+  EXPECT_THAT(ids_of({.organizations = {"organizations/d"},
+                      .districts = {"organizations/d"},
+                      .events = {"events/other", "events/e"}},
                      filter),
               SizeIs(3));
+  // An event that is not seen hides the snapshots of every organisation.
+  EXPECT_THAT(ids_of({.all_organizations = true,
+                      .organizations = {"organizations/d"},
+                      .districts = {"organizations/d"},
+                      .events = {"events/other"}},
+                     filter),
+              IsEmpty());
+  EXPECT_THAT(ids_of({.all_organizations = true, .events = {"events/e"}}, filter), SizeIs(3));
   filter.organization = "organizations/d";
   filter.states = {"SEALING"};
   EXPECT_THAT(ids_of(everything, filter), ElementsAre(newest.id, first.id));

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 
 namespace edcert::snapshot {
@@ -15,7 +16,8 @@ namespace edcert::snapshot {
 enum class State { kSealing = 1, kSealed = 2, kFailed = 3, kSuperseded = 4 };
 // SEALING, SEALED, ...: as in the database.
 std::string_view ToString(State state);
-State StateFromString(std::string_view text);
+// INTERNAL for a text that is none: the table's CHECK has the same texts.
+absl::StatusOr<State> StateFromString(std::string_view text);
 
 enum class Origin {
   kStateScheduled = 1,
@@ -24,7 +26,8 @@ enum class Origin {
   kDistrictRetaken = 4
 };
 std::string_view ToString(Origin origin);
-Origin OriginFromString(std::string_view text);
+// INTERNAL for a text that is none.
+absl::StatusOr<Origin> OriginFromString(std::string_view text);
 
 // Taken by the people of a district or school, not by the state.
 constexpr bool IsLocal(Origin origin) {
@@ -64,9 +67,11 @@ struct Snapshot {
 
 // Whose snapshots a caller may see.
 struct Scope {
-  bool everything = false;
+  bool everything = false;                 // of every event and organisation
+  bool all_organizations = false;          // of every organisation, but only of `events`
   std::vector<std::string> organizations;  // `organizations/...`
   std::vector<std::string> districts;      // those of them whose schools are seen too
+  std::vector<std::string> events;         // `events/...`: of a local user, those he sees
 };
 
 struct SnapshotFilter {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <optional>
 #include <utility>
 
 #include "common/access/audit.h"
@@ -50,12 +51,14 @@ TakingFacts FactsOf(const rpc::Call& call, const v1::CreateSnapshotRequest& requ
           .now = call.runtime().clock().Now()};
 }
 
-jobs::NewJob JobOf(const NewSnapshot& taking) {
+jobs::NewJob JobOf(const Taken& taken) {
+  const Snapshot& snapshot = taken.snapshot;
   return {
-      .id = taking.id,
-      .organization = "organizations/" + taking.district_id,
-      .dedupe_key = taking.id,
-      .priority = IsLocal(taking.origin) ? jobs::Priority::kInteractive : jobs::Priority::kBulk};
+      .id = snapshot.id,
+      .organization = "organizations/" + snapshot.district_id,
+      .dedupe_key = snapshot.id,
+      .priority = IsLocal(snapshot.origin) ? jobs::Priority::kInteractive : jobs::Priority::kBulk,
+      .cost = std::max<int64_t>(1, taken.rows)};
 }
 
 // The records of one dataset that differ, at most `limit` after a key, with their values.
@@ -128,11 +131,13 @@ grpc::ServerUnaryReactor* SnapshotService::CreateSnapshot(grpc::CallbackServerCo
   return rpc::Handle(
       runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
         ASSIGN_OR_RETURN(const NewSnapshot taking, Prepare(call, *request));
+        std::optional<jobs::NewJob> job;  // absent when the request was answered before
         RETURN_IF_ERROR(rpc::Command(
             call, *request, response, [&](pg::Transaction& tx) -> absl::StatusOr<std::string> {
-              ASSIGN_OR_RETURN(const Snapshot snapshot,
-                               store_.Take(tx, taking, runtime_.clock().Now()));
-              RETURN_IF_ERROR(jobs::Accept(tx, JobOf(taking)).status());
+              ASSIGN_OR_RETURN(const Taken taken, store_.Take(tx, taking, runtime_.clock().Now()));
+              job = JobOf(taken);
+              RETURN_IF_ERROR(jobs::Accept(tx, *job).status());
+              const Snapshot& snapshot = taken.snapshot;
               feed::Append(tx, runtime_.ids().NewId(), call.principal().name(),
                            {.subject = snapshot.name(),
                             .type = "snapshot_taken",
@@ -142,7 +147,7 @@ grpc::ServerUnaryReactor* SnapshotService::CreateSnapshot(grpc::CallbackServerCo
               *response = ToProto(snapshot);
               return snapshot.name();
             }));
-        dispatcher_.Hint(JobOf(taking));
+        if (job.has_value()) dispatcher_.Hint(*job);
         return absl::OkStatus();
       });
 }
@@ -152,8 +157,8 @@ absl::StatusOr<Snapshot> SnapshotService::GetVisible(rpc::Call& call, const std:
   ASSIGN_OR_RETURN(const names::SnapshotName name, names::SnapshotName::Parse(text, field));
   pg::Database db = call.db();
   ASSIGN_OR_RETURN(Snapshot snapshot, store_.Get(db, name.id()));
-  const absl::StatusOr<access::Access> access = access_.Resolve(
-      call, {.event = members_only ? snapshot.event : "", .organization = snapshot.organization});
+  const absl::StatusOr<access::Access> access =
+      access_.Resolve(call, {.event = snapshot.event, .organization = snapshot.organization});
   const bool hidden = access.ok() ? members_only && !access->is_service() && access->roles.empty()
                                   : access.status().code() == absl::StatusCode::kNotFound;
   if (hidden) return status::NotFound(name.ToString());
@@ -174,34 +179,39 @@ grpc::ServerUnaryReactor* SnapshotService::GetSnapshot(grpc::CallbackServerConte
 
 absl::StatusOr<Scope> SnapshotService::ScopeOf(rpc::Call& call, const SnapshotFilter& filter) {
   const absl::StatusOr<access::Access> access =
-      access_.Resolve(call, {.event = "", .organization = filter.organization});
+      access_.Resolve(call, {.organization = filter.organization, .visible_events = true});
   if (access.status().code() == absl::StatusCode::kNotFound) return Scope();
   RETURN_IF_ERROR(access.status());
-  // An organisation that was asked for is in scope here, whatever gives it.
-  return Scope{.everything = access->state_user || !filter.organization.empty(),
+  return Scope{.everything = access->is_service() || access->state_user,
+               // An organisation that was asked for is in scope here, whatever gives it.
+               .all_organizations = !filter.organization.empty(),
                .organizations = access->scope_organizations,
-               .districts = access->scope_districts};
+               .districts = access->scope_districts,
+               .events = access->visible_events};
 }
 
 grpc::ServerUnaryReactor* SnapshotService::ListSnapshots(grpc::CallbackServerContext* context,
                                                          const v1::ListSnapshotsRequest* request,
                                                          v1::ListSnapshotsResponse* response) {
-  return rpc::Handle(
-      runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
-        ASSIGN_OR_RETURN(const paging::Page page, paging::Read(*request, 2));
-        ASSIGN_OR_RETURN(const SnapshotFilter filter, FilterOf(*request));
-        ASSIGN_OR_RETURN(const Scope scope, ScopeOf(call, filter));
-        pg::Database db = call.db();
-        ASSIGN_OR_RETURN(std::vector<Snapshot> snapshots,
-                         store_.List(db, scope, filter, page.key, page.limit()));
-        response->set_next_page_token(
-            paging::Cut(*request, page, snapshots, [](const Snapshot& snapshot) {
-              return std::vector{std::to_string(absl::ToUnixMicros(snapshot.taken_at)),
-                                 snapshot.id};
-            }));
-        for (const Snapshot& snapshot : snapshots) *response->add_snapshots() = ToProto(snapshot);
-        return absl::OkStatus();
-      });
+  return rpc::Handle(runtime_, context, request, response,
+                     [=, this](rpc::Call& call) -> absl::Status {
+                       ASSIGN_OR_RETURN(const paging::Page page, paging::Read(*request, 2));
+                       PageKey after;
+                       ASSIGN_OR_RETURN(after.taken_at, page.TimeKey(0));
+                       ASSIGN_OR_RETURN(after.id, page.UuidKey(1));
+                       ASSIGN_OR_RETURN(const SnapshotFilter filter, FilterOf(*request));
+                       ASSIGN_OR_RETURN(const Scope scope, ScopeOf(call, filter));
+                       pg::Database db = call.db();
+                       ASSIGN_OR_RETURN(std::vector<Snapshot> snapshots,
+                                        store_.List(db, scope, filter, after, page.limit()));
+                       response->set_next_page_token(
+                           paging::Cut(*request, page, snapshots, [](const Snapshot& snapshot) {
+                             return std::vector{paging::TimeText(snapshot.taken_at), snapshot.id};
+                           }));
+                       for (const Snapshot& snapshot : snapshots)
+                         *response->add_snapshots() = ToProto(snapshot);
+                       return absl::OkStatus();
+                     });
 }
 
 grpc::ServerWriteReactor<v1::Snapshot>* SnapshotService::WatchSnapshot(
@@ -231,7 +241,7 @@ absl::Status SnapshotService::Diff(rpc::Call& call, const v1::DiffSnapshotsReque
     RETURN_IF_ERROR(CheckComparable(base, snapshot));
     other = std::move(snapshot.versions);
   } else if (!page.key.empty()) {
-    ASSIGN_OR_RETURN(other, VersionsFromText(page.Key(0)));
+    ASSIGN_OR_RETURN(other, VersionsFromText(page.Key(0), DatasetsOf(base)));
   } else {
     ASSIGN_OR_RETURN(other, store_.CurrentVersions(db, base.district_id, DatasetsOf(base)));
   }

@@ -7,6 +7,7 @@
 #include <memory>
 #include <thread>
 
+#include "common/paging/paging.h"
 #include "common/rpc/status.h"
 #include "common/testing/matchers.h"
 #include "common/testing/test_server.h"
@@ -22,8 +23,9 @@ using edcert::testing::IsOk;
 using ::testing::ElementsAre;
 using ::testing::SizeIs;
 
-// state: an approver. desk: of the state, without a role. ada: certifier of d. bob: of another
-// district.
+// state: an approver. desk: of the state, without a role. ada: certifier of d. eve: of d, without a
+// role. bob: of another district. As in event_registry, the event is seen by the state, and until
+// it is closed by who has a role in its category.
 class FakeAccess final : public access::Resolver {
  public:
   access::EventFacts event;
@@ -35,7 +37,7 @@ class FakeAccess final : public access::Resolver {
     access.rights.assign(16 * 8, access.user == "users/state");
     access.state_user = access.user == "users/state" || access.user == "users/desk";
     const std::string home =
-        access.user == "users/ada" ? "organizations/d" : "organizations/elsewhere";
+        access.user == "users/bob" ? "organizations/elsewhere" : "organizations/d";
     if (!access.state_user) access.scope_organizations = access.scope_districts = {home};
     access.in_scope = access.state_user || query.organization == home;
     if (access.user == "users/state") {
@@ -43,6 +45,10 @@ class FakeAccess final : public access::Resolver {
     } else if (access.user == "users/ada") {
       access.roles = {{access::Role::kCertifier, access::Rank::kPrimary, home}};
     }
+    const bool sees = access.state_user ||
+                      (!access.roles.empty() && event.status != access::EventStatus::kClosed);
+    if (!sees) access.event.reset();
+    if (query.visible_events && sees && !access.state_user) access.visible_events = {event.name};
     return access;
   }
   absl::StatusOr<access::Access> AskForService(const rpc::Call& /*call*/,
@@ -194,6 +200,17 @@ TEST_F(ServiceTest, TheStateTakesASnapshotOnceForARequest) {
             v1::SNAPSHOT_ORIGIN_STATE_SCHEDULED);
 }
 
+TEST_F(ServiceTest, AJobCostsWhatItReads) {
+  for (const char* key : {"k1", "k2", "k3"}) Put(key, "01");
+  Put("k4", "01");
+  Put("k4", "");
+  const std::string name = Create().name();
+  pg::Database db = server_.database().db();
+  const auto job = jobs::Find(db, name.substr(name.find('/') + 1));
+  ASSERT_THAT(job, IsOk());
+  EXPECT_EQ((*job)->cost, 3);
+}
+
 TEST_F(ServiceTest, RefusesWhoMayNotAndWhatIsNot) {
   EXPECT_THAT(Call(&Stub::CreateSnapshot, CreateRequest(), "users/ada"),
               HasReason("NOT_PERMITTED"));
@@ -231,6 +248,41 @@ TEST_F(ServiceTest, AnOrganisationsSnapshotsAreSeenWithinItsScope) {
   request.set_organization("organizations/d");
   EXPECT_EQ(Call(&Stub::ListSnapshots, request, "users/bob")->snapshots_size(), 0);
   EXPECT_EQ(Call(&Stub::ListSnapshots, request, "")->snapshots_size(), 1);
+}
+
+TEST_F(ServiceTest, WhoDoesNotSeeTheEventSeesNoneOfItsSnapshots) {
+  const std::string name = Create().name();
+  v1::ListSnapshotsRequest all;
+  v1::ListSnapshotsRequest one;
+  one.set_organization("organizations/d");
+  one.set_event("events/fall");
+  const auto seen_by = [&, this](std::string_view user) {
+    const absl::StatusOr<v1::Snapshot> got = Get(name, user);
+    const int listed = Call(&Stub::ListSnapshots, all, user)->snapshots_size();
+    EXPECT_EQ(Call(&Stub::ListSnapshots, one, user)->snapshots_size(), listed) << user;
+    grpc::ClientContext context;
+    if (!user.empty()) server_.CallAs(context, user);
+    if (user.empty()) server_.CallAsService(context);
+    v1::WatchSnapshotRequest watch;
+    watch.set_name(name);
+    const auto reader = stub_->WatchSnapshot(&context, watch);
+    v1::Snapshot snapshot;
+    EXPECT_EQ(reader->Read(&snapshot), listed == 1) << user;
+    if (listed == 1) context.TryCancel();  // it would wait for the seal
+    const absl::Status ended = rpc::FromGrpc(reader->Finish());
+    EXPECT_EQ(status::ReasonOf(got.status()), listed == 1 ? "" : "NOT_FOUND") << user;
+    EXPECT_EQ(status::ReasonOf(ended), listed == 1 ? "CANCELLED" : "NOT_FOUND") << user;
+    return listed == 1;
+  };
+  EXPECT_TRUE(seen_by("users/ada"));
+  EXPECT_FALSE(seen_by("users/eve"));  // no member of the event's category
+  EXPECT_FALSE(seen_by("users/bob"));
+  // A closed event is shown to nobody outside the state.
+  access_.event.status = access::EventStatus::kClosed;
+  EXPECT_FALSE(seen_by("users/ada"));
+  EXPECT_TRUE(seen_by("users/desk"));
+  EXPECT_TRUE(seen_by("users/state"));
+  EXPECT_TRUE(seen_by(""));
 }
 
 TEST_F(ServiceTest, ListsPageByPageNewestFirst) {
@@ -311,6 +363,26 @@ TEST_F(ServiceTest, ADiffWithThePresentStaysWithTheVersionsOfItsFirstPage) {
   ASSERT_EQ(between->datasets_size(), 1);
   EXPECT_EQ(between->datasets(0).added(), 1);  // d
   EXPECT_EQ(between->records_size(), 2);
+}
+
+// Also one who could sign page tokens of his own reads no dataset that the snapshot does not hold.
+TEST_F(ServiceTest, AForgedPageTokenOpensNoOtherDataset) {
+  access_.event.datasets = {"datasets/enrollment"};
+  Put("a", "01");
+  v1::DiffSnapshotsRequest request;
+  request.set_base(Create().name());
+  Sql("SELECT fixture.apply('attendance', 'd', 'secret', 's1', '07')");
+  const auto forged = [&request, this](const std::string& versions) {
+    const paging::CallerScope signed_as(server_.runtime().page_token_key(), "users/ada");
+    request.clear_page_token();
+    request.set_page_token(paging::NextToken(request, {versions, "", ""}));
+    return Call(&Stub::DiffSnapshots, request, "users/ada");
+  };
+  for (const char* versions : {"attendance=1", "attendance=1,enrollment=1",
+                               "enrollment=1,attendance=1", "", "enrollment=-1", "enrollment=x"}) {
+    EXPECT_THAT(forged(versions), HasReason("PAGE_TOKEN_INVALID")) << versions;
+  }
+  EXPECT_THAT(forged("enrollment=1"), IsOk());  // as the server makes them
 }
 
 TEST_F(ServiceTest, ADiffShowsRecordsSoItNeedsARole) {

@@ -4,11 +4,11 @@
 #include <map>
 #include <optional>
 
-#include "absl/strings/numbers.h"
 #include "common/ids/ids.h"
 #include "common/status/errors.h"
 #include "common/status/macros.h"
 #include "services/snapshot/errors.h"
+#include "services/snapshot/lifecycle.h"
 #include "services/snapshot/sql/snapshot.sql.h"
 
 namespace edcert::snapshot {
@@ -16,7 +16,7 @@ namespace {
 
 constexpr absl::Duration kSealRetry = absl::Seconds(2);
 
-Snapshot FromRow(const pg::Row& row) {
+absl::StatusOr<Snapshot> FromRow(const pg::Row& row) {
   Snapshot snapshot;
   snapshot.id = row.Text("snapshot_id");
   snapshot.event = row.Text("event");
@@ -25,8 +25,8 @@ Snapshot FromRow(const pg::Row& row) {
   snapshot.district_id = row.Text("district_id");
   snapshot.school_id = row.Text("school_id");
   snapshot.generation = static_cast<int>(row.Int("generation"));
-  snapshot.origin = OriginFromString(row.View("origin"));
-  snapshot.state = StateFromString(row.View("state"));
+  ASSIGN_OR_RETURN(snapshot.origin, OriginFromString(row.View("origin")));
+  ASSIGN_OR_RETURN(snapshot.state, StateFromString(row.View("state")));
   snapshot.root = row.Binary("root");
   snapshot.taken_by = row.Text("taken_by");
   snapshot.taken_at = row.Time("taken_at");
@@ -44,8 +44,10 @@ absl::StatusOr<std::vector<Snapshot>> WithVersions(pg::Querier& db, const pg::Re
   std::map<std::string, std::size_t, std::less<>> place;
   std::vector<std::string> ids;
   for (const pg::Row row : rows) {
-    ids.push_back(snapshots.emplace_back(FromRow(row)).id);
-    place[ids.back()] = snapshots.size() - 1;
+    ASSIGN_OR_RETURN(Snapshot snapshot, FromRow(row));
+    ids.push_back(snapshot.id);
+    place[snapshot.id] = snapshots.size();
+    snapshots.push_back(std::move(snapshot));
   }
   if (ids.empty()) return snapshots;
   ASSIGN_OR_RETURN(const pg::Result versions, db.Run(sql::kVersions, ids));
@@ -54,6 +56,17 @@ absl::StatusOr<std::vector<Snapshot>> WithVersions(pg::Querier& db, const pg::Re
         {row.Text("dataset"), row.Int("version"), row.Int("rows"), row.Binary("digest")});
   }
   return snapshots;
+}
+
+// Where an action leads a snapshot, whose row is locked until the transaction ends; absent when the
+// machine has no such step from where it is.
+absl::StatusOr<std::optional<State>> NextOf(pg::Transaction& tx, const std::string& id,
+                                            Action action) {
+  ASSIGN_OR_RETURN(const pg::Result rows, tx.Run(sql::kLockState, id));
+  if (rows.empty()) return status::NotFound("snapshots/" + id);
+  ASSIGN_OR_RETURN(const State from, StateFromString(rows[0].View("state")));
+  const State to = After(from, action, rows[0].Bool("newest"));
+  return to == from ? std::nullopt : std::optional<State>(to);
 }
 
 absl::Status CheckQuota(const NewSnapshot& taking, const pg::Row& newest, absl::Time now) {
@@ -70,8 +83,8 @@ absl::Status CheckQuota(const NewSnapshot& taking, const pg::Row& newest, absl::
 
 }  // namespace
 
-absl::StatusOr<Snapshot> SnapshotStore::Take(pg::Transaction& tx, const NewSnapshot& taking,
-                                             absl::Time now) const {
+absl::StatusOr<Taken> SnapshotStore::Take(pg::Transaction& tx, const NewSnapshot& taking,
+                                          absl::Time now) const {
   RETURN_IF_ERROR(tx.Run(sql::kLockGeneration, taking.event, taking.organization).status());
   ASSIGN_OR_RETURN(const pg::Result newest,
                    tx.Run(sql::kNewest, taking.event, taking.organization));
@@ -82,14 +95,19 @@ absl::StatusOr<Snapshot> SnapshotStore::Take(pg::Transaction& tx, const NewSnaps
   }
   if (!newest.empty()) RETURN_IF_ERROR(CheckQuota(taking, newest[0], now));
   const int64_t generation = newest.empty() ? 1 : newest[0].Int("generation") + 1;
-  RETURN_IF_ERROR(tx.Run(sql::kFreeze, taking.id, taking.event, taking.organization,
-                         taking.category, taking.district_id, taking.school_id, generation,
-                         ToString(taking.origin), taking.taken_by,
-                         previous.empty() ? std::nullopt : std::optional<std::string>(previous),
-                         taking.datasets)
-                      .status());
-  if (!previous.empty()) tx.DeferOne(sql::kSupersede, previous, taking.id);
-  return Get(tx, taking.id);
+  ASSIGN_OR_RETURN(const pg::Result frozen,
+                   tx.Run(sql::kFreeze, taking.id, taking.event, taking.organization,
+                          taking.category, taking.district_id, taking.school_id, generation,
+                          ToString(taking.origin), taking.taken_by,
+                          previous.empty() ? std::nullopt : std::optional<std::string>(previous),
+                          taking.datasets));
+  if (!previous.empty()) {
+    ASSIGN_OR_RETURN(const std::optional<State> next, NextOf(tx, previous, Action::kSupersede));
+    tx.DeferOne(sql::kSupersede, previous, taking.id,
+                next.has_value() ? ToString(*next) : std::string_view());
+  }
+  ASSIGN_OR_RETURN(Snapshot snapshot, Get(tx, taking.id));
+  return Taken{.snapshot = std::move(snapshot), .rows = frozen[0].Int("rows")};
 }
 
 absl::StatusOr<Snapshot> SnapshotStore::Get(pg::Querier& db, const std::string& id) const {
@@ -102,21 +120,13 @@ absl::StatusOr<Snapshot> SnapshotStore::Get(pg::Querier& db, const std::string& 
 
 absl::StatusOr<std::vector<Snapshot>> SnapshotStore::List(pg::Querier& db, const Scope& scope,
                                                           const SnapshotFilter& filter,
-                                                          const std::vector<std::string>& after,
-                                                          int limit) const {
-  std::optional<absl::Time> taken_at;
-  std::optional<std::string> id;
-  if (after.size() == 2) {
-    int64_t micros = 0;
-    if (!absl::SimpleAtoi(after[0], &micros) || !ids::IsUuid(after[1])) {
-      return status::PageTokenInvalid();
-    }
-    taken_at = absl::FromUnixMicros(micros);
-    id = after[1];
-  }
-  ASSIGN_OR_RETURN(const pg::Result rows, db.Run(sql::kList, scope.everything, scope.organizations,
-                                                 filter.event, filter.organization, filter.states,
-                                                 taken_at, id, limit, scope.districts));
+                                                          const PageKey& after, int limit) const {
+  const std::optional<std::string> id =
+      after.taken_at.has_value() ? std::optional<std::string>(after.id) : std::nullopt;
+  ASSIGN_OR_RETURN(const pg::Result rows,
+                   db.Run(sql::kList, scope.everything, scope.organizations, filter.event,
+                          filter.organization, filter.states, after.taken_at, id, limit,
+                          scope.districts, scope.events, scope.all_organizations));
   return WithVersions(db, rows);
 }
 
@@ -132,9 +142,9 @@ absl::StatusOr<std::vector<DataVersion>> SnapshotStore::CurrentVersions(
 }
 
 absl::StatusOr<bool> SnapshotStore::Seal(pg::Transaction& tx, const Snapshot& snapshot) const {
-  ASSIGN_OR_RETURN(const pg::Result sealed,
-                   tx.Run(sql::kSeal, snapshot.id, pg::Bytes{snapshot.root}));
-  if (sealed.empty()) return false;
+  ASSIGN_OR_RETURN(const std::optional<State> next, NextOf(tx, snapshot.id, Action::kSeal));
+  if (!next.has_value()) return false;
+  tx.DeferOne(sql::kSeal, snapshot.id, pg::Bytes{snapshot.root}, ToString(*next));
   for (const DataVersion& version : snapshot.versions) {
     tx.DeferOne(sql::kSealVersion, snapshot.id, version.dataset, version.rows,
                 pg::Bytes{version.digest});
@@ -145,8 +155,10 @@ absl::StatusOr<bool> SnapshotStore::Seal(pg::Transaction& tx, const Snapshot& sn
 absl::StatusOr<bool> SnapshotStore::Fail(pg::Transaction& tx, const std::string& id,
                                          const std::string& reason,
                                          const std::string& message) const {
-  ASSIGN_OR_RETURN(const pg::Result failed, tx.Run(sql::kFail, id, reason, message));
-  return !failed.empty();
+  ASSIGN_OR_RETURN(const std::optional<State> next, NextOf(tx, id, Action::kFail));
+  if (!next.has_value()) return false;
+  tx.DeferOne(sql::kFail, id, reason, message, ToString(*next));
+  return true;
 }
 
 }  // namespace edcert::snapshot

@@ -1,6 +1,8 @@
 // Snapshots in PostgreSQL.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,21 +29,31 @@ struct NewSnapshot {
   int local_per_hour = 0;
 };
 
+// A snapshot that was taken, and about how many records its sealing will read.
+struct Taken {
+  Snapshot snapshot;
+  int64_t rows = 0;
+};
+
+// After which snapshot a page begins; without a time it is the first.
+struct PageKey {
+  std::optional<absl::Time> taken_at;
+  std::string id;
+};
+
 // Thread-safe.
 class SnapshotStore {
  public:
   // Freezes: writes down the present data versions as the next generation. SNAPSHOT_MISMATCH when
   // `retake_of` is not the newest; QUOTA_EXCEEDED for local origins.
-  absl::StatusOr<Snapshot> Take(pg::Transaction& tx, const NewSnapshot& taking,
-                                absl::Time now) const;
+  absl::StatusOr<Taken> Take(pg::Transaction& tx, const NewSnapshot& taking, absl::Time now) const;
 
   // NOT_FOUND when there is none; the scope is the caller's business.
   absl::StatusOr<Snapshot> Get(pg::Querier& db, const std::string& id) const;
 
-  // Newest first, after the snapshot (taken_at in microseconds, id) of the page before, if any.
+  // Newest first.
   absl::StatusOr<std::vector<Snapshot>> List(pg::Querier& db, const Scope& scope,
-                                             const SnapshotFilter& filter,
-                                             const std::vector<std::string>& after,
+                                             const SnapshotFilter& filter, const PageKey& after,
                                              int limit) const;
 
   // The state copy's versions at this moment, by dataset.
@@ -49,9 +61,9 @@ class SnapshotStore {
       pg::Querier& db, const std::string& district_id,
       const std::vector<std::string>& datasets) const;
 
-  // SEALING -> SEALED (or SUPERSEDED) with the digests; false when it was not SEALING any more.
+  // The step kSeal with the digests; false when the snapshot was not SEALING any more.
   absl::StatusOr<bool> Seal(pg::Transaction& tx, const Snapshot& snapshot) const;
-  // SEALING -> FAILED; false when it was not SEALING any more.
+  // The step kFail; false when the snapshot was not SEALING any more.
   absl::StatusOr<bool> Fail(pg::Transaction& tx, const std::string& id, const std::string& reason,
                             const std::string& message) const;
 };

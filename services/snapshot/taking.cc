@@ -16,7 +16,7 @@ absl::Status CheckCaller(const TakingFacts& facts) {
   if (facts.service.empty()) return status::NotPermitted("a snapshot taken through Workflow");
   return facts.certifier_or_reviewer
              ? absl::OkStatus()
-             : status::NotPermitted("the role CERTIFIER or REVIEWER at the organization");
+             : status::NotPermitted("the role CERTIFIER or REVIEWER at the organisation");
 }
 
 Origin OriginOf(const TakingFacts& facts) {
@@ -31,7 +31,7 @@ bool ThroughWorkflow(const TakingFacts& facts) { return facts.service == kWorkfl
 
 absl::StatusOr<Origin> DecideTaking(const TakingFacts& facts) {
   if (!ThroughWorkflow(facts) && !facts.participates) {
-    return status::NotFound(facts.event + " of " + facts.organization);
+    return status::NotFound(facts.organization);
   }
   if (const absl::Status allowed = CheckCaller(facts); !allowed.ok()) return allowed;
   if (!facts.event_published || facts.now < facts.snapshots_from) {

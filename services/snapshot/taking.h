@@ -29,7 +29,7 @@ struct TakingFacts {
 };
 
 // Whether workflow calls for somebody: it has a certification only for those who take part, and it
-// knows their extensions.
+// decides whether one that the event's end has passed may go on.
 bool ThroughWorkflow(const TakingFacts& facts);
 
 // The origin of the snapshot, or why it is refused: NOT_FOUND, NOT_PERMITTED, WINDOW_NOT_OPEN or

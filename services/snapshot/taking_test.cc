@@ -77,6 +77,7 @@ TEST(TakingTest, WhoTakesNoPartIsNotFound) {
   facts.participates = false;
   facts.approver = false;  // existence comes first
   EXPECT_EQ(Refusal(facts), "NOT_FOUND");
+  EXPECT_EQ(status::MetadataOf(DecideTaking(facts).status(), "resource"), "organizations/o");
 }
 
 TEST(TakingTest, TheWindowBoundsIt) {
@@ -93,7 +94,7 @@ TEST(TakingTest, TheWindowBoundsIt) {
   EXPECT_EQ(Refusal(facts), "WINDOW_CLOSED");
 }
 
-TEST(TakingTest, WorkflowKnowsExtensionsButNoClosedEvent) {
+TEST(TakingTest, WorkflowDecidesAboutAnEventThatEndedButNotAboutAClosedOne) {
   TakingFacts facts = LocalFacts();
   facts.event_ended = true;
   EXPECT_TRUE(DecideTaking(facts).ok());
@@ -112,21 +113,34 @@ TEST(DiffTest, PairsHaveTheDatasetsOfBothSides) {
 TEST(DiffTest, VersionsSurviveThePageToken) {
   const std::vector<DataVersion> versions = {{"a", 3, 0, ""}, {"b", 5, 0, ""}};
   EXPECT_EQ(VersionsToText(versions), "a=3,b=5");
-  const auto back = VersionsFromText("a=3,b=5");
+  const auto back = VersionsFromText("a=3,b=5", {"a", "b"});
   ASSERT_TRUE(back.ok());
   EXPECT_EQ(PairsOf(versions, *back, ""), (std::vector<DiffPair>{{"a", 3, 3}, {"b", 5, 5}}));
-  EXPECT_EQ(status::ReasonOf(VersionsFromText("a=x").status()), "PAGE_TOKEN_INVALID");
-  EXPECT_TRUE(VersionsFromText("")->empty());
+  EXPECT_TRUE(VersionsFromText("", {})->empty());
+}
+
+TEST(DiffTest, APageTokenNamesTheSnapshotsDatasetsAndNoOthers) {
+  for (const char* text : {"a=x,b=5", "a=-3,b=5", "a3,b=5", "a=3", "b=5", "", "b=5,a=3", "a=3,c=5",
+                           "a=3,b=5,c=7", "a=3,a=3", "secret=7"}) {
+    EXPECT_EQ(status::ReasonOf(VersionsFromText(text, {"a", "b"}).status()), "PAGE_TOKEN_INVALID")
+        << text;
+  }
 }
 
 TEST(SnapshotTest, NamesOfStatesAndOriginsComeBack) {
   for (const State state : {State::kSealing, State::kSealed, State::kFailed, State::kSuperseded}) {
-    EXPECT_EQ(StateFromString(ToString(state)), state);
+    EXPECT_EQ(*StateFromString(ToString(state)), state);
   }
   for (const Origin origin : {Origin::kStateScheduled, Origin::kStateManual, Origin::kDistrictTaken,
                               Origin::kDistrictRetaken}) {
-    EXPECT_EQ(OriginFromString(ToString(origin)), origin);
+    EXPECT_EQ(*OriginFromString(ToString(origin)), origin);
   }
+}
+
+TEST(SnapshotTest, TextsThatNobodyWroteAreRefused) {
+  EXPECT_EQ(StateFromString("MELTED").status().code(), absl::StatusCode::kInternal);
+  EXPECT_EQ(StateFromString("").status().code(), absl::StatusCode::kInternal);
+  EXPECT_EQ(OriginFromString("SEALED").status().code(), absl::StatusCode::kInternal);
 }
 
 }  // namespace

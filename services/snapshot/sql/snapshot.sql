@@ -22,23 +22,35 @@ SELECT s.snapshot_id, s.generation, s.state,
  LIMIT 1;
 
 -- name: freeze
--- The freeze itself: one statement, so one moment for all datasets. Nothing is locked and no record
--- is read. A dataset that never got a record has version 0.
+-- The freeze itself: one statement, so one moment for all datasets. No record and no version is
+-- locked, no record is read. A dataset that never got a record has version 0. Answers how many rows
+-- the versions count.
 WITH taken AS (
   INSERT INTO snapshot.snapshot (snapshot_id, event, organization, category, district_id, school_id,
                                  generation, origin, state, taken_by, previous)
   VALUES ($1, $2, $3, $4, $5, $6, $7::int, $8, 'SEALING', $9, $10::uuid)
-  RETURNING snapshot_id)
-INSERT INTO snapshot.snapshot_version (snapshot_id, dataset, version)
-SELECT taken.snapshot_id, wanted.dataset, coalesce(v.version, 0)
-  FROM taken
- CROSS JOIN unnest($11::text[]) AS wanted (dataset)
-  LEFT JOIN dataset_read.data_version v
-    ON v.copy = 'STATE' AND v.district_id = $5 AND v.dataset = wanted.dataset;
+  RETURNING snapshot_id),
+present AS MATERIALIZED (
+  SELECT wanted.dataset, coalesce(v.version, 0) AS version, coalesce(v.row_count, 0) AS row_count
+    FROM unnest($11::text[]) AS wanted (dataset)
+    LEFT JOIN dataset_read.data_version v
+      ON v.copy = 'STATE' AND v.district_id = $5 AND v.dataset = wanted.dataset),
+written AS (
+  INSERT INTO snapshot.snapshot_version (snapshot_id, dataset, version)
+  SELECT taken.snapshot_id, present.dataset, present.version FROM taken CROSS JOIN present)
+SELECT coalesce(sum(present.row_count), 0)::bigint AS rows FROM present;
+
+-- name: lock_state
+-- Where a snapshot is, until the transaction ends.
+SELECT s.state, s.superseded_by IS NULL AS newest
+  FROM snapshot.snapshot s
+ WHERE s.snapshot_id = $1
+   FOR UPDATE;
 
 -- name: supersede
+-- An empty state leaves it as it is.
 UPDATE snapshot.snapshot
-   SET superseded_by = $2::uuid, state = CASE state WHEN 'SEALED' THEN 'SUPERSEDED' ELSE state END
+   SET superseded_by = $2::uuid, state = coalesce(nullif($3, ''), state)
  WHERE snapshot_id = $1;
 
 -- name: get
@@ -49,13 +61,16 @@ SELECT s.snapshot_id, s.event, s.organization, s.category, s.district_id, s.scho
  WHERE s.snapshot_id = $1;
 
 -- name: list
--- A page, newest first, after the key ($6, $7).
+-- A page, newest first, after the key ($6, $7). Who does not see everything sees, of the events $10,
+-- the organisations $2 and the schools of the districts $9, or with $11 what $4 asked for.
 SELECT s.snapshot_id, s.event, s.organization, s.category, s.district_id, s.school_id, s.generation,
        s.origin, s.state, s.taken_by, s.taken_at, s.sealed_at, s.root, s.superseded_by, s.previous,
        s.failure_reason, s.failure_message
   FROM snapshot.snapshot s
- WHERE ($1::boolean OR s.organization = ANY ($2::text[])
-        OR 'organizations/' || s.district_id = ANY ($9::text[]))
+ WHERE ($1::boolean
+        OR (s.event = ANY ($10::text[])
+            AND ($11::boolean OR s.organization = ANY ($2::text[])
+                 OR 'organizations/' || s.district_id = ANY ($9::text[]))))
    AND ($3 = '' OR s.event = $3)
    AND ($4 = '' OR s.organization = $4)
    AND (cardinality($5::text[]) = 0 OR s.state = ANY ($5::text[]))
@@ -83,14 +98,9 @@ UPDATE snapshot.snapshot_version SET rows = $3, digest = $4
  WHERE snapshot_id = $1 AND dataset = $2;
 
 -- name: seal
--- Superseded at once when a newer generation was taken meanwhile.
-UPDATE snapshot.snapshot
-   SET state = CASE WHEN superseded_by IS NULL THEN 'SEALED' ELSE 'SUPERSEDED' END,
-       sealed_at = clock_timestamp(), root = $2
- WHERE snapshot_id = $1 AND state = 'SEALING'
-RETURNING event, organization, generation;
+UPDATE snapshot.snapshot SET state = $3, sealed_at = clock_timestamp(), root = $2
+ WHERE snapshot_id = $1;
 
 -- name: fail
-UPDATE snapshot.snapshot SET state = 'FAILED', failure_reason = $2, failure_message = $3
- WHERE snapshot_id = $1 AND state = 'SEALING'
-RETURNING event, organization, generation;
+UPDATE snapshot.snapshot SET state = $4, failure_reason = $2, failure_message = $3
+ WHERE snapshot_id = $1;

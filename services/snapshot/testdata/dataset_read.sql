@@ -46,6 +46,7 @@ RETURNS bigint LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
   new_version bigint;
+  closed bigint;
 BEGIN
   INSERT INTO fixture.data_version AS v (copy, dataset, district_id, version, changed_at)
   VALUES ('STATE', apply.dataset, district, 1, clock_timestamp())
@@ -55,6 +56,10 @@ BEGIN
   EXECUTE format('UPDATE fixture.%I SET valid_to = $1 WHERE copy = ''STATE'' AND district_id = $2
                    AND record_key = $3 AND valid_to = 9223372036854775807', dataset)
     USING new_version, district, key;
+  GET DIAGNOSTICS closed = ROW_COUNT;
+  UPDATE fixture.data_version v
+     SET row_count = row_count + (grade IS NOT NULL)::int - closed
+   WHERE v.copy = 'STATE' AND v.dataset = apply.dataset AND v.district_id = district;
   IF grade IS NOT NULL THEN
     EXECUTE format('INSERT INTO fixture.%I (copy, district_id, record_key, valid_from, school_id,
                       row_hash, grade, weight, entered)
