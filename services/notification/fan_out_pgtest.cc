@@ -348,20 +348,20 @@ TEST_F(FanOutTest, ReadAndDismissedKeepTheirFirstTimesAndFilter) {
   pg::Database db = database_.db();
   MessageFilter filter;
   filter.recipient = "users/bob";
-  EXPECT_THAT(*store_.List(db, filter, "", 10), SizeIs(1));
+  EXPECT_THAT(*store_.List(db, filter, 0, 10), SizeIs(1));
   filter.show_dismissed = true;
-  const std::vector<Message> all = *store_.List(db, filter, "", 10);
+  const std::vector<Message> all = *store_.List(db, filter, 0, 10);
   ASSERT_THAT(all, SizeIs(2));
   EXPECT_EQ(all[0].cause, Cause::kEventClosed);  // newest first
-  EXPECT_THAT(*store_.List(db, filter, std::to_string(all[0].sequence), 10), SizeIs(1));
+  EXPECT_THAT(*store_.List(db, filter, all[0].sequence, 10), SizeIs(1));
   filter.unread_only = true;
-  EXPECT_THAT(*store_.List(db, filter, "", 10), SizeIs(1));
+  EXPECT_THAT(*store_.List(db, filter, 0, 10), SizeIs(1));
   filter.title_contains = "PUBLISHED";
-  EXPECT_THAT(*store_.List(db, filter, "", 10), IsEmpty());
+  EXPECT_THAT(*store_.List(db, filter, 0, 10), IsEmpty());
   filter.unread_only = false;
   filter.title_contains.clear();
   filter.from = absl::FromUnixSeconds(1'790'000'002);
-  EXPECT_THAT(*store_.List(db, filter, "", 10), SizeIs(1));
+  EXPECT_THAT(*store_.List(db, filter, 0, 10), SizeIs(1));
 }
 
 TEST_F(FanOutTest, ManyRecipientsAreOneStatementAndWakeTheirStreams) {

@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <optional>
-
 #include "common/status/macros.h"
 #include "services/notification/errors.h"
 #include "services/notification/sql/message.sql.h"
@@ -128,15 +126,12 @@ absl::StatusOr<Message> MessageStore::Dismiss(pg::Transaction& tx, const std::st
 }
 
 absl::StatusOr<std::vector<Message>> MessageStore::List(pg::Querier& db,
-                                                        const MessageFilter& filter,
-                                                        const std::string& before,
+                                                        const MessageFilter& filter, int64_t before,
                                                         int limit) const {
-  const std::optional<std::string> place =
-      before.empty() ? std::nullopt : std::optional<std::string>(before);
-  ASSIGN_OR_RETURN(
-      const pg::Result rows,
-      db.Run(sql::kListMessages, filter.recipient, place, filter.unread_only, filter.show_dismissed,
-             filter.process, filter.title_contains, filter.from, filter.until, limit));
+  ASSIGN_OR_RETURN(const pg::Result rows,
+                   db.Run(sql::kListMessages, filter.recipient, before, filter.unread_only,
+                          filter.show_dismissed, filter.process, filter.title_contains, filter.from,
+                          filter.until, limit));
   return FromRows(rows);
 }
 

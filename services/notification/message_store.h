@@ -64,9 +64,9 @@ class MessageStore {
   absl::StatusOr<Message> Dismiss(pg::Transaction& tx, const std::string& recipient,
                                   const std::string& id) const;
 
-  // Newest first, before the place `before` (empty: from the newest).
+  // Newest first, before the place `before` (0: from the newest).
   absl::StatusOr<std::vector<Message>> List(pg::Querier& db, const MessageFilter& filter,
-                                            const std::string& before, int limit) const;
+                                            int64_t before, int limit) const;
   // Oldest first, after a place.
   absl::StatusOr<std::vector<Message>> ListAfter(pg::Querier& db, const std::string& recipient,
                                                  int64_t sequence, int limit) const;

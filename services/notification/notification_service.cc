@@ -70,12 +70,13 @@ grpc::ServerUnaryReactor* NotificationService::ListMessages(grpc::CallbackServer
   return rpc::Handle(
       runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
         ASSIGN_OR_RETURN(const paging::Page page, paging::Read(*request, 1));
+        ASSIGN_OR_RETURN(const int64_t before, page.IntKey(0));
         ASSIGN_OR_RETURN(const MessageFilter filter,
                          FilterOf(*request, call.principal().user, time_zone_));
         RETURN_IF_ERROR(OwnParent(call, request->parent()).status());
         pg::Database db = call.db();
         ASSIGN_OR_RETURN(std::vector<Message> messages,
-                         store_.List(db, filter, page.Key(0), page.limit()));
+                         store_.List(db, filter, before, page.limit()));
         response->set_next_page_token(paging::Cut(
             *request, page, messages,
             [](const Message& message) { return std::vector{std::to_string(message.sequence)}; }));

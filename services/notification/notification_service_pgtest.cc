@@ -5,6 +5,7 @@
 #include <chrono>
 #include <memory>
 
+#include "common/paging/paging.h"
 #include "common/rpc/status.h"
 #include "common/testing/matchers.h"
 #include "common/testing/test_server.h"
@@ -179,6 +180,15 @@ TEST_F(ServiceTest, PagesFollowEachOther) {
   } while (!request.page_token().empty());
   EXPECT_EQ(names.size(), 5u);
   EXPECT_TRUE(std::is_sorted(names.rbegin(), names.rend()));
+}
+
+TEST_F(ServiceTest, APageTokenWithAKeyOfItsOwnIsRefused) {
+  Tell("users/ann");
+  for (const char* key : {"", "x", "-1", "9223372036854775808", "1; SELECT"}) {
+    v1::ListMessagesRequest request = ListRequest();
+    request.set_page_token(paging::NextToken(request, {key}));
+    EXPECT_THAT(Call(&Stub::ListMessages, request), HasReason("PAGE_TOKEN_INVALID")) << key;
+  }
 }
 
 TEST_F(ServiceTest, AWatchGoesOnAfterTheLastMessageSeen) {

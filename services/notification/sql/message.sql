@@ -56,7 +56,7 @@ SELECT m.message_id, m.sequence, m.recipient, m.cause, m.subject, m.event, m.org
        m.process, m.title, m.body, m.occurred_at, m.read_at, m.dismissed_at, m.closed_at
   FROM notification.message m
  WHERE m.recipient = $1
-   AND ($2::bigint IS NULL OR m.sequence < $2)
+   AND ($2::bigint = 0 OR m.sequence < $2::bigint)
    AND (NOT $3::boolean OR m.read_at IS NULL)
    AND ($4::boolean OR m.dismissed_at IS NULL)
    AND ($5 = '' OR m.process = $5)
