@@ -54,9 +54,7 @@ absl::Status SyncWaiting(pg::Transaction& tx, const std::string& district,
 
 absl::Status ApplyRegistryChange(pg::Transaction& tx, const type::Change& change,
                                  const ids::IdSource& ids, bool automatic_sync) {
-  if (change.type() != "organization_created" && change.type() != "organization_updated") {
-    return absl::OkStatus();
-  }
+  if (change.type() != "organization_created") return absl::OkStatus();
   ASSIGN_OR_RETURN(const std::string id, IdOf(change.subject()));
   ASSIGN_OR_RETURN(const std::string parent, IdOf(Attribute(change, "parent")));
   const std::string kind = KindOf(Attribute(change, "kind"));

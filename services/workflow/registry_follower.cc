@@ -47,7 +47,7 @@ void SaveMembers(pg::Transaction& tx, const std::string& category, const std::st
 
 absl::Status RegistryFollower::Apply(pg::Transaction& tx, const type::Change& change,
                                      const RegistryFacts& facts) const {
-  if (change.type() == "organization_created" || change.type() == "organization_updated") {
+  if (change.type() == "organization_created") {
     tx.Defer(sql::kSaveOrganization, Attribute(change, "organization"),
              Attribute(change, "display_name"), Attribute(change, "parent"));
     return absl::OkStatus();
