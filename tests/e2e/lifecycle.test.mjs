@@ -360,8 +360,8 @@ async function listsThatShow(user, event) {
   const found = [];
   for (const {key, name, request, policy} of methods()) {
     if (policy.call_class !== 'LIST' || !name.startsWith('List') || policy.caller === 'SERVICE') continue;
-    // An organisation keeps its reports and snapshots.
-    if (['validation.ListReports', 'snapshot.ListSnapshots'].includes(key)) continue;
+    // An organisation keeps its reports.
+    if (key === 'validation.ListReports') continue;
     const content = {...CONTENT[key], ...('page_size' in request.fields && {page_size: 1000})};
     const answer = await call(user, key, content).catch((error) => {
       assert.ok(['NOT_PERMITTED', 'NOT_FOUND', 'FIELD_INVALID'].includes(error.reason), error.message);
@@ -375,7 +375,8 @@ async function listsThatShow(user, event) {
 chapter('a closed event vanishes for local people, and stays for the state', async () => {
   const {name} = w.event;
   assert.deepEqual(await listsThatShow('ann', name),
-      ['notification.ListMessages', 'registry.ListEvents', 'workflow.ListCertifications']);
+      ['notification.ListMessages', 'registry.ListEvents', 'snapshot.ListSnapshots',
+        'workflow.ListCertifications']);
   const seen = await get('ann');
   const {etag} = await call('sam', 'registry.GetEvent', {name});
   const closed = await command('sam', 'registry.CloseEvent', {name, etag, reason: 'Funding is computed.'});
@@ -389,6 +390,8 @@ chapter('a closed event vanishes for local people, and stays for the state', asy
   await refused('NOT_FOUND', 'NOT_FOUND', call('ann', 'workflow.GetEventSummary', {event: name}));
   await refused('NOT_FOUND', 'NOT_FOUND', call('ann', 'workflow.ListTransitions',
       {certification: w.certification}));
+  await refused('NOT_FOUND', 'NOT_FOUND', call('ann', 'snapshot.GetSnapshot',
+      {name: seen.certified_snapshot}));
   await refused('NOT_FOUND', 'NOT_FOUND', command('ann', 'workflow.RequestRecertification',
       {certification: w.certification, etag: seen.etag, reason: 'Too late.'}));
   const [message] = await messages('ann', 'EVENT_CLOSED');
