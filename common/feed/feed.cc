@@ -98,7 +98,8 @@ void Hub::Unsubscribe(int64_t id) {
   const auto subscription = subscriptions_.find(id);
   if (subscription == subscriptions_.end()) return;
   const auto [begin, end] = by_subject_.equal_range(subscription->second.subject);
-  by_subject_.erase(std::find_if(begin, end, [id](const auto& entry) { return entry.second == id; }));
+  by_subject_.erase(
+      std::find_if(begin, end, [id](const auto& entry) { return entry.second == id; }));
   subscriptions_.erase(subscription);
 }
 
@@ -175,9 +176,9 @@ void Tail::Run(const std::stop_token& stop) {
 }
 
 Relay::Relay(Hub& hub, Options options)
-    : hub_(hub), options_(std::move(options)), thread_([this](const std::stop_token& stop) {
-        Run(stop);
-      }) {}
+    : hub_(hub),
+      options_(std::move(options)),
+      thread_([this](const std::stop_token& stop) { Run(stop); }) {}
 
 Relay::~Relay() { StopAndWake(thread_, mutex_); }
 

@@ -95,9 +95,9 @@ class Tail {
   std::jthread thread_;
 };
 
-// Notifies the hub of what other services commit, while somebody subscribes: what a subject shows may
-// depend on facts of theirs. Has neither cursor nor effect, and may miss a change when the other
-// service is away, which a subscription's tick makes good.
+// Notifies the hub of what other services commit, while somebody subscribes: what a subject shows
+// may depend on facts of theirs. Has neither cursor nor effect, and may miss a change when the
+// other service is away, which a subscription's tick makes good.
 class Relay {
  public:
   struct Options {

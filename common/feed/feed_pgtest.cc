@@ -270,16 +270,17 @@ TEST_F(FeedTest, RelayWakesTheSubjectsOfAChange) {
   std::vector<std::string> asked;  // only the relay's thread writes it
   std::atomic<bool> away = false;
   {
-    const Relay relay(hub, {.feed = "other",
-                            .fetch = [&](int64_t after, int limit) -> absl::StatusOr<Page> {
-                              if (away) return status::Unavailable("another service");
-                              return List(database_.db(), after, limit);
-                            },
-                            .subjects = [&](const type::Change& change)
-                                -> absl::StatusOr<std::vector<std::string>> {
-                              asked.push_back(change.subject());
-                              return std::vector<std::string>{"mine/" + change.subject()};
-                            }});
+    const Relay relay(
+        hub,
+        {.feed = "other",
+         .fetch = [&](int64_t after, int limit) -> absl::StatusOr<Page> {
+           if (away) return status::Unavailable("another service");
+           return List(database_.db(), after, limit);
+         },
+         .subjects = [&](const type::Change& change) -> absl::StatusOr<std::vector<std::string>> {
+           asked.push_back(change.subject());
+           return std::vector<std::string>{"mine/" + change.subject()};
+         }});
     const auto becomes = [](const std::atomic<int>& n, int value) {
       const absl::Time until = clock::Clock::Real().Now() + kLimit;
       while (n < value && clock::Clock::Real().Now() < until) std::this_thread::yield();
