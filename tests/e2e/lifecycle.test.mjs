@@ -360,7 +360,7 @@ async function listsThatShow(user, event) {
   const found = [];
   for (const {key, name, request, policy} of methods()) {
     if (policy.call_class !== 'LIST' || !name.startsWith('List') || policy.caller === 'SERVICE') continue;
-    // An organisation keeps its reports.
+    // Who sees reports, and how long, is tested with their service.
     if (key === 'validation.ListReports') continue;
     const content = {...CONTENT[key], ...('page_size' in request.fields && {page_size: 1000})};
     const answer = await call(user, key, content).catch((error) => {
