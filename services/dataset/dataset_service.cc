@@ -177,16 +177,34 @@ grpc::ServerUnaryReactor* DatasetService::GetVersions(grpc::CallbackServerContex
         ASSIGN_OR_RETURN(const Copy copy, ParseCopy(request->copy(), "copy"));
         ASSIGN_OR_RETURN(std::vector<std::string> wanted,
                          ParseDatasets(request->datasets(), catalogue_));
-        RETURN_IF_ERROR(access_.Resolve(call, {.organization = request->district()}).status());
+        const bool by_school = !request->school().empty();
+        RETURN_IF_ERROR(
+            by_school ? SchoolOf(call, request->district(), request->school()).status()
+                      : access_.Resolve(call, {.organization = request->district()}).status());
         if (wanted.empty()) wanted = AllIds(catalogue_);
         pg::Database db = call.db();
         ASSIGN_OR_RETURN(const std::vector<Version> known,
                          dataset::GetVersions(db, copy, district));
         for (const Version& version : Complete(known, wanted)) {
           *response->add_versions() = ToProto(version);
+          if (!by_school) continue;
+          response->mutable_versions()->rbegin()->clear_changed_at();
+          response->mutable_versions()->rbegin()->clear_row_count();
         }
         return absl::OkStatus();
       });
+}
+
+absl::StatusOr<names::OrganizationName> DatasetService::SchoolOf(const rpc::Call& call,
+                                                                 const std::string& district,
+                                                                 const std::string& name) {
+  ASSIGN_OR_RETURN(const auto school, names::OrganizationName::Parse(name, "school"));
+  ASSIGN_OR_RETURN(const access::Access access, access_.Resolve(call, {.organization = name}));
+  if (access.organization_kind != access::OrganizationKind::kSchool ||
+      access.organization_parent != district) {
+    return status::NotFound(name);
+  }
+  return school;
 }
 
 absl::StatusOr<Schools> DatasetService::SchoolsOf(const rpc::Call& call,
@@ -196,13 +214,7 @@ absl::StatusOr<Schools> DatasetService::SchoolsOf(const rpc::Call& call,
                      access_.Resolve(call, {.organization = request.district()}));
     return ReadableSchools(access, request.district());
   }
-  ASSIGN_OR_RETURN(const auto school, names::OrganizationName::Parse(request.school(), "school"));
-  ASSIGN_OR_RETURN(const access::Access access,
-                   access_.Resolve(call, {.organization = request.school()}));
-  if (access.organization_kind != access::OrganizationKind::kSchool ||
-      access.organization_parent != request.district()) {
-    return status::NotFound(request.school());
-  }
+  ASSIGN_OR_RETURN(const auto school, SchoolOf(call, request.district(), request.school()));
   return Schools({school.id()});
 }
 

@@ -68,6 +68,10 @@ class DatasetService final : public v1::Datasets::CallbackService {
                                             const std::string& district,
                                             std::vector<std::string> datasets,
                                             std::optional<jobs::NewJob>& job);
+  // A school of a district that the caller has in scope; NOT_FOUND otherwise.
+  absl::StatusOr<names::OrganizationName> SchoolOf(const rpc::Call& call,
+                                                   const std::string& district,
+                                                   const std::string& name);
   // The schools that ListRecords may read: those of the caller, or the one that the request names.
   absl::StatusOr<Schools> SchoolsOf(const rpc::Call& call, const v1::ListRecordsRequest& request);
   absl::StatusOr<ResyncFilter> FilterOf(const rpc::Call& call,

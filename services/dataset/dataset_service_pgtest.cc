@@ -33,7 +33,8 @@ constexpr char kSchool[] = "organizations/255901001";
 constexpr char kDataset[] = "datasets/attendance_event";
 constexpr char kHeader[] = "student_uid,school_id,event_date,category,school_year\n";
 
-// ada is of the state, dan of the district, sue of its school, ron has no right at all.
+// ada is of the state, dan of the district, sue and sid of its school, ron has no right at all.
+// For sue the district is in scope, which shows what is left of its records then.
 class FixedResolver final : public access::Resolver {
  protected:
   absl::StatusOr<access::Access> Ask(const rpc::Call& call, const access::Query& query) override {
@@ -46,6 +47,11 @@ class FixedResolver final : public access::Resolver {
     }
     if (access.user == "users/sue") access.scope_organizations = {kSchool};
     access.in_scope = access.state_user || query.organization != kOther;
+    // What the registry says to people of a school: the district is not in their scope.
+    if (access.user == "users/sid") {
+      access.scope_organizations = {kSchool};
+      access.in_scope = query.organization == kSchool;
+    }
     return access;
   }
   absl::StatusOr<access::Access> AskForService(const rpc::Call& /*call*/,
@@ -463,6 +469,30 @@ TEST_F(DatasetServiceTest, PeopleOfASchoolSeeItsRecords) {
   ASSERT_THAT(Push(Header(), kHeader + Event("1") + Event("2", "TARDY", "255901002")), IsOk());
   EXPECT_EQ(List(type::COPY_DISTRICT, -1, "users/ada")->records_size(), 2);
   EXPECT_EQ(List(type::COPY_DISTRICT, -1, "users/sue")->records_size(), 1);
+}
+
+TEST_F(DatasetServiceTest, PeopleOfASchoolGetTheVersionsOfItsDistrict) {
+  ASSERT_THAT(Push(Header(), kHeader + Event("1") + Event("2", "TARDY", "255901002")), IsOk());
+  v1::GetVersionsRequest request;
+  request.set_district(kDistrict);
+  request.set_copy(type::COPY_DISTRICT);
+  request.set_school(kSchool);
+  const auto versions = Unary(&v1::Datasets::Stub::GetVersions, request, "users/sid");
+  ASSERT_THAT(versions, IsOk());
+  ASSERT_EQ(versions->versions_size(), 3);
+  EXPECT_EQ(versions->versions(0).version(), 1);
+  EXPECT_EQ(versions->versions(0).row_count(), 0);  // not his to know
+  EXPECT_FALSE(versions->versions(0).has_changed_at());
+  request.set_district(kOther);  // of which it is no school
+  EXPECT_THAT(Unary(&v1::Datasets::Stub::GetVersions, request, "users/sid"),
+              HasReason("NOT_FOUND"));
+  request.set_district(kDistrict);
+  request.set_school(kOther);
+  EXPECT_THAT(Unary(&v1::Datasets::Stub::GetVersions, request, "users/sid"),
+              HasReason("NOT_FOUND"));
+  request.clear_school();
+  EXPECT_THAT(Unary(&v1::Datasets::Stub::GetVersions, request, "users/sid"),
+              HasReason("NOT_FOUND"));
 }
 
 TEST_F(DatasetServiceTest, VersionsAndDefinitions) {

@@ -15,11 +15,13 @@ DatasetClient::DatasetClient(rpc::Runtime& runtime)
     : runtime_(runtime), stub_(v1::Datasets::NewStub(runtime.ChannelTo("dataset"))) {}
 
 absl::StatusOr<std::map<std::string, int64_t>> DatasetClient::GetVersions(
-    const rpc::Call& call, const std::string& district, Copy copy) const {
+    const rpc::Call& call, const std::string& district, const std::string& school,
+    Copy copy) const {
   grpc::ClientContext context;
   RETURN_IF_ERROR(call.Forward(context));
   v1::GetVersionsRequest request;
   request.set_district(district);
+  request.set_school(school);
   request.set_copy(static_cast<type::Copy>(copy));
   v1::GetVersionsResponse response;
   RETURN_IF_ERROR(rpc::FromGrpc(stub_->GetVersions(&context, request, &response)));

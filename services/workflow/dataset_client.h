@@ -20,9 +20,11 @@ class DatasetClient {
  public:
   explicit DatasetClient(rpc::Runtime& runtime);
 
-  // The current version of every dataset of a district in one copy.
+  // The current version of every dataset of a district in one copy, for those who see the district
+  // or, when it is not empty, the school of it.
   absl::StatusOr<std::map<std::string, int64_t>> GetVersions(const rpc::Call& call,
                                                              const std::string& district,
+                                                             const std::string& school,
                                                              Copy copy) const;
 
   // The service's feed, for a Relay.

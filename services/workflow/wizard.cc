@@ -25,9 +25,13 @@ absl::StatusOr<WizardView> Wizard::Look(const rpc::Call& call, const Certificati
   const std::string& event = certification.event.name;
   const std::string& organization = certification.organization;
   const std::string district = access::DistrictOf(access, organization);
+  // Who certifies for a school need not see its district.
+  const std::string school = organization == district ? "" : organization;
   WizardView view;
-  ASSIGN_OR_RETURN(view.inputs[0].versions, datasets_.GetVersions(call, district, Copy::kDistrict));
-  ASSIGN_OR_RETURN(view.inputs[1].versions, datasets_.GetVersions(call, district, Copy::kState));
+  ASSIGN_OR_RETURN(view.inputs[0].versions,
+                   datasets_.GetVersions(call, district, school, Copy::kDistrict));
+  ASSIGN_OR_RETURN(view.inputs[1].versions,
+                   datasets_.GetVersions(call, district, school, Copy::kState));
   view.inputs[2].versions = view.inputs[1].versions;
   for (std::size_t i = 0; i < view.inputs.size(); ++i) {
     StepInput& input = view.inputs[i];
