@@ -179,6 +179,13 @@ absl::StatusOr<Certification> CertificationStore::Lock(pg::Transaction& tx,
 
 absl::StatusOr<Certification> CertificationStore::Move(pg::Transaction& tx, Attempt attempt) const {
   ASSIGN_OR_RETURN(Certification certification, Lock(tx, attempt.id));
+  bool new_roster = false;
+  if (attempt.action == Action::kSubmit && FollowsMembers(certification.state)) {
+    ASSIGN_OR_RETURN(std::vector<RequiredCertifier> roster,
+                     NextRoster(tx, certification, DayOf(attempt.input.now)));
+    new_roster = roster != certification.roster;
+    certification.roster = std::move(roster);
+  }
   AddOwnFacts(certification, attempt.input.actor, attempt.facts);
   RETURN_IF_ERROR(CheckActor(attempt.action, attempt.facts));
   if (attempt.etag.has_value() && *attempt.etag != certification.etag()) {
@@ -187,7 +194,8 @@ absl::StatusOr<Certification> CertificationStore::Move(pg::Transaction& tx, Atte
   ASSIGN_OR_RETURN(const Decision decision,
                    Decide(certification.state, attempt.action, attempt.facts));
   if (decision.effect == Effect::kStartRound) {
-    ASSIGN_OR_RETURN(attempt.input.next_roster, NextRoster(tx, certification));
+    ASSIGN_OR_RETURN(attempt.input.next_roster,
+                     NextRoster(tx, certification, DayOf(attempt.input.now)));
   } else if (decision.effect == Effect::kReinstate) {
     ASSIGN_OR_RETURN(const pg::Result rows,
                      tx.Run(sql::kRosterInRound, certification.id, certification.round - 1));
@@ -198,6 +206,7 @@ absl::StatusOr<Certification> CertificationStore::Move(pg::Transaction& tx, Atte
   Perform(decision, attempt.input, certification);
 
   Save(tx, certification);
+  if (new_roster) SaveRoster(tx, before);
   SaveEffect(tx, before, certification, decision.effect, attempt.input);
   tx.Defer(sql::kAppendTransition, certification.id, certification.transitions,
            NameOf(before.state), NameOf(attempt.action), NameOf(certification.state),
@@ -307,7 +316,7 @@ absl::Status CertificationStore::Open(pg::Transaction& tx, const std::string& ev
     ASSIGN_OR_RETURN(const pg::Result opened, tx.Run(sql::kOpen, event, ids, chunk, now));
     std::vector<std::string> fresh;
     for (const pg::Row row : opened) fresh.push_back(row.Text("id"));
-    tx.Defer(sql::kOpenRosters, fresh);
+    tx.Defer(sql::kOpenRosters, fresh, DateText(DayOf(now)));
     tx.Defer(sql::kOpenLog, fresh, actor);
     for (const std::string& id : fresh) {
       ASSIGN_OR_RETURN(const Certification certification, Get(tx, id));
@@ -318,11 +327,11 @@ absl::Status CertificationStore::Open(pg::Transaction& tx, const std::string& ev
 }
 
 absl::StatusOr<std::vector<RequiredCertifier>> CertificationStore::NextRoster(
-    pg::Querier& db, const Certification& certification) const {
-  ASSIGN_OR_RETURN(
-      const pg::Result rows,
-      db.Run(sql::kNextRoster, certification.event.category, certification.organization,
-             certification.organization_parent, static_cast<int>(certification.event.level)));
+    pg::Querier& db, const Certification& certification, absl::CivilDay day) const {
+  ASSIGN_OR_RETURN(const pg::Result rows,
+                   db.Run(sql::kNextRoster, certification.event.category,
+                          certification.organization, certification.organization_parent,
+                          static_cast<int>(certification.event.level), DateText(day)));
   return ReadRoster(rows);
 }
 
@@ -355,7 +364,7 @@ absl::StatusOr<std::vector<Listed>> CertificationStore::List(pg::Querier& db, co
              filter.level, filter.reporting_year, filter.organization, filter.event,
              filter.title_contains, filter.due_from, filter.due_before, filter.overdue,
              filter.waiting_on_me, filter.updated_since, filter.order, after_key, after_id, limit,
-             scope.districts));
+             scope.districts, scope.events, DateText(DayOf(now))));
   std::vector<Listed> page;
   for (const pg::Row row : rows) {
     if (page.empty() || page.back().certification.id != row.View("id")) {

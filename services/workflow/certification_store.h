@@ -16,12 +16,19 @@
 
 namespace edcert::workflow {
 
-// Who looks: everything, or what belongs to some organisations and to events that are not closed.
+// Whether the roster follows the members of the category: it does until it is sent.
+constexpr bool FollowsMembers(State state) {
+  return state == State::kInProgress || state == State::kRecertInProgress;
+}
+
+// Who looks: everything, or what belongs to some organisations and, in a list, to some events;
+// never to closed ones.
 struct Scope {
   std::string user;  // empty for a service
   bool all = false;
   std::vector<std::string> organizations;
   std::vector<std::string> districts;  // whose schools are in scope too
+  std::vector<std::string> events;     // that he may see; for lists over more than one event
 };
 
 // What ListCertifications filters by; empty or zero means any.
@@ -95,7 +102,8 @@ class CertificationStore {
   absl::StatusOr<Certification> Lock(pg::Transaction& tx, const std::string& id) const;
 
   // Locks, decides, performs, and writes the certification, its history and the feed's event.
-  // Refusals in the order of Decide, with ETAG_MISMATCH after permission. Returns the new state.
+  // Refusals in the order of Decide, with ETAG_MISMATCH after permission. Returns the new state. A
+  // submission is decided with the roster of its day.
   absl::StatusOr<Certification> Move(pg::Transaction& tx, Attempt attempt) const;
 
   // Writes a locked certification that changed without a move, and tells it to the feed with the
@@ -114,9 +122,14 @@ class CertificationStore {
                     const std::vector<std::string>& organizations, const std::string& actor,
                     absl::Time now) const;
 
-  // Who must sign from now on.
-  absl::StatusOr<std::vector<RequiredCertifier>> NextRoster(
-      pg::Querier& db, const Certification& certification) const;
+  // Who must sign from a day on.
+  absl::StatusOr<std::vector<RequiredCertifier>> NextRoster(pg::Querier& db,
+                                                            const Certification& certification,
+                                                            absl::CivilDay day) const;
+  // The day that it is in the state.
+  absl::CivilDay DayOf(absl::Time now) const { return absl::ToCivilDay(now, zone_); }
+  // The first instant of a day there.
+  absl::Time StartOf(absl::CivilDay day) const { return absl::FromCivil(day, zone_); }
 
   // The first of some events that the organisation has still to certify; empty when there is none.
   absl::StatusOr<std::string> UncertifiedDependency(pg::Querier& db,

@@ -40,7 +40,13 @@ class FixedClock final : public clock::Clock {
 
 MemberFact Certifier(const std::string& organization, const std::string& user,
                      const std::string& delegate = "", const std::string& rank = "PRIMARY") {
-  return {organization, user, "CERTIFIER", rank, delegate, "Superintendent"};
+  return {.organization = organization,
+          .user = user,
+          .role = "CERTIFIER",
+          .rank = rank,
+          .delegate = delegate,
+          .title = "Superintendent",
+          .delegate_in_scope = true};
 }
 
 class CertificationStoreTest : public ::testing::Test {
@@ -307,18 +313,6 @@ TEST_F(CertificationStoreTest, AParticipantThatIsTakenOffTheEventIsWithdrawn) {
   ExpectReplayable(id);
 }
 
-TEST_F(CertificationStoreTest, ASchoolIsSignedForByItsOwnAndItsDistrictsCertifiers) {
-  RegistryFacts facts = Published();
-  facts.event.level = Level::kSchool;
-  facts.participants = {"organizations/101"};
-  facts.members = {Certifier(kDistrict, "users/district"),
-                   Certifier("organizations/101", "users/school"),
-                   Certifier(kOther, "users/stranger")};
-  Tell("event_published", {{"event", kEvent}}, facts);
-  EXPECT_EQ(Outstanding(Get(IdOf("organizations/101"))),
-            (std::vector<std::string>{"users/district", "users/school"}));
-}
-
 TEST_F(CertificationStoreTest, TheRosterFollowsTheMembersUntilItIsSent) {
   Publish();
   const std::string id = IdOf(kDistrict);
@@ -351,12 +345,6 @@ TEST_F(CertificationStoreTest, TheRosterFollowsTheMembersUntilItIsSent) {
   EXPECT_TRUE(AllSigned(*cancelled));
   EXPECT_TRUE(AllSigned(Get(id)));
   ExpectReplayable(id);
-}
-
-TEST_F(CertificationStoreTest, SecondariesSignWhenNoPrimaryIsLeft) {
-  Publish();
-  ChangeMembers(kDistrict, {Certifier(kDistrict, "users/s", "", "SECONDARY")});
-  EXPECT_EQ(Outstanding(Get(IdOf(kDistrict))), std::vector<std::string>{"users/s"});
 }
 
 TEST_F(CertificationStoreTest, WhatIsAnsweredIsWhatIsStored) {
@@ -607,8 +595,20 @@ TEST_F(CertificationStoreTest, FiltersAndPages) {
 
 TEST_F(CertificationStoreTest, ScopeLimitsWhatIsListed) {
   Publish();
-  EXPECT_EQ(List({.user = "users/a", .organizations = {kDistrict}}).size(), 1U);
-  EXPECT_EQ(List({.user = "users/x", .organizations = {"organizations/300"}}).size(), 0U);
+  EXPECT_EQ(List({.user = "users/a", .organizations = {kDistrict}, .events = {kEvent, "events/x"}})
+                .size(),
+            1U);
+  // Not in the category, so the registry does not name him the event.
+  EXPECT_EQ(List({.user = "users/a", .organizations = {kDistrict}, .events = {"events/x"}}).size(),
+            0U);
+  EXPECT_EQ(List({.user = "users/a", .organizations = {kDistrict}}).size(), 0U);
+  EXPECT_EQ(
+      List({.user = "users/x", .organizations = {"organizations/300"}, .events = {kEvent}}).size(),
+      0U);
+  EXPECT_EQ(List({.user = "users/x", .districts = {kDistrict}, .events = {kEvent}}).size(), 0U);
+  Tell("event_closed", {{"event", kEvent}});
+  EXPECT_EQ(List({.user = "users/a", .organizations = {kDistrict}, .events = {kEvent}}).size(), 0U);
+  EXPECT_EQ(List({.user = "users/state", .all = true}).size(), 2U);
   EXPECT_EQ(List({.user = "users/x"}).size(), 0U);
 }
 

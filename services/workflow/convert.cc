@@ -279,8 +279,19 @@ std::vector<MemberFact> ToMembers(const std::vector<access::RegistryAccess::Memb
   };
   std::vector<MemberFact> facts;
   for (const access::RegistryAccess::Member& member : members) {
-    facts.push_back({member.organization, member.user, role(member.role), rank(member.rank),
-                     member.delegate, member.title});
+    facts.push_back({.organization = member.organization,
+                     .user = member.user,
+                     .role = role(member.role),
+                     .rank = rank(member.rank),
+                     .delegate = member.delegate,
+                     .title = member.title,
+                     .valid_from = member.valid_from,
+                     .valid_to = member.valid_to,
+                     .user_active = member.user_active,
+                     .in_scope = member.in_scope,
+                     .all_schools = member.all_schools,
+                     .delegate_in_scope = member.delegate_in_scope,
+                     .delegate_all_schools = member.delegate_all_schools});
   }
   return facts;
 }

@@ -7,11 +7,14 @@
 #include "common/access/registry_access.h"
 #include "common/feed/feed.h"
 #include "common/rpc/server.h"
+#include "common/status/macros.h"
 #include "services/workflow/certification_page.h"
 #include "services/workflow/config.pb.h"
+#include "services/workflow/convert.h"
 #include "services/workflow/input_relay.h"
 #include "services/workflow/migrations/migrations.h"
 #include "services/workflow/registry_follower.h"
+#include "services/workflow/roster_keeper.h"
 #include "services/workflow/workflow_service.h"
 
 namespace edcert::workflow {
@@ -48,7 +51,15 @@ struct App {
                  [this](pg::Transaction& tx, const type::Change& change, void* prepared) {
                    return follower.Apply(tx, change, *static_cast<const RegistryFacts*>(prepared));
                  },
-             .committed = [&runtime] { runtime.Poke(); }}) {}
+             .committed = [&runtime] { runtime.Poke(); }}),
+        keeper(runtime.pool(), runtime.clock(), store, follower,
+               {.members =
+                    [this](const std::string& category) -> absl::StatusOr<std::vector<MemberFact>> {
+                  ASSIGN_OR_RETURN(const auto members,
+                                   registry.ListMembers(category, "", /*active_only=*/false));
+                  return ToMembers(members);
+                },
+                .committed = [&runtime] { runtime.Poke(); }}) {}
 
   access::RegistryAccess registry;
   const CertificationStore store;
@@ -60,6 +71,7 @@ struct App {
   const InputRelay relay;
   const RegistryFollower follower;
   feed::Consumer consumer;
+  RosterKeeper keeper;
 };
 
 int Print(std::string_view format) {

@@ -12,6 +12,8 @@ namespace edcert::workflow {
 namespace {
 
 constexpr char kActor[] = "services/workflow";
+// Those that one transaction changes.
+constexpr std::size_t kMostRostersAtOnce = 200;
 
 std::string Attribute(const type::Change& change, const std::string& key) {
   const auto it = change.attributes().find(key);
@@ -22,6 +24,15 @@ bool IsMemberChange(const type::Change& change) {
   return change.type() == "member_added" || change.type() == "member_removed";
 }
 
+std::string DayText(absl::CivilDay day) {
+  if (day == absl::CivilDay::min()) return "-infinity";
+  if (day == absl::CivilDay::max()) return "infinity";
+  return absl::FormatCivilTime(day);
+}
+
+// Columns of an array of booleans.
+void Push(std::vector<std::string>& column, bool value) { column.emplace_back(value ? "t" : "f"); }
+
 // Replaces the members of a category at an organisation, or at all when that is empty.
 void SaveMembers(pg::Transaction& tx, const std::string& category, const std::string& organization,
                  const std::vector<MemberFact>& members) {
@@ -31,6 +42,13 @@ void SaveMembers(pg::Transaction& tx, const std::string& category, const std::st
   std::vector<std::string> ranks;
   std::vector<std::string> delegates;
   std::vector<std::string> titles;
+  std::vector<std::string> valid_from;
+  std::vector<std::string> valid_to;
+  std::vector<std::string> user_active;
+  std::vector<std::string> in_scope;
+  std::vector<std::string> all_schools;
+  std::vector<std::string> delegate_in_scope;
+  std::vector<std::string> delegate_all_schools;
   for (const MemberFact& member : members) {
     organizations.push_back(member.organization);
     users.push_back(member.user);
@@ -38,9 +56,18 @@ void SaveMembers(pg::Transaction& tx, const std::string& category, const std::st
     ranks.push_back(member.rank);
     delegates.push_back(member.delegate);
     titles.push_back(member.title);
+    valid_from.push_back(DayText(member.valid_from));
+    valid_to.push_back(DayText(member.valid_to));
+    Push(user_active, member.user_active);
+    Push(in_scope, member.in_scope);
+    Push(all_schools, member.all_schools);
+    Push(delegate_in_scope, member.delegate_in_scope);
+    Push(delegate_all_schools, member.delegate_all_schools);
   }
   tx.Defer(sql::kClearMembers, category, organization);
-  tx.Defer(sql::kInsertMembers, category, organizations, users, roles, ranks, delegates, titles);
+  tx.Defer(sql::kInsertMembers, category, organizations, users, roles, ranks, delegates, titles,
+           valid_from, valid_to, user_active, in_scope, all_schools, delegate_in_scope,
+           delegate_all_schools);
 }
 
 }  // namespace
@@ -83,18 +110,33 @@ absl::Status RegistryFollower::ChangeMembers(pg::Transaction& tx, const std::str
                                              const std::string& organization,
                                              const RegistryFacts& facts) const {
   SaveMembers(tx, category, organization, facts.members);
+  const absl::CivilDay today = store_.DayOf(clock_.Now());
   ASSIGN_OR_RETURN(const pg::Result unsent, tx.Run(sql::kUnsentOfCategory, category, organization));
-  for (const pg::Row row : unsent) RETURN_IF_ERROR(ChangeRoster(tx, row.Text("id")));
+  for (const pg::Row row : unsent) RETURN_IF_ERROR(ChangeRoster(tx, row.Text("id"), today));
   return absl::OkStatus();
 }
 
-absl::Status RegistryFollower::ChangeRoster(pg::Transaction& tx, const std::string& id) const {
+absl::StatusOr<bool> RegistryFollower::TakeUpDay(
+    pg::Transaction& tx, absl::CivilDay day,
+    const std::map<std::string, std::vector<MemberFact>>& members) const {
+  for (const auto& [category, facts] : members) SaveMembers(tx, category, "", facts);
+  ASSIGN_OR_RETURN(const pg::Result changed,
+                   tx.Run(sql::kChangedRosters, DayText(day), kMostRostersAtOnce));
+  for (const pg::Row row : changed) RETURN_IF_ERROR(ChangeRoster(tx, row.Text("id"), day));
+  const bool more = changed.size() == kMostRostersAtOnce;
+  if (!more) tx.Defer(sql::kFinishDay, DayText(day));
+  return more;
+}
+
+absl::Status RegistryFollower::ChangeRoster(pg::Transaction& tx, const std::string& id,
+                                            absl::CivilDay day) const {
   ASSIGN_OR_RETURN(Certification certification, store_.Lock(tx, id));
-  ASSIGN_OR_RETURN(std::vector<RequiredCertifier> roster, store_.NextRoster(tx, certification));
+  ASSIGN_OR_RETURN(std::vector<RequiredCertifier> roster,
+                   store_.NextRoster(tx, certification, day));
   // It may have been sent while we waited for the lock: the roster is frozen then.
-  const bool unsent =
-      certification.state == State::kInProgress || certification.state == State::kRecertInProgress;
-  if (!unsent || roster == certification.roster) return absl::OkStatus();
+  if (!FollowsMembers(certification.state) || roster == certification.roster) {
+    return absl::OkStatus();
+  }
   certification.roster = std::move(roster);
   store_.SaveRoster(tx, certification);
   store_.Update(tx, certification, "certification_updated", kActor, "the certifiers changed",
@@ -140,11 +182,13 @@ absl::StatusOr<std::shared_ptr<RegistryFacts>> AskRegistry(access::RegistryAcces
     RETURN_IF_ERROR(event.status());
     facts->participants = event->participants;
     facts->event = ToEvent(*event);
-    ASSIGN_OR_RETURN(const auto members, registry.ListMembers(event->category, ""));
+    ASSIGN_OR_RETURN(const auto members,
+                     registry.ListMembers(event->category, "", /*active_only=*/false));
     facts->members = ToMembers(members);
   } else if (IsMemberChange(change)) {
     ASSIGN_OR_RETURN(const auto members, registry.ListMembers(Attribute(change, "category"),
-                                                              Attribute(change, "organization")));
+                                                              Attribute(change, "organization"),
+                                                              /*active_only=*/false));
     facts->members = ToMembers(members);
   }
   return facts;

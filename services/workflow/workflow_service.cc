@@ -25,7 +25,8 @@ Scope ScopeOf(const access::Access& access) {
   return {.user = access.user,
           .all = access.state_user || access.is_service(),
           .organizations = access.scope_organizations,
-          .districts = access.scope_districts};
+          .districts = access.scope_districts,
+          .events = access.visible_events};
 }
 
 Side SideOf(const access::Access& access) {
@@ -72,7 +73,7 @@ grpc::ServerUnaryReactor* WorkflowService::ListCertifications(
   return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) {
     ASSIGN_OR_RETURN(const paging::Page page, paging::Read(*request, 2));
     ASSIGN_OR_RETURN(const Filter filter, FromProto(*request, zone_));
-    ASSIGN_OR_RETURN(const access::Access access, access_.Resolve(call, {}));
+    ASSIGN_OR_RETURN(const access::Access access, access_.Resolve(call, {.visible_events = true}));
     const Viewer viewer{access.user, SideOf(access), call.arrival()};
     pg::Database db = call.db();
     ASSIGN_OR_RETURN(auto listed, store_.List(db, ScopeOf(access), filter, viewer.now, page.Key(0),

@@ -50,7 +50,7 @@ RETURNING id;
 INSERT INTO workflow.required_certifier (certification_id, round, member, delegate, title)
 SELECT v.id, v.round, r.member, r.delegate, r.title
   FROM workflow.certification_seen v,
-       workflow.roster_of(v.category, v.organization, v.organization_parent, v.level) r
+       workflow.roster_of(v.category, v.organization, v.organization_parent, v.level, $2::date) r
  WHERE v.id = ANY ($1::uuid[]);
 
 -- name: open_log
@@ -99,8 +99,8 @@ SELECT $1::uuid, $2, r.member, r.delegate, r.title
   FROM unnest($3::text[], $4::text[], $5::text[]) AS r (member, delegate, title);
 
 -- name: next_roster
--- Who must sign from now on.
-SELECT member, delegate, title FROM workflow.roster_of($1, $2, $3, $4) ORDER BY member;
+-- Who must sign from a day on.
+SELECT member, delegate, title FROM workflow.roster_of($1, $2, $3, $4, $5::date) ORDER BY member;
 
 -- name: roster_in_round
 SELECT member, delegate, title FROM workflow.required_certifier
@@ -133,7 +133,9 @@ WITH seen AS (
                                       v.state)::text
            WHEN 4 THEN lpad((9000000000000000 - extract(epoch FROM v.update_time) * 1000000)::bigint
                               ::text, 16, '0')
-           ELSE lpad((extract(epoch FROM v.effective_due) * 1000000)::bigint::text, 16, '0')
+           -- Sixteen digits reach to the year 2286; what is later, or never, comes last.
+           ELSE lpad(least(greatest(extract(epoch FROM v.effective_due) * 1000000, 0),
+                           9999999999999999)::bigint::text, 16, '0')
          END COLLATE "C" AS sort_key,
          (u.must_sign AND NOT u.has_signed AND v.state IN ('IN_PROGRESS', 'RECERT_IN_PROGRESS')
           AND v.event_status <> 3 AND $2 <= v.effective_end
@@ -141,7 +143,8 @@ WITH seen AS (
          OR (v.state IN ('SENT', 'RECERT_REQUESTED') AND v.event_status <> 3
              AND EXISTS (SELECT FROM workflow.member m
                           WHERE m.category = v.category AND m.member = $1
-                            AND m.role = 'APPROVER')) AS waiting
+                            AND m.role = 'APPROVER' AND m.user_active AND m.in_scope
+                            AND $27::date BETWEEN m.valid_from AND m.valid_to)) AS waiting
     FROM workflow.certification_seen v,
          LATERAL (
            SELECT $1 <> '' AND EXISTS (
@@ -159,8 +162,9 @@ WITH seen AS (
                                               WHERE r.certification_id = v.id
                                                 AND r.round = v.round AND r.member = $1
                                                 AND r.delegate = s.signer))) AS has_signed) u
-   WHERE ($3 OR (v.event_status <> 3 AND (v.organization = ANY ($4::text[])
-                                          OR v.organization_parent = ANY ($25::text[]))))
+   WHERE ($3 OR (v.event = ANY ($26::text[]) AND v.event_status <> 3
+                 AND (v.organization = ANY ($4::text[])
+                      OR v.organization_parent = ANY ($25::text[]))))
      AND (cardinality($6::text[]) = 0 OR v.state = ANY ($6::text[]))
      AND ($7::integer = 0 OR v.event_status = $7)
      AND ($8::integer = 0 OR workflow.phase(v.event_status, v.starts_at, v.opens_at, v.due_at,
