@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "common/names/new_id.h"
 #include "common/status/errors.h"
 
 namespace edcert::names {
@@ -16,6 +17,12 @@ absl::Status CheckId(std::string_view id, std::string_view field) {
   if (IsId(id)) return absl::OkStatus();
   return status::FieldInvalid(
       field, "must be 1 to 63 lower-case letters, digits, hyphens and underscores");
+}
+
+absl::Status CheckNewId(std::string_view id, std::string_view field) {
+  if (id.empty()) return status::FieldInvalid(field, "required");
+  if (IsId(id) && id.find('_') == std::string_view::npos) return absl::OkStatus();
+  return status::FieldInvalid(field, "must be 1 to 63 lower-case letters, digits and hyphens");
 }
 
 namespace internal {

@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "common/names/new_id.h"
 #include "common/status/error.h"
 #include "common/testing/matchers.h"
 
@@ -62,6 +63,10 @@ TEST(IdTest, HasACharacterSet) {
   EXPECT_FALSE(IsId("Z"));
   EXPECT_THAT(CheckId("ok", "id"), IsOk());
   EXPECT_THAT(CheckId("not ok", "id"), HasReason("FIELD_INVALID"));
+  EXPECT_THAT(CheckNewId("a-new-1", "id"), IsOk());
+  for (const char* id : {"", "a_new_1", "A", "a/b"}) {
+    EXPECT_THAT(CheckNewId(id, "id"), HasReason("FIELD_INVALID")) << id;
+  }
 }
 
 }  // namespace

@@ -40,7 +40,7 @@ constexpr std::array kReasons = {
   ReasonInfo{Reason::kDependencyNotCertified, "DEPENDENCY_NOT_CERTIFIED", StatusCode::kFailedPrecondition, "An event that this one depends on is not certified.", "Certify the event that `resource` names first."},
   ReasonInfo{Reason::kNoParticipants, "NO_PARTICIPANTS", StatusCode::kFailedPrecondition, "The event has no participants.", "Add participants before publishing."},
   ReasonInfo{Reason::kCategoryInactive, "CATEGORY_INACTIVE", StatusCode::kFailedPrecondition, "The category is not published and active.", "Publish the category first."},
-  ReasonInfo{Reason::kRuleGroupInactive, "RULE_GROUP_INACTIVE", StatusCode::kFailedPrecondition, "The rule group or its version is not active.", "Activate the group first."},
+  ReasonInfo{Reason::kRuleGroupInactive, "RULE_GROUP_INACTIVE", StatusCode::kFailedPrecondition, "The rule group is not active, or not for events of this level.", "See `why`: activate the group, or take one of the level."},
   ReasonInfo{Reason::kRuleInactive, "RULE_INACTIVE", StatusCode::kFailedPrecondition, "A rule of the group, or its version, is not active.", "Activate the rule that `resource` names first."},
   ReasonInfo{Reason::kFixtureFailed, "FIXTURE_FAILED", StatusCode::kFailedPrecondition, "A fixture of the rule did not behave as it says, or the rule has none.", "Correct the rule that `resource` names, or its fixture number `fixture`."},
   ReasonInfo{Reason::kReportNotReady, "REPORT_NOT_READY", StatusCode::kFailedPrecondition, "The report has no artifact in its present state.", "Watch the report until it is COMPLETED."},

@@ -8,6 +8,7 @@
 #include <span>
 #include <utility>
 
+#include "common/names/new_id.h"
 #include "common/rpc/standard.h"
 #include "common/status/errors.h"
 #include "common/status/macros.h"
@@ -35,13 +36,6 @@ constexpr int kMaxParticipants = 20'000;
 constexpr int kFirstYear = 2000;
 constexpr int kLastYear = 2100;
 constexpr int64_t kLastSecond = 253'402'300'799;  // of the year 9999
-
-// A new id: stricter than names of the built-in vocabulary, which may hold underscores.
-absl::Status CheckNewId(const std::string& id, std::string_view field) {
-  if (id.empty()) return status::FieldInvalid(field, "required");
-  if (names::IsId(id) && id.find('_') == std::string::npos) return absl::OkStatus();
-  return status::FieldInvalid(field, "must be 1 to 63 lower-case letters, digits and hyphens");
-}
 
 absl::Status CheckEtagField(const std::string& etag) {
   return rpc::CheckText(etag, "etag", 1, kMaxEtag);
@@ -321,7 +315,7 @@ EventDraft EmptyDraft(names::EventName name) {
 
 absl::StatusOr<Organization> FromProto(const v1::CreateOrganizationRequest& request) {
   const v1::Organization& in = request.organization();
-  RETURN_IF_ERROR(CheckNewId(request.organization_id(), "organization_id"));
+  RETURN_IF_ERROR(names::CheckNewId(request.organization_id(), "organization_id"));
   Organization out{.name = names::OrganizationName::FromId(request.organization_id()),
                    .kind = {},
                    .display_name = in.display_name(),
@@ -350,7 +344,7 @@ absl::StatusOr<Organization> FromProto(const v1::CreateOrganizationRequest& requ
 
 absl::StatusOr<User> FromProto(const v1::CreateUserRequest& request) {
   const v1::User& in = request.user();
-  RETURN_IF_ERROR(CheckNewId(request.user_id(), "user_id"));
+  RETURN_IF_ERROR(names::CheckNewId(request.user_id(), "user_id"));
   User out{.name = names::UserName::FromId(request.user_id()),
            .display_name = in.display_name(),
            .email = in.email(),
@@ -378,7 +372,7 @@ absl::StatusOr<Category> FromProto(const v1::CreateCategoryRequest& request,
                                    const ids::IdSource& ids) {
   const v1::Category& in = request.category();
   const std::string id = request.category_id().empty() ? ids.NewId() : request.category_id();
-  RETURN_IF_ERROR(CheckNewId(id, "category_id"));
+  RETURN_IF_ERROR(names::CheckNewId(id, "category_id"));
   Category out{.name = names::CategoryName::FromId(id),
                .title = in.title(),
                .description = in.description(),
@@ -426,7 +420,7 @@ absl::StatusOr<Member> FromProto(const v1::AddMemberRequest& request, const ids:
 
 absl::StatusOr<Event> FromProto(const v1::CreateEventRequest& request, const ids::IdSource& ids) {
   const std::string id = request.event_id().empty() ? ids.NewId() : request.event_id();
-  RETURN_IF_ERROR(CheckNewId(id, "event_id"));
+  RETURN_IF_ERROR(names::CheckNewId(id, "event_id"));
   EventDraft draft = EmptyDraft(names::EventName::FromId(id));
   for (const EventField& field : kEventFields) {
     RETURN_IF_ERROR(field.read(request.event(), draft));

@@ -34,7 +34,13 @@ absl::Status RuleInactive(std::string_view rule) {
 
 absl::Status RuleGroupInactive(std::string_view group) {
   return MakeError(Reason::kRuleGroupInactive, fmt::format("{} is not active", group),
-                   {{"resource", std::string(group)}});
+                   {{"resource", std::string(group)}, {"why", "INACTIVE"}});
+}
+
+absl::Status RuleGroupOfOtherLevel(std::string_view group, std::string_view level) {
+  return MakeError(Reason::kRuleGroupInactive,
+                   fmt::format("{} is for events of level {} only", group, level),
+                   {{"resource", std::string(group)}, {"why", "LEVEL"}});
 }
 
 absl::Status SnapshotMismatch(std::string_view snapshot) {

@@ -13,6 +13,8 @@ absl::Status RuleNotAllowed(std::string_view field, std::string_view what, int p
 absl::Status FixtureFailed(std::string_view rule, int fixture);
 absl::Status RuleInactive(std::string_view rule);
 absl::Status RuleGroupInactive(std::string_view group);
+// The group is active, but for events of another level.
+absl::Status RuleGroupOfOtherLevel(std::string_view group, std::string_view level);
 absl::Status SnapshotMismatch(std::string_view snapshot);
 absl::Status ReportNotReady(std::string_view report, std::string_view state);
 // Too many reports of an organisation wait.

@@ -5,21 +5,6 @@
 #include <algorithm>
 
 namespace edcert::validation_report {
-namespace {
-
-constexpr std::array<std::string_view, 4> kKinds = {"", "DISTRICT_DATA", "STATE_DATA", "SNAPSHOT"};
-constexpr std::array<std::string_view, 7> kStates = {"",       "QUEUED",    "RUNNING", "COMPLETED",
-                                                     "FAILED", "CANCELLED", "EXPIRED"};
-
-}  // namespace
-
-std::string_view ToString(ReportKind kind) { return kKinds[static_cast<std::size_t>(kind)]; }
-
-ReportKind ReportKindFromString(std::string_view text) {
-  const auto it = std::find(kKinds.begin() + 1, kKinds.end(), text);
-  return it == kKinds.end() ? ReportKind::kDistrictData
-                            : static_cast<ReportKind>(it - kKinds.begin());
-}
 
 std::string_view WordsOf(ReportKind kind) {
   switch (kind) {
@@ -37,22 +22,6 @@ std::string_view CopyOf(ReportKind kind) {
   return kind == ReportKind::kDistrictData ? "DISTRICT" : "STATE";
 }
 
-std::string_view ToString(ReportFormat format) {
-  return format == ReportFormat::kCsv ? "CSV" : "HTML";
-}
-
-ReportFormat ReportFormatFromString(std::string_view text) {
-  return text == "CSV" ? ReportFormat::kCsv : ReportFormat::kHtml;
-}
-
-std::string_view ToString(ReportState state) { return kStates[static_cast<std::size_t>(state)]; }
-
-ReportState ReportStateFromString(std::string_view text) {
-  const auto it = std::find(kStates.begin() + 1, kStates.end(), text);
-  return it == kStates.end() ? ReportState::kFailed
-                             : static_cast<ReportState>(it - kStates.begin());
-}
-
 bool IsFinal(ReportState state) {
   return state != ReportState::kQueued && state != ReportState::kRunning;
 }
@@ -64,9 +33,10 @@ std::string TitleOf(ReportKind kind, std::string_view event_title, std::string_v
 }
 
 std::string DedupeKeyOf(const Report& report) {
-  std::string key = fmt::format(
-      "{}\n{}\n{}\n{}\n{}\n{}\n{}", report.organization, ToString(report.kind), report.event,
-      report.rule_group, report.rule_group_version, ToString(report.format), report.snapshot);
+  std::string key =
+      fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n{}", report.organization,
+                  kReportKindText.Of(report.kind), report.event, report.rule_group,
+                  report.rule_group_version, kReportFormatText.Of(report.format), report.snapshot);
   for (const ReportDataVersion& version : report.data_versions) {
     key += fmt::format("\n{}={}", version.dataset, version.version);
   }

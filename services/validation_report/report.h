@@ -9,26 +9,27 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "services/validation_report/enum_text.h"
 #include "services/validation_report/finding.h"
 #include "services/validation_report/rule.h"
 
 namespace edcert::validation_report {
 
 enum class ReportKind { kDistrictData = 1, kStateData = 2, kSnapshot = 3 };
-std::string_view ToString(ReportKind kind);
-ReportKind ReportKindFromString(std::string_view text);
+inline constexpr EnumText<ReportKind, 3> kReportKindText{
+    "kind of a report", {"DISTRICT_DATA", "STATE_DATA", "SNAPSHOT"}};
+inline std::string_view ToString(ReportKind kind) { return kReportKindText.Of(kind); }
 // "District data", ...: for people.
 std::string_view WordsOf(ReportKind kind);
 // DISTRICT or STATE: the copy that is read.
 std::string_view CopyOf(ReportKind kind);
 
 enum class ReportFormat { kHtml = 1, kCsv = 2 };
-std::string_view ToString(ReportFormat format);
-ReportFormat ReportFormatFromString(std::string_view text);
+inline constexpr EnumText<ReportFormat, 2> kReportFormatText{"format of a report", {"HTML", "CSV"}};
 
 enum class ReportState { kQueued = 1, kRunning, kCompleted, kFailed, kCancelled, kExpired };
-std::string_view ToString(ReportState state);
-ReportState ReportStateFromString(std::string_view text);
+inline constexpr EnumText<ReportState, 6> kReportStateText{
+    "state of a report", {"QUEUED", "RUNNING", "COMPLETED", "FAILED", "CANCELLED", "EXPIRED"}};
 // Whether a report stays as it is unless somebody asks for something.
 bool IsFinal(ReportState state);
 
@@ -80,7 +81,6 @@ struct Report {
   int rule_group_version = 0;
   std::vector<ReportDataVersion> data_versions = {};
   absl::Time create_time = {};
-  std::string create_key = {};  // the create time as the list orders by it
 
   ReportState state = ReportState::kQueued;
   int64_t attempt = 0;

@@ -37,7 +37,10 @@ std::optional<ReportResult> ResultOf(const pg::Row& row) {
   return result;
 }
 
-Report ReportOf(const pg::Row& row) {
+absl::StatusOr<Report> ReportOf(const pg::Row& row) {
+  ASSIGN_OR_RETURN(const ReportKind kind, kReportKindText.From(row.View("kind")));
+  ASSIGN_OR_RETURN(const ReportFormat format, kReportFormatText.From(row.View("format")));
+  ASSIGN_OR_RETURN(const ReportState state, kReportStateText.From(row.View("state")));
   Report report{.id = row.Text("report_id"),
                 .title = row.Text("title"),
                 .event = row.Text("event"),
@@ -45,16 +48,15 @@ Report ReportOf(const pg::Row& row) {
                 .organization = row.Text("organization"),
                 .organization_display_name = row.Text("organization_display_name"),
                 .district = row.Text("district"),
-                .kind = ReportKindFromString(row.View("kind")),
-                .format = ReportFormatFromString(row.View("format")),
+                .kind = kind,
+                .format = format,
                 .snapshot = row.Text("snapshot"),
                 .requester = row.Text("requester"),
                 .rule_group = row.Text("rule_group_id"),
                 .rule_group_title = row.Text("rule_group_title"),
                 .rule_group_version = static_cast<int>(row.Int("rule_group_version")),
                 .create_time = row.Time("created_at"),
-                .create_key = row.Text("create_key"),
-                .state = ReportStateFromString(row.View("state")),
+                .state = state,
                 .attempt = row.Int("attempt"),
                 .progress_done = row.Int("progress_done"),
                 .progress_total = row.Int("progress_total"),
@@ -173,38 +175,42 @@ void ReportStore::Insert(pg::Transaction& tx, const Report& report) const {
   const std::vector<int64_t> rows(datasets.size(), 0);
   tx.Defer(sql::kInsertReport, report.id, report.title, report.event, report.event_title,
            report.organization, report.organization_display_name, report.district,
-           ToString(report.kind), ToString(report.format), report.snapshot, report.requester,
-           report.rule_group, report.rule_group_version, datasets, versions, rows);
+           kReportKindText.Of(report.kind), kReportFormatText.Of(report.format), report.snapshot,
+           report.requester, report.rule_group, report.rule_group_version, datasets, versions,
+           rows);
 }
 
 absl::StatusOr<Report> ReportStore::Get(pg::Querier& db, const std::string& id,
                                         const std::string& viewer) const {
   ASSIGN_OR_RETURN(const pg::Result rows, db.Run(sql::kGetReport, id, viewer));
   if (rows.empty()) return status::NotFound(names::ReportName::FromId(id).ToString());
-  Report report = ReportOf(rows[0]);
+  ASSIGN_OR_RETURN(Report report, ReportOf(rows[0]));
   RETURN_IF_ERROR(AddPosition(db, report));
   return report;
 }
 
 absl::StatusOr<std::vector<Report>> ReportStore::List(pg::Querier& db, const ReportFilter& filter,
                                                       const std::string& viewer,
-                                                      const std::string& after_time,
+                                                      std::optional<absl::Time> after_time,
                                                       const std::string& after_id,
                                                       int limit) const {
   std::vector<std::string> states;
-  for (const ReportState state : filter.states) states.emplace_back(ToString(state));
-  const std::string_view kind = filter.kind.has_value() ? ToString(*filter.kind) : "";
+  for (const ReportState state : filter.states) states.emplace_back(kReportStateText.Of(state));
+  const std::string_view kind = filter.kind.has_value() ? kReportKindText.Of(*filter.kind) : "";
+  const ReportScope& scope = filter.scope;
   ASSIGN_OR_RETURN(
       const pg::Result rows,
-      db.Run(sql::kListReports, viewer, filter.everywhere, filter.organizations, filter.event,
-             filter.organization, kind, states, filter.requester, after_time, after_id, limit));
+      db.Run(sql::kListReports, viewer, scope.every_organization, scope.organizations,
+             scope.districts, scope.every_event, scope.events, filter.event, filter.organization,
+             kind, states, filter.requester, after_time, after_id, limit));
   std::vector<Report> reports;
   int positions = 0;
   for (const pg::Row row : rows) {
-    reports.push_back(ReportOf(row));
-    if (reports.back().state == ReportState::kQueued && ++positions <= kMaxPositions) {
-      RETURN_IF_ERROR(AddPosition(db, reports.back()));
+    ASSIGN_OR_RETURN(Report report, ReportOf(row));
+    if (report.state == ReportState::kQueued && ++positions <= kMaxPositions) {
+      RETURN_IF_ERROR(AddPosition(db, report));
     }
+    reports.push_back(std::move(report));
   }
   return reports;
 }

@@ -7,14 +7,24 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "common/pg/pg.h"
 #include "services/validation_report/report.h"
 
 namespace edcert::validation_report {
 
+// Which reports a caller may see: of these organisations, and there those of these events or, as
+// far as the event lets him, his own.
+struct ReportScope {
+  bool every_organization = false;  // else these
+  std::vector<std::string> organizations = {};
+  std::vector<std::string> districts = {};  // with their schools
+  bool every_event = false;                 // else these; empty text: made without an event
+  std::vector<std::string> events = {};
+};
+
 struct ReportFilter {
-  bool everywhere = false;  // else only these organisations and their schools
-  std::vector<std::string> organizations;
+  ReportScope scope;
   std::string event;
   std::string organization;
   std::optional<ReportKind> kind;
@@ -40,7 +50,8 @@ class ReportStore {
   // At most `limit` reports after the key, newest first. Of the waiting ones the first get their
   // place in the queue.
   absl::StatusOr<std::vector<Report>> List(pg::Querier& db, const ReportFilter& filter,
-                                           const std::string& viewer, const std::string& after_time,
+                                           const std::string& viewer,
+                                           std::optional<absl::Time> after_time,
                                            const std::string& after_id, int limit) const;
 
   // Writes the file under an attempt, and what the run gave. Becomes visible when the job completes

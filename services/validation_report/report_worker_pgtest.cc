@@ -254,19 +254,30 @@ TEST_F(ReportWorkerTest, ListIsNewestFirstAndScoped) {
   const std::string newer = Ask("g", ReportFormat::kCsv);
   pg::Database db = Db();
   const auto ids = [&](const ReportFilter& filter, const Report* after, int limit) {
-    const auto reports = store_.List(db, filter, "", after == nullptr ? "" : after->create_key,
-                                     after == nullptr ? "" : after->id, limit);
+    std::optional<absl::Time> after_time;
+    if (after != nullptr) after_time = after->create_time;
+    const auto reports =
+        store_.List(db, filter, "", after_time, after == nullptr ? "" : after->id, limit);
     EXPECT_THAT(reports, IsOk());
     std::vector<std::string> names;
     for (const Report& report : *reports) names.push_back(report.id);
     return names;
   };
-  EXPECT_THAT(ids({.everywhere = true}, nullptr, 10), ::testing::ElementsAre(newer, older));
+  const ReportScope all{.every_organization = true, .every_event = true};
+  EXPECT_THAT(ids({.scope = all}, nullptr, 10), ::testing::ElementsAre(newer, older));
   const Report first = Read(newer);
-  EXPECT_THAT(ids({.everywhere = true}, &first, 10), ::testing::ElementsAre(older));
-  EXPECT_THAT(ids({.organizations = {"organizations/north"}}, nullptr, 10), ::testing::SizeIs(2));
-  EXPECT_THAT(ids({.organizations = {"organizations/south"}}, nullptr, 10), ::testing::IsEmpty());
-  EXPECT_THAT(ids({.everywhere = true, .states = {ReportState::kRunning}}, nullptr, 10),
+  EXPECT_THAT(ids({.scope = all}, &first, 10), ::testing::ElementsAre(older));
+  ReportScope some{.organizations = {"organizations/north"}, .every_event = true};
+  EXPECT_THAT(ids({.scope = some}, nullptr, 10), ::testing::SizeIs(2));
+  some.every_event = false;
+  EXPECT_THAT(ids({.scope = some}, nullptr, 10), ::testing::IsEmpty());
+  some.events = {"events/other", first.event};
+  EXPECT_THAT(ids({.scope = some}, nullptr, 10), ::testing::SizeIs(2));
+  some.organizations = {"organizations/south"};
+  EXPECT_THAT(ids({.scope = some}, nullptr, 10), ::testing::IsEmpty());
+  some.districts = {"organizations/north"};
+  EXPECT_THAT(ids({.scope = some}, nullptr, 10), ::testing::SizeIs(2));
+  EXPECT_THAT(ids({.scope = all, .states = {ReportState::kRunning}}, nullptr, 10),
               ::testing::IsEmpty());
 }
 

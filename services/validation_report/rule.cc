@@ -6,11 +6,16 @@
 #include <array>
 #include <set>
 
+#include "common/fsm/fsm.h"
 #include "common/status/errors.h"
 #include "common/status/macros.h"
 
 namespace edcert::validation_report {
 namespace {
+
+constexpr std::array kLiveStates = {RuleState::kDraft, RuleState::kActive, RuleState::kArchived};
+static_assert(fsm::AllReachable(kRuleLifecycle, kLiveStates, RuleState::kDraft));
+static_assert(fsm::OnlyTerminalsEnd(kRuleLifecycle, kLiveStates, std::array{RuleState::kArchived}));
 
 constexpr std::size_t kMaxExpression = 4000;
 constexpr std::size_t kMaxColumns = 16;
@@ -169,17 +174,14 @@ std::string_view ToString(Severity severity) {
   return kNames[static_cast<std::size_t>(severity)];
 }
 
-std::string_view ToString(RuleState state) {
-  static constexpr std::array<std::string_view, 5> kNames = {"", "DRAFT", "ACTIVE", "INACTIVE",
-                                                             "ARCHIVED"};
-  return kNames[static_cast<std::size_t>(state)];
-}
-
-RuleState RuleStateFromString(std::string_view text) {
-  for (const RuleState state : {RuleState::kActive, RuleState::kInactive, RuleState::kArchived}) {
-    if (text == ToString(state)) return state;
-  }
-  return RuleState::kDraft;
+absl::StatusOr<RuleState> Next(const Rule& rule, RuleAction action) {
+  const RuleTransition* step =
+      fsm::FindRow(kRuleLifecycle, rule.state, action, [](const RuleTransition&) { return true; });
+  if (step != nullptr) return step->to;
+  const auto word = [](RuleAction allowed) { return kRuleActionText.Of(allowed); };
+  return status::TransitionNotAllowed(
+      rule.name(), kRuleStateText.Of(rule.state), word(action),
+      fsm::Join(fsm::AllowedActions(kRuleLifecycle, rule.state), word));
 }
 
 absl::Status CheckContent(const RuleContent& content) {

@@ -1,6 +1,7 @@
 // Rules as the service thinks of them: data that says what is wrong with a record.
 #pragma once
 
+#include <array>
 #include <map>
 #include <optional>
 #include <string>
@@ -9,7 +10,9 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "services/validation_report/enum_text.h"
 
 namespace edcert::validation_report {
 
@@ -85,8 +88,28 @@ struct RuleContent {
 };
 
 enum class RuleState { kDraft = 1, kActive = 2, kInactive = 3, kArchived = 4 };
-std::string_view ToString(RuleState state);
-RuleState RuleStateFromString(std::string_view text);
+inline constexpr EnumText<RuleState, 4> kRuleStateText{"state of a rule",
+                                                       {"DRAFT", "ACTIVE", "INACTIVE", "ARCHIVED"}};
+
+enum class RuleAction { kActivate = 1, kArchive = 2 };
+inline constexpr EnumText<RuleAction, 2> kRuleActionText{"action on a rule",
+                                                         {"ACTIVATE", "ARCHIVE"}};
+
+struct RuleTransition {
+  using Action = RuleAction;
+  RuleState from;
+  RuleAction action;
+  RuleState to;
+};
+
+// The whole life of a rule; nothing leads to INACTIVE yet. What is not here is refused.
+// clang-format off
+inline constexpr std::array kRuleLifecycle = {
+  RuleTransition{RuleState::kDraft,  RuleAction::kActivate, RuleState::kActive},
+  RuleTransition{RuleState::kDraft,  RuleAction::kArchive,  RuleState::kArchived},
+  RuleTransition{RuleState::kActive, RuleAction::kArchive,  RuleState::kArchived},
+};
+// clang-format on
 
 struct Rule {
   std::string id;
@@ -96,7 +119,12 @@ struct Rule {
   absl::Time create_time;
   absl::Time update_time;
   RuleContent content;
+
+  std::string name() const { return "rules/" + id; }
 };
+
+// The state after an action; TRANSITION_NOT_ALLOWED when the table has no such step.
+absl::StatusOr<RuleState> Next(const Rule& rule, RuleAction action);
 
 // FIELD_INVALID for the first field that breaks its rule. Says nothing about columns and SQL: those
 // are checked by CompileRule. Names of fields start with `rule.`.

@@ -5,27 +5,23 @@
 #include <array>
 #include <set>
 
+#include "common/fsm/fsm.h"
 #include "common/status/errors.h"
 
 namespace edcert::validation_report {
 
-std::string_view ToString(GroupLevel level) {
-  static constexpr std::array<std::string_view, 3> kNames = {"", "DISTRICT", "SCHOOL"};
-  return kNames[static_cast<std::size_t>(level)];
-}
+static_assert(fsm::OnlyTerminalsEnd(kGroupLifecycle,
+                                    std::array{GroupState::kDraft, GroupState::kActive},
+                                    std::array{GroupState::kActive}));
 
-GroupLevel GroupLevelFromString(std::string_view text) {
-  return text == "SCHOOL" ? GroupLevel::kSchool : GroupLevel::kDistrict;
-}
-
-std::string_view ToString(GroupState state) {
-  static constexpr std::array<std::string_view, 4> kNames = {"", "DRAFT", "ACTIVE", "INACTIVE"};
-  return kNames[static_cast<std::size_t>(state)];
-}
-
-GroupState GroupStateFromString(std::string_view text) {
-  if (text == "ACTIVE") return GroupState::kActive;
-  return text == "INACTIVE" ? GroupState::kInactive : GroupState::kDraft;
+absl::StatusOr<GroupState> Next(const RuleGroup& group, GroupAction action) {
+  const GroupTransition* step = fsm::FindRow(kGroupLifecycle, group.state, action,
+                                             [](const GroupTransition&) { return true; });
+  if (step != nullptr) return step->to;
+  const auto word = [](GroupAction allowed) { return kGroupActionText.Of(allowed); };
+  return status::TransitionNotAllowed(
+      group.name(), kGroupStateText.Of(group.state), word(action),
+      fsm::Join(fsm::AllowedActions(kGroupLifecycle, group.state), word));
 }
 
 absl::Status CheckGroup(const RuleGroup& group) {

@@ -19,16 +19,18 @@ namespace {
 std::string NameOf(const std::string& id) { return names::RuleGroupName::FromId(id).ToString(); }
 std::string RuleNameOf(const std::string& id) { return names::RuleName::FromId(id).ToString(); }
 
-RuleGroup GroupOfRow(const pg::Row& row) {
-  return {.id = row.Text("rule_group_id"),
-          .title = row.Text("title"),
-          .level = GroupLevelFromString(row.View("level")),
-          .version = static_cast<int>(row.Int("version")),
-          .state = GroupStateFromString(row.View("state")),
-          .datasets = row.TextArray("datasets"),
-          .etag = row.Text("row_version"),
-          .create_time = row.Time("created_at"),
-          .update_time = row.Time("updated_at")};
+absl::StatusOr<RuleGroup> GroupOfRow(const pg::Row& row) {
+  ASSIGN_OR_RETURN(const GroupLevel level, kGroupLevelText.From(row.View("level")));
+  ASSIGN_OR_RETURN(const GroupState state, kGroupStateText.From(row.View("state")));
+  return RuleGroup{.id = row.Text("rule_group_id"),
+                   .title = row.Text("title"),
+                   .level = level,
+                   .version = static_cast<int>(row.Int("version")),
+                   .state = state,
+                   .datasets = row.TextArray("datasets"),
+                   .etag = row.Text("row_version"),
+                   .create_time = row.Time("created_at"),
+                   .update_time = row.Time("updated_at")};
 }
 
 GroupMember MemberOf(const pg::Row& row) {
@@ -42,7 +44,8 @@ absl::StatusOr<std::vector<RuleGroup>> WithMembers(pg::Querier& db, const pg::Re
   std::vector<std::string> ids;
   std::vector<int64_t> versions;
   for (const pg::Row row : rows) {
-    groups.push_back(GroupOfRow(row));
+    ASSIGN_OR_RETURN(RuleGroup group, GroupOfRow(row));
+    groups.push_back(std::move(group));
     ids.push_back(groups.back().id);
     versions.push_back(groups.back().version);
     places[{ids.back(), versions.back()}] = groups.size() - 1;
@@ -91,8 +94,8 @@ absl::StatusOr<RuleGroup> RuleGroupStore::Create(pg::Transaction& tx,
   for (const GroupMember& member : group.members) rules.push_back(member.rule);
   ASSIGN_OR_RETURN(const pg::Result found, tx.Run(sql::kFindRules, rules));
   RETURN_IF_ERROR(Resolve(found, group));
-  ASSIGN_OR_RETURN(const pg::Result inserted,
-                   tx.Run(sql::kInsertGroup, group.id, ToString(group.level), group.title));
+  ASSIGN_OR_RETURN(const pg::Result inserted, tx.Run(sql::kInsertGroup, group.id,
+                                                     kGroupLevelText.Of(group.level), group.title));
   if (inserted.affected() == 0) return status::AlreadyExists(NameOf(group.id));
   std::vector<int64_t> versions;
   std::vector<int64_t> severities;
@@ -113,15 +116,23 @@ absl::StatusOr<RuleGroup> RuleGroupStore::Get(pg::Querier& db, const std::string
   return std::move(groups.front());
 }
 
+absl::StatusOr<RuleGroup> RuleGroupStore::GetUnchanged(pg::Querier& db, const std::string& id,
+                                                       const std::string& etag) const {
+  ASSIGN_OR_RETURN(RuleGroup group, Get(db, id, 0));
+  if (group.etag != etag) return status::EtagMismatch(group.name(), group.etag);
+  return group;
+}
+
 absl::StatusOr<std::vector<RuleGroup>> RuleGroupStore::List(pg::Querier& db,
                                                             const GroupFilter& filter,
                                                             const std::string& after_title,
                                                             const std::string& after_id,
                                                             int limit) const {
   std::vector<std::string> states;
-  for (const GroupState state : filter.states) states.emplace_back(ToString(state));
-  ASSIGN_OR_RETURN(const pg::Result rows, db.Run(sql::kListGroups, states, ToString(filter.level),
-                                                 after_title, after_id, limit));
+  for (const GroupState state : filter.states) states.emplace_back(kGroupStateText.Of(state));
+  ASSIGN_OR_RETURN(const pg::Result rows,
+                   db.Run(sql::kListGroups, states, kGroupLevelText.Of(filter.level), after_title,
+                          after_id, limit));
   return WithMembers(db, rows);
 }
 
@@ -131,7 +142,7 @@ absl::StatusOr<RuleGroup> RuleGroupStore::Activate(pg::Transaction& tx,
                    tx.Run(sql::kFindArchivedMember, group.id, group.version));
   if (!archived.empty()) return RuleInactive(RuleNameOf(archived[0].Text("rule_id")));
   ASSIGN_OR_RETURN(const pg::Result updated, tx.Run(sql::kSetGroupState, group.id, group.etag,
-                                                    ToString(GroupState::kActive)));
+                                                    kGroupStateText.Of(GroupState::kActive)));
   ASSIGN_OR_RETURN(RuleGroup now, Get(tx, group.id, 0));
   if (updated.affected() == 0) return status::EtagMismatch(NameOf(group.id), now.etag);
   return now;

@@ -29,6 +29,9 @@ class RuleGroupStore {
   absl::StatusOr<RuleGroup> Create(pg::Transaction& tx, const RuleGroup& group) const;
   // A version of a group; 0 is the newest. NOT_FOUND.
   absl::StatusOr<RuleGroup> Get(pg::Querier& db, const std::string& id, int version) const;
+  // The newest version, if the group is as the caller knows it. NOT_FOUND, ETAG_MISMATCH.
+  absl::StatusOr<RuleGroup> GetUnchanged(pg::Querier& db, const std::string& id,
+                                         const std::string& etag) const;
   // At most `limit` groups after the key, ordered by title, then id.
   absl::StatusOr<std::vector<RuleGroup>> List(pg::Querier& db, const GroupFilter& filter,
                                               const std::string& after_title,

@@ -1,7 +1,5 @@
 #include "services/validation_report/rule_store.h"
 
-#include <charconv>
-
 #include "common/names/names.h"
 #include "common/status/errors.h"
 #include "common/status/macros.h"
@@ -14,9 +12,10 @@ namespace {
 std::string NameOf(const std::string& id) { return names::RuleName::FromId(id).ToString(); }
 
 absl::StatusOr<Rule> RuleOf(const pg::Row& row) {
+  ASSIGN_OR_RETURN(const RuleState state, kRuleStateText.From(row.View("state")));
   ASSIGN_OR_RETURN(RuleContent content, DecodeContent(row.Binary("content")));
   return Rule{.id = row.Text("rule_id"),
-              .state = RuleStateFromString(row.View("state")),
+              .state = state,
               .version = static_cast<int>(row.Int("version")),
               .etag = row.Text("row_version"),
               .create_time = row.Time("created_at"),
@@ -42,10 +41,17 @@ absl::StatusOr<Rule> RuleStore::Get(pg::Querier& db, const std::string& id, int 
   return RuleOf(rows[0]);
 }
 
+absl::StatusOr<Rule> RuleStore::GetUnchanged(pg::Querier& db, const std::string& id,
+                                             const std::string& etag) const {
+  ASSIGN_OR_RETURN(Rule rule, Get(db, id, 0));
+  if (rule.etag != etag) return status::EtagMismatch(rule.name(), rule.etag);
+  return rule;
+}
+
 absl::StatusOr<std::vector<Rule>> RuleStore::List(pg::Querier& db, const RuleFilter& filter,
                                                   const std::string& after, int limit) const {
   std::vector<std::string> states;
-  for (const RuleState state : filter.states) states.emplace_back(ToString(state));
+  for (const RuleState state : filter.states) states.emplace_back(kRuleStateText.Of(state));
   ASSIGN_OR_RETURN(const pg::Result rows, db.Run(sql::kListRules, states, filter.dataset,
                                                  static_cast<int>(filter.severity), after, limit));
   std::vector<Rule> rules;
@@ -59,7 +65,7 @@ absl::StatusOr<std::vector<Rule>> RuleStore::List(pg::Querier& db, const RuleFil
 absl::StatusOr<Rule> RuleStore::SetState(pg::Transaction& tx, const Rule& rule,
                                          RuleState state) const {
   ASSIGN_OR_RETURN(const pg::Result updated,
-                   tx.Run(sql::kSetRuleState, rule.id, rule.etag, ToString(state)));
+                   tx.Run(sql::kSetRuleState, rule.id, rule.etag, kRuleStateText.Of(state)));
   ASSIGN_OR_RETURN(Rule now, Get(tx, rule.id, 0));
   if (updated.affected() == 0) return status::EtagMismatch(NameOf(rule.id), now.etag);
   return now;

@@ -24,6 +24,9 @@ class RuleStore {
                               const RuleContent& content) const;
   // A version of a rule; 0 is the newest. NOT_FOUND.
   absl::StatusOr<Rule> Get(pg::Querier& db, const std::string& id, int version) const;
+  // The newest version, if the rule is as the caller knows it. NOT_FOUND, ETAG_MISMATCH.
+  absl::StatusOr<Rule> GetUnchanged(pg::Querier& db, const std::string& id,
+                                    const std::string& etag) const;
   // At most `limit` rules after the code `after`, ordered by code.
   absl::StatusOr<std::vector<Rule>> List(pg::Querier& db, const RuleFilter& filter,
                                          const std::string& after, int limit) const;

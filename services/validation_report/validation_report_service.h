@@ -1,8 +1,10 @@
 // The gRPC side of validation_report: parse, authorise, call, convert.
 #pragma once
 
-#include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "common/access/access.h"
@@ -13,6 +15,7 @@
 #include "services/validation_report/definition.h"
 #include "services/validation_report/evaluator.h"
 #include "services/validation_report/report_store.h"
+#include "services/validation_report/rule_compiler.h"
 #include "services/validation_report/rule_group_store.h"
 #include "services/validation_report/rule_store.h"
 #include "services/validation_report/snapshot_client.h"
@@ -39,6 +42,7 @@ class ValidationReportService final : public v1::ValidationReports::CallbackServ
         access_(parts.access),
         evaluator_(parts.rules_pool) {}
 
+  // rule_service.cc
   grpc::ServerUnaryReactor* CreateRule(grpc::CallbackServerContext* context,
                                        const v1::CreateRuleRequest* request,
                                        v1::Rule* response) override;
@@ -57,6 +61,7 @@ class ValidationReportService final : public v1::ValidationReports::CallbackServ
                                      const v1::TestRuleRequest* request,
                                      v1::TestRuleResponse* response) override;
 
+  // rule_group_service.cc
   grpc::ServerUnaryReactor* CreateRuleGroup(grpc::CallbackServerContext* context,
                                             const v1::CreateRuleGroupRequest* request,
                                             v1::RuleGroup* response) override;
@@ -70,6 +75,7 @@ class ValidationReportService final : public v1::ValidationReports::CallbackServ
                                               const v1::ActivateRuleGroupRequest* request,
                                               v1::RuleGroup* response) override;
 
+  // report_service.cc
   grpc::ServerUnaryReactor* CreateReport(grpc::CallbackServerContext* context,
                                          const v1::CreateReportRequest* request,
                                          v1::Report* response) override;
@@ -93,6 +99,7 @@ class ValidationReportService final : public v1::ValidationReports::CallbackServ
                                          const v1::ListFindingsRequest* request,
                                          v1::ListFindingsResponse* response) override;
 
+  // What every service has: validation_report_service.cc
   grpc::ServerUnaryReactor* ListChanges(grpc::CallbackServerContext* context,
                                         const v1::ListChangesRequest* request,
                                         v1::ListChangesResponse* response) override;
@@ -101,24 +108,52 @@ class ValidationReportService final : public v1::ValidationReports::CallbackServ
                                              v1::ListAuditRecordsResponse* response) override;
 
  private:
+  // A rule whose texts are checked, with the datasets that it reads.
+  struct CheckedRule {
+    CompiledRule rule;
+    Definitions definitions;
+  };
+  // What is to be made: all but the versions, which are read when it is accepted.
+  struct NewReport {
+    Report report;
+    std::vector<std::string> datasets;  // ids
+  };
+
+  // rule_service.cc
+  absl::StatusOr<CheckedRule> Compile(const std::string& id, int version,
+                                      const RuleContent& content);
+  absl::StatusOr<std::vector<FixtureResult>> RunFixtures(rpc::Call& call, const Rule& rule);
+  // FIXTURE_FAILED unless there is a fixture and all pass.
+  absl::Status CheckFixtures(rpc::Call& call, const Rule& rule);
+
+  // report_service.cc
+  // What is to be made, or why not; asks event_registry and, for its kind, snapshot.
+  absl::StatusOr<NewReport> Prepare(rpc::Call& call, const v1::CreateReportRequest& request);
+  // The group that the report runs, active and, with an event, of its level.
+  absl::StatusOr<RuleGroup> GroupFor(rpc::Call& call, const Report& report,
+                                     const std::optional<access::EventFacts>& event);
+  // Takes over the versions of the report's snapshot. SNAPSHOT_MISMATCH.
+  absl::Status TakeSnapshot(rpc::Call& call, Report& report);
+  // Takes the versions that the district has now.
+  absl::Status TakeVersions(pg::Transaction& tx, const std::vector<std::string>& datasets,
+                            Report& report);
+  absl::Status CheckQuota(pg::Transaction& tx, const std::string& organization);
+  // Accepts the report's job, or finds an equal one that waits. `job` is the accepted one.
+  absl::StatusOr<Report> Accept(rpc::Call& call, pg::Transaction& tx, const NewReport& asked,
+                                jobs::NewJob& job);
+  absl::StatusOr<Report> Requeue(rpc::Call& call, pg::Transaction& tx, const Report& report);
+  // Restricts a list to what the caller may see.
+  absl::Status Narrow(rpc::Call& call, ReportFilter& filter);
   // A report that the caller may see, as its requester or by a role; NOT_FOUND else.
   absl::StatusOr<Report> FindReport(rpc::Call& call, std::string_view name);
   // The same, COMPLETED.
   absl::StatusOr<Report> FindCompletedReport(rpc::Call& call, std::string_view name);
 
-  // What is asked, without versions and id.
-  absl::StatusOr<Report> AskedReport(rpc::Call& call, const v1::CreateReportRequest& request);
-  // The group that the report runs, active.
-  absl::StatusOr<RuleGroup> GroupFor(rpc::Call& call, const Report& report);
-  absl::Status CheckSnapshot(rpc::Call& call, Report& report);
-  // Accepts the report's job, or finds an equal one that waits. Gives its id.
-  absl::StatusOr<Report> Accept(rpc::Call& call, pg::Transaction& tx, Report report,
-                                const RuleGroup& group, jobs::NewJob& job);
-  absl::Status CheckQuota(pg::Transaction& tx, const std::string& organization);
-
-  absl::StatusOr<std::vector<FixtureResult>> RunFixtures(rpc::Call& call, const Rule& rule);
-  void AppendRuleChange(rpc::Call& call, pg::Transaction& tx, const std::string& subject,
-                        std::string_view type);
+  // Rules have no owner: they are the state's, and its people alone change them. NOT_PERMITTED.
+  absl::Status CheckAuthor(rpc::Call& call);
+  // Tells the feed of a change of `subject`, and gives it.
+  std::string Tell(rpc::Call& call, pg::Transaction& tx, const std::string& subject,
+                   std::string_view change);
 
   const Parts parts_;
   rpc::Runtime& runtime_;

@@ -6,6 +6,7 @@
 #include <memory>
 #include <thread>
 
+#include "common/paging/paging.h"
 #include "common/rpc/status.h"
 #include "common/testing/matchers.h"
 #include "common/testing/test_server.h"
@@ -23,8 +24,9 @@ namespace {
 using edcert::testing::HasReason;
 using edcert::testing::IsOk;
 
-// state: sees all, has every right. ada: a certifier of north. eve: assigned to north, without a
-// role. bob: of south.
+// state: sees all, has every right. sten: of the state, without any. sue: the same, a reviewer of
+// the category. ada: a certifier of north. eve: assigned to north, without a role. vera: the same,
+// with every right. bob: of south.
 class FakeAccess final : public access::Resolver {
  public:
   access::EventFacts event;
@@ -33,13 +35,22 @@ class FakeAccess final : public access::Resolver {
   absl::StatusOr<access::Access> Ask(const rpc::Call& call, const access::Query& query) override {
     access::Access access = Known(query);
     access.user = call.principal().user;
-    access.rights.assign(16 * 8, access.user == "users/state");
-    access.state_user = access.user == "users/state";
+    access.rights.assign(16 * 8, access.user == "users/state" || access.user == "users/vera");
+    access.state_user =
+        access.user == "users/state" || access.user == "users/sten" || access.user == "users/sue";
+    const bool sees = access.state_user || (access.user == "users/ada" && !IsClosed());
+    // Who is in no category may learn of the event all the same, from a role elsewhere.
+    if (!access.state_user && IsClosed()) access.event.reset();
+    if (query.visible_events && !access.state_user && sees) access.visible_events = {event.name};
+    if (access.user == "users/sue" && !query.event.empty()) {
+      access.roles = {{access::Role::kStateReviewer, access::Rank::kNone, "organizations/state"}};
+    }
     const std::string home =
         access.user == "users/bob" ? "organizations/south" : "organizations/north";
     access.scope_organizations = {home};
     access.in_scope = access.state_user || query.organization == home;
-    if (access.user == "users/ada" && query.organization == home) {
+    if (access.user == "users/ada" && !query.event.empty() &&
+        (query.organization.empty() || query.organization == home)) {
       access.roles = {{access::Role::kCertifier, access::Rank::kPrimary, home}};
     }
     return access;
@@ -53,6 +64,8 @@ class FakeAccess final : public access::Resolver {
   }
 
  private:
+  bool IsClosed() const { return event.status == access::EventStatus::kClosed; }
+
   access::Access Known(const access::Query& query) const {
     access::Access access;
     access.organization_kind = access::OrganizationKind::kDistrict;
@@ -135,12 +148,22 @@ class ServiceTest : public ::testing::Test {
     return Call(&Stub::CreateRule, request, user);
   }
 
-  absl::StatusOr<v1::Rule> ActivateRule(const std::string& name, const std::string& etag) {
+  absl::StatusOr<v1::Rule> ActivateRule(const std::string& name, const std::string& etag,
+                                        std::string_view user = "users/state") {
     v1::ActivateRuleRequest request;
     request.set_request_id(NewId());
     request.set_name(name);
     request.set_etag(etag);
-    return Call(&Stub::ActivateRule, request);
+    return Call(&Stub::ActivateRule, request, user);
+  }
+
+  absl::StatusOr<v1::Rule> ArchiveRule(const std::string& name, const std::string& etag,
+                                       std::string_view user = "users/state") {
+    v1::ArchiveRuleRequest request;
+    request.set_request_id(NewId());
+    request.set_name(name);
+    request.set_etag(etag);
+    return Call(&Stub::ArchiveRule, request, user);
   }
 
   // A rule whose fixtures pass.
@@ -153,22 +176,24 @@ class ServiceTest : public ::testing::Test {
   }
 
   absl::StatusOr<v1::RuleGroup> CreateGroup(const std::string& id,
-                                            const std::vector<std::string>& rules) {
+                                            const std::vector<std::string>& rules,
+                                            std::string_view user = "users/state") {
     v1::CreateRuleGroupRequest request;
     request.set_request_id(NewId());
     request.set_rule_group_id(id);
     request.mutable_rule_group()->set_title("Group " + id);
     request.mutable_rule_group()->set_level(type::LEVEL_DISTRICT);
     for (const std::string& rule : rules) request.mutable_rule_group()->add_rules()->set_rule(rule);
-    return Call(&Stub::CreateRuleGroup, request);
+    return Call(&Stub::CreateRuleGroup, request, user);
   }
 
-  absl::StatusOr<v1::RuleGroup> ActivateGroup(const v1::RuleGroup& group) {
+  absl::StatusOr<v1::RuleGroup> ActivateGroup(const v1::RuleGroup& group,
+                                              std::string_view user = "users/state") {
     v1::ActivateRuleGroupRequest request;
     request.set_request_id(NewId());
     request.set_name(group.name());
     request.set_etag(group.etag());
-    return Call(&Stub::ActivateRuleGroup, request);
+    return Call(&Stub::ActivateRuleGroup, request, user);
   }
 
   // The group that the event pins, active.
@@ -199,6 +224,27 @@ class ServiceTest : public ::testing::Test {
     v1::GetReportRequest request;
     request.set_name(name);
     return Call(&Stub::GetReport, request, user);
+  }
+
+  // To the end, which a report that has ended reaches at once.
+  absl::Status Watch(const std::string& name, std::string_view user) {
+    grpc::ClientContext context;
+    server_.CallAs(context, user);
+    v1::WatchReportRequest request;
+    request.set_name(name);
+    const auto reader = stub_->WatchReport(&context, request);
+    v1::Report report;
+    while (reader->Read(&report)) {
+    }
+    return rpc::FromGrpc(reader->Finish());
+  }
+
+  int CountListed(std::string_view user, const std::string& event = "") {
+    v1::ListReportsRequest request;
+    request.set_event(event);
+    const absl::StatusOr<v1::ListReportsResponse> listed = Call(&Stub::ListReports, request, user);
+    EXPECT_THAT(listed, IsOk());
+    return listed.ok() ? listed->reports_size() : -1;
   }
 
   absl::StatusOr<v1::Report> Cancel(const std::string& name, std::string_view user) {
@@ -509,8 +555,214 @@ TEST_F(ServiceTest, WindowAndQuotaAreKept) {
 TEST_F(ServiceTest, GroupThatIsNotActiveMakesNoReport) {
   const absl::StatusOr<v1::Rule> rule = CreateRule(GoodRule("T-1"));
   ASSERT_THAT(ActivateRule(rule->name(), rule->etag()), IsOk());
-  ASSERT_THAT(CreateGroup("g", {"rules/t-1"}), IsOk());
-  EXPECT_THAT(CreateReport(), HasReason("RULE_GROUP_INACTIVE"));
+  const absl::StatusOr<v1::RuleGroup> group = CreateGroup("g", {"rules/t-1"});
+  ASSERT_THAT(group, IsOk());
+  const absl::StatusOr<v1::Report> draft = CreateReport();
+  EXPECT_THAT(draft, HasReason("RULE_GROUP_INACTIVE"));
+  EXPECT_EQ(status::MetadataOf(draft.status(), "why"), "INACTIVE");
+
+  ASSERT_THAT(ActivateGroup(*group), IsOk());
+  access_.event.level = access::Level::kSchool;
+  const absl::StatusOr<v1::Report> other = CreateReport();
+  EXPECT_THAT(other, HasReason("RULE_GROUP_INACTIVE"));
+  EXPECT_EQ(status::MetadataOf(other.status(), "why"), "LEVEL");
+  access_.event.level = access::Level::kDistrict;
+  EXPECT_THAT(CreateReport(), IsOk());
+}
+
+TEST_F(ServiceTest, RulesAreTheStatesAlone) {
+  EXPECT_THAT(CreateRule(GoodRule("T-1"), "users/vera"), HasReason("NOT_PERMITTED"));
+  EXPECT_EQ(server_.CountRows("rule"), 0);
+  const v1::Rule rule = *CreateRule(GoodRule("T-1"));
+  EXPECT_THAT(ActivateRule(rule.name(), rule.etag(), "users/vera"), HasReason("NOT_PERMITTED"));
+  EXPECT_THAT(ArchiveRule(rule.name(), rule.etag(), "users/vera"), HasReason("NOT_PERMITTED"));
+  ASSERT_THAT(ActivateRule(rule.name(), rule.etag()), IsOk());
+  EXPECT_THAT(CreateGroup("g", {rule.name()}, "users/vera"), HasReason("NOT_PERMITTED"));
+  const v1::RuleGroup group = *CreateGroup("g", {rule.name()});
+  EXPECT_THAT(ActivateGroup(group, "users/vera"), HasReason("NOT_PERMITTED"));
+  // To read is another matter.
+  EXPECT_EQ(Call(&Stub::ListRules, v1::ListRulesRequest(), "users/vera")->rules_size(), 1);
+}
+
+TEST_F(ServiceTest, StateUserNeedsARoleOrManagesEvents) {
+  MakeGroup();
+  EXPECT_THAT(CreateReport("users/sten"), HasReason("NOT_PERMITTED"));
+  const absl::StatusOr<v1::Report> report = CreateReport();
+  ASSERT_THAT(report, IsOk());
+  EXPECT_EQ(CreateReport("users/sue")->name(), report->name());
+  EXPECT_EQ(CreateReport("users/state")->name(), report->name());
+  EXPECT_THAT(GetReport(report->name(), "users/sten"), HasReason("NOT_FOUND"));
+  EXPECT_THAT(GetReport(report->name(), "users/sue"), IsOk());
+  EXPECT_THAT(GetReport(report->name(), "users/state"), IsOk());
+  EXPECT_EQ(CountListed("users/sten"), 0);
+  EXPECT_EQ(CountListed("users/sten", "events/fall"), 0);
+  EXPECT_EQ(CountListed("users/sue"), 0);
+  EXPECT_EQ(CountListed("users/sue", "events/fall"), 1);
+  EXPECT_EQ(CountListed("users/sue", "events/other"), 0);
+  EXPECT_EQ(CountListed("users/state"), 1);
+  Sql("UPDATE dataset_read.data_version SET version = 10");
+  ASSERT_THAT(CreateReport("users/sue"), IsOk());
+  EXPECT_EQ(CountListed("users/sue"), 1);  // his own
+  EXPECT_EQ(CountListed("users/state"), 2);
+}
+
+TEST_F(ServiceTest, ReportOfAGroupAloneIsForWhoReadsGroups) {
+  MakeGroup();
+  v1::CreateReportRequest request = ReportRequest();
+  request.set_rule_group("ruleGroups/g");
+  for (const char* user : {"users/ada", "users/eve", "users/sten", "users/sue"}) {
+    EXPECT_THAT(Call(&Stub::CreateReport, request, user), HasReason("NOT_PERMITTED")) << user;
+  }
+  const absl::StatusOr<v1::Report> report = Call(&Stub::CreateReport, request, "users/vera");
+  ASSERT_THAT(report, IsOk());
+  EXPECT_THAT(GetReport(report->name(), "users/ada"), HasReason("NOT_FOUND"));
+  EXPECT_EQ(CountListed("users/ada"), 0);
+  EXPECT_EQ(CountListed("users/vera"), 1);
+  EXPECT_EQ(CountListed("users/state"), 1);
+}
+
+TEST_F(ServiceTest, ClosedEventShowsLocalPeopleNothingMore) {
+  MakeGroup();
+  const std::string name = CreateReport()->name();
+  Work(name);
+  EXPECT_EQ(CountListed("users/ada"), 1);
+  // In scope, but not in the category.
+  EXPECT_EQ(CountListed("users/eve"), 0);
+  EXPECT_EQ(CountListed("users/vera"), 0);
+  EXPECT_THAT(Watch(name, "users/ada"), IsOk());
+
+  access_.event.status = access::EventStatus::kClosed;
+  EXPECT_EQ(CountListed("users/ada"), 0);
+  EXPECT_THAT(GetReport(name, "users/ada"), HasReason("NOT_FOUND"));
+  EXPECT_THAT(Watch(name, "users/ada"), HasReason("NOT_FOUND"));
+  EXPECT_THAT(Download(name, "users/ada").status, HasReason("NOT_FOUND"));
+  EXPECT_EQ(CountListed("users/state"), 1);
+  EXPECT_THAT(Download(name, "users/state").status, IsOk());
+}
+
+TEST_F(ServiceTest, TamperedPageTokenIsRefused) {
+  MakeGroup();
+  const std::string name = CreateReport()->name();
+  Work(name);
+  // As the server makes them for this caller: only the place is not what it wrote.
+  const paging::CallerScope scope(server_.runtime().page_token_key(), "users/state");
+  const std::string id = NewId();
+  v1::ListReportsRequest reports;
+  for (const std::vector<std::string>& key : {std::vector<std::string>{"yesterday", id},
+                                              {"2026-01-01 00:00:00+00", id},
+                                              {"", id},
+                                              {"99999999999999999999", id},
+                                              {"1", "x"},
+                                              {"1", ""},
+                                              {"1'", id}}) {
+    reports.set_page_token(paging::NextToken(reports, key));
+    EXPECT_THAT(Call(&Stub::ListReports, reports), HasReason("PAGE_TOKEN_INVALID")) << key[0];
+    reports.clear_page_token();
+  }
+  v1::ListFindingsRequest findings;
+  findings.set_report(name);
+  for (const char* key : {"", "x", "1x", "-1", "99999999999999999999"}) {
+    findings.set_page_token(paging::NextToken(findings, {key}));
+    EXPECT_THAT(Call(&Stub::ListFindings, findings), HasReason("PAGE_TOKEN_INVALID")) << key;
+    findings.clear_page_token();
+  }
+}
+
+TEST_F(ServiceTest, ReportsAreListedInPages) {
+  MakeGroup();
+  for (int version = 10; version < 12; ++version) {
+    Sql(fmt::format("UPDATE dataset_read.data_version SET version = {}", version));
+    ASSERT_THAT(CreateReport(), IsOk());
+  }
+  v1::ListReportsRequest list;
+  list.set_page_size(1);
+  const absl::StatusOr<v1::ListReportsResponse> first = Call(&Stub::ListReports, list, "users/ada");
+  ASSERT_THAT(first, IsOk());
+  list.set_page_token(first->next_page_token());
+  const absl::StatusOr<v1::ListReportsResponse> second =
+      Call(&Stub::ListReports, list, "users/ada");
+  ASSERT_THAT(second, IsOk());
+  ASSERT_EQ(second->reports_size(), 1);
+  EXPECT_EQ(first->reports(0).data_versions(0).version(), 11);
+  EXPECT_EQ(second->reports(0).data_versions(0).version(), 10);
+  EXPECT_EQ(second->next_page_token(), "");
+}
+
+TEST_F(ServiceTest, NewIdsHaveNoUnderscore) {
+  v1::CreateRuleRequest rule;
+  rule.set_request_id(NewId());
+  *rule.mutable_rule() = GoodRule("T-1");
+  rule.set_rule_id("t_1");
+  EXPECT_THAT(Call(&Stub::CreateRule, rule), HasReason("FIELD_INVALID"));
+  rule.set_rule_id("t-one");
+  EXPECT_EQ(Call(&Stub::CreateRule, rule)->name(), "rules/t-one");
+  EXPECT_THAT(CreateGroup("g_1", {"rules/t-one"}), HasReason("FIELD_INVALID"));
+}
+
+TEST_F(ServiceTest, StateThatNobodyKnowsIsNoDraft) {
+  MakeGroup();
+  Sql("ALTER TABLE validation.rule DROP CONSTRAINT rule_state_check;"
+      "ALTER TABLE validation.rule_group DROP CONSTRAINT rule_group_state_check;"
+      "UPDATE validation.rule SET state = 'LOST'; UPDATE validation.rule_group SET state = 'LOST'");
+  v1::GetRuleRequest rule;
+  rule.set_name("rules/t-1");
+  EXPECT_EQ(Call(&Stub::GetRule, rule).status().code(), absl::StatusCode::kInternal);
+  v1::GetRuleGroupRequest group;
+  group.set_name("ruleGroups/g");
+  EXPECT_EQ(Call(&Stub::GetRuleGroup, group).status().code(), absl::StatusCode::kInternal);
+  EXPECT_EQ(CreateReport().status().code(), absl::StatusCode::kInternal);
+}
+
+TEST_F(ServiceTest, RefusedTransitionSaysWhatIsAllowed) {
+  MakeGroup();
+  v1::GetRuleRequest get;
+  get.set_name("rules/t-1");
+  const v1::Rule active = *Call(&Stub::GetRule, get);
+  const absl::Status again = ActivateRule(active.name(), active.etag()).status();
+  EXPECT_THAT(again, HasReason("TRANSITION_NOT_ALLOWED"));
+  EXPECT_EQ(status::MetadataOf(again, "from"), "ACTIVE");
+  EXPECT_EQ(status::MetadataOf(again, "action"), "ACTIVATE");
+  EXPECT_EQ(status::MetadataOf(again, "allowed"), "ARCHIVE");
+  const v1::Rule archived = *ArchiveRule(active.name(), active.etag());
+  for (const absl::Status& refused : {ArchiveRule(archived.name(), archived.etag()).status(),
+                                      ActivateRule(archived.name(), archived.etag()).status()}) {
+    EXPECT_THAT(refused, HasReason("TRANSITION_NOT_ALLOWED"));
+    EXPECT_EQ(status::MetadataOf(refused, "allowed"), "");
+  }
+  const absl::Status cancelled = Retry(CreateReport()->name()).status();
+  EXPECT_EQ(status::MetadataOf(cancelled, "action"), "RETRY");
+  EXPECT_EQ(status::MetadataOf(cancelled, "allowed"), "CANCEL");
+}
+
+// Four queries, each of a hundred times the one before: the planner alone would never end.
+TEST_F(ServiceTest, RuleThatWouldFillTheMemoryIsRefused) {
+  const auto times = [](int n, const std::string& name) {
+    std::string text = name;
+    for (int i = 1; i < n; ++i) text += "," + name;
+    return text;
+  };
+  std::string sql = "WITH q0 AS (SELECT record_key, student_uid AS c FROM enrollment)";
+  for (int i = 1; i <= 4; ++i) {
+    sql += fmt::format(", q{} AS (SELECT record_key, concat({}) AS c FROM q{})", i, times(100, "c"),
+                       i - 1);
+  }
+  sql += " SELECT record_key FROM q4 WHERE c <> ''";
+  v1::Rule rule = GoodRule("T-1");
+  rule.clear_fields();
+  rule.mutable_query()->set_sql(sql);
+  const absl::StatusOr<v1::Rule> query = CreateRule(rule);
+  EXPECT_THAT(query, HasReason("RULE_NOT_ALLOWED"));
+  EXPECT_EQ(status::MetadataOf(query.status(), "what"),
+            "more than 5000 nodes when the names are written out");
+
+  v1::AggregateRule& aggregate = *rule.mutable_aggregate();
+  aggregate.add_group_columns("school_id");
+  aggregate.add_aggregates()->set_name("c");
+  aggregate.mutable_aggregates(0)->set_expression(
+      fmt::format("max(concat({}))", times(90, "school_id")));
+  aggregate.set_expression(fmt::format("'' = concat({})", times(100, "c")));
+  EXPECT_THAT(CreateRule(rule), HasReason("RULE_NOT_ALLOWED"));
+  EXPECT_EQ(server_.CountRows("rule"), 0);
 }
 
 }  // namespace

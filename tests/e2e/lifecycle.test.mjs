@@ -360,8 +360,6 @@ async function listsThatShow(user, event) {
   const found = [];
   for (const {key, name, request, policy} of methods()) {
     if (policy.call_class !== 'LIST' || !name.startsWith('List') || policy.caller === 'SERVICE') continue;
-    // Who sees reports, and how long, is tested with their service.
-    if (key === 'validation.ListReports') continue;
     const content = {...CONTENT[key], ...('page_size' in request.fields && {page_size: 1000})};
     const answer = await call(user, key, content).catch((error) => {
       assert.ok(['NOT_PERMITTED', 'NOT_FOUND', 'FIELD_INVALID'].includes(error.reason), error.message);
@@ -376,7 +374,7 @@ chapter('a closed event vanishes for local people, and stays for the state', asy
   const {name} = w.event;
   assert.deepEqual(await listsThatShow('ann', name),
       ['notification.ListMessages', 'registry.ListEvents', 'snapshot.ListSnapshots',
-        'workflow.ListCertifications']);
+       'validation.ListReports', 'workflow.ListCertifications']);
   const seen = await get('ann');
   const {etag} = await call('sam', 'registry.GetEvent', {name});
   const closed = await command('sam', 'registry.CloseEvent', {name, etag, reason: 'Funding is computed.'});

@@ -24,6 +24,7 @@ const lena = 'refusal-lena';  // reviewer of D1, without rights on any tool
 const otto = 'refusal-otto';  // of D1, with rights, in no category
 const sten = 'refusal-sten';  // at the state, with rights, in no category
 const dora = 'refusal-dora';  // certifier of D2
+const vera = 'refusal-vera';  // of D1, with the rights on rules that the state's people have
 const w = {};  // what the set-up made
 
 const rule = (code) => ({
@@ -41,6 +42,7 @@ test('a small world', {timeout: 60_000}, async () => {
     await createUser(command, user, user, organization, LOCAL_TOOLS);
   }
   w.lena = await createUser(command, lena, lena, D1, []);
+  await createUser(command, vera, vera, D1, STATE_TOOLS);
   w.category = await createCategory(command, state, 'refusal', 'Refusals', [
     [state, 'APPROVER', 'state'], [ann, 'CERTIFIER', D1], [rita, 'REVIEWER', D1],
     [lena, 'REVIEWER', D1], [dora, 'CERTIFIER', D2]]);
@@ -97,6 +99,9 @@ const nobody = newId();
 
 // What is for people with a right at the state: a local person has no such right.
 const local = ['role', ann, {}, ...NOT_PERMITTED];
+
+// What even such a right does not let him do.
+const outside = ['organisation', vera, {}, ...NOT_PERMITTED];
 
 // The state's and the people's commands on a certification.
 const onCertification = (user, more, refusals) => ({
@@ -239,7 +244,7 @@ const TABLE = {
   'validation.CreateRule': {
     user: state,
     request: () => ({rule_id: 'refusal-never', rule: rule('REFUSAL-9')}),
-    refused: [local,
+    refused: [local, outside,
       ['state', state, {rule: rule('REFUSAL-1')}, ...EXISTS],
       ['content', state, {rule: {...rule('REFUSAL-9'), row: {expression: 'pg_sleep(1) IS NULL'}}},
         'INVALID_ARGUMENT', 'RULE_NOT_ALLOWED'],
@@ -248,20 +253,20 @@ const TABLE = {
   'validation.ActivateRule': {
     user: state,
     request: () => ({name: w.draftRule.name, etag: w.draftRule.etag}),
-    refused: [local, stale(state),
+    refused: [local, outside, stale(state),
       ['state', state, () => ({name: w.archivedRule.name, etag: w.archivedRule.etag}), ...MOVE],
       ['existence', state, {name: 'rules/refusal-nothing'}, ...NOT_FOUND]]},
   'validation.ArchiveRule': {
     user: state,
     request: () => ({name: w.draftRule.name, etag: w.draftRule.etag}),
-    refused: [local, stale(state),
+    refused: [local, outside, stale(state),
       ['state', state, () => ({name: w.archivedRule.name, etag: w.archivedRule.etag}), ...MOVE],
       ['existence', state, {name: 'rules/refusal-nothing'}, ...NOT_FOUND]]},
   'validation.CreateRuleGroup': {
     user: state,
     request: () => ({rule_group_id: 'refusal-never', rule_group: {
       title: 'Never', level: 'LEVEL_DISTRICT', rules: [{rule: w.activeRule.name}]}}),
-    refused: [local,
+    refused: [local, outside,
       ['state', state, () => ({rule_group: {title: 'Never', level: 'LEVEL_DISTRICT',
         rules: [{rule: w.archivedRule.name}]}}), 'FAILED_PRECONDITION', 'RULE_INACTIVE'],
       ['twice', state, () => ({rule_group: {title: 'Never', level: 'LEVEL_DISTRICT',
@@ -270,7 +275,7 @@ const TABLE = {
   'validation.ActivateRuleGroup': {
     user: state,
     request: () => ({name: w.draftGroup.name, etag: w.draftGroup.etag}),
-    refused: [local, stale(state),
+    refused: [local, outside, stale(state),
       ['state', state, () => ({name: w.group.name, etag: w.group.etag}), ...MOVE],
       ['existence', state, {name: 'ruleGroups/refusal-nothing'}, ...NOT_FOUND]]},
   'validation.CreateReport': {

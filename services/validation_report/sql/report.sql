@@ -25,7 +25,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14::text[], $15
 SELECT r.report_id, r.title, r.event, r.event_title, r.organization, r.organization_display_name,
        r.district, r.kind, r.format, r.snapshot, r.requester, r.rule_group_id,
        g.title AS rule_group_title, r.rule_group_version, r.datasets, r.versions, r.rows,
-       r.created_at, r.created_at::text AS create_key, r.result_attempt, r.counts, r.truncated,
+       r.created_at, r.result_attempt, r.counts, r.truncated,
        encode(r.sha256, 'hex') AS sha256, r.size, r.media_type, r.file_name,
        j.state, j.attempt, j.progress_done, j.progress_total, j.progress_phase, j.failure,
        j.started_at, j.finished_at, v.first_viewed_at
@@ -37,11 +37,12 @@ SELECT r.report_id, r.title, r.event, r.event_title, r.organization, r.organizat
  WHERE r.report_id = $1;
 
 -- name: list_reports
--- $2: everybody's; else those of the organisations $3 or their schools.
+-- $1: the viewer. $2: of every organisation; else of $3 and, with their schools, of $4. $5: of
+-- every event; else of $6, '' among them: of none. His own he sees where no event forbids it.
 SELECT r.report_id, r.title, r.event, r.event_title, r.organization, r.organization_display_name,
        r.district, r.kind, r.format, r.snapshot, r.requester, r.rule_group_id,
        g.title AS rule_group_title, r.rule_group_version, r.datasets, r.versions, r.rows,
-       r.created_at, r.created_at::text AS create_key, r.result_attempt, r.counts, r.truncated,
+       r.created_at, r.result_attempt, r.counts, r.truncated,
        encode(r.sha256, 'hex') AS sha256, r.size, r.media_type, r.file_name,
        j.state, j.attempt, j.progress_done, j.progress_total, j.progress_phase, j.failure,
        j.started_at, j.finished_at, v.first_viewed_at
@@ -50,15 +51,15 @@ SELECT r.report_id, r.title, r.event, r.event_title, r.organization, r.organizat
   JOIN validation.rule_group_version g
     ON g.rule_group_id = r.rule_group_id AND g.version = r.rule_group_version
   LEFT JOIN validation.report_view v ON v.report_id = r.report_id AND v.user_name = $1
- WHERE ($2 OR r.organization = ANY ($3::text[]) OR r.district = ANY ($3::text[]))
-   AND ($4 = '' OR r.event = $4)
-   AND ($5 = '' OR r.organization = $5)
-   AND ($6 = '' OR r.kind = $6)
-   AND (cardinality($7::text[]) = 0 OR j.state = ANY ($7::text[]))
-   AND ($8 = '' OR r.requester = $8)
-   AND ($9 = '' OR (r.created_at, r.report_id)
-                   < (nullif($9, '')::timestamptz, nullif($10, '')::uuid))
- ORDER BY r.created_at DESC, r.report_id DESC LIMIT $11;
+ WHERE ($2 OR r.organization = ANY ($3::text[]) OR r.district = ANY ($4::text[]))
+   AND ($5 OR r.event = ANY ($6::text[]) OR (r.requester = $1 AND ($2 OR r.event = '')))
+   AND ($7 = '' OR r.event = $7)
+   AND ($8 = '' OR r.organization = $8)
+   AND ($9 = '' OR r.kind = $9)
+   AND (cardinality($10::text[]) = 0 OR j.state = ANY ($10::text[]))
+   AND ($11 = '' OR r.requester = $11)
+   AND ($12::timestamptz IS NULL OR (r.created_at, r.report_id) < ($12, nullif($13, '')::uuid))
+ ORDER BY r.created_at DESC, r.report_id DESC LIMIT $14;
 
 -- name: insert_artifact
 INSERT INTO validation.report_artifact (report_id, attempt, place, bytes) VALUES ($1, $2, $3, $4);

@@ -1,0 +1,58 @@
+// Requests into the domain; each rule of a single field is checked here. Pure.
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "common/ids/ids.h"
+#include "edcert/validation/v1/validation_report.pb.h"
+#include "services/validation_report/report_store.h"
+#include "services/validation_report/rule_group_store.h"
+#include "services/validation_report/rule_store.h"
+
+namespace edcert::validation_report {
+
+namespace v1 = ::edcert::validation::v1;
+
+struct NewRule {
+  std::string id;
+  RuleContent content;
+};
+
+// A rule or group at a version; 0 is the newest.
+struct AtVersion {
+  std::string id;
+  int version = 0;
+};
+
+// A verb on a rule or group, which the caller knows as `etag`.
+struct Verb {
+  std::string id;
+  std::string etag;
+};
+
+struct FindingFilter {
+  std::string report;  // resource name
+  std::string rule;    // id; empty: every rule
+};
+
+absl::StatusOr<NewRule> FromProto(const v1::CreateRuleRequest& request);
+absl::StatusOr<AtVersion> FromProto(const v1::GetRuleRequest& request);
+absl::StatusOr<AtVersion> FromProto(const v1::TestRuleRequest& request);
+absl::StatusOr<Verb> FromProto(const v1::ActivateRuleRequest& request);
+absl::StatusOr<Verb> FromProto(const v1::ArchiveRuleRequest& request);
+absl::StatusOr<RuleFilter> FromProto(const v1::ListRulesRequest& request);
+
+absl::StatusOr<RuleGroup> FromProto(const v1::CreateRuleGroupRequest& request,
+                                    const ids::IdSource& ids);
+absl::StatusOr<AtVersion> FromProto(const v1::GetRuleGroupRequest& request);
+absl::StatusOr<Verb> FromProto(const v1::ActivateRuleGroupRequest& request);
+absl::StatusOr<GroupFilter> FromProto(const v1::ListRuleGroupsRequest& request);
+
+// What is asked: without requester, versions and id.
+absl::StatusOr<Report> FromProto(const v1::CreateReportRequest& request);
+// What is asked for, not yet narrowed to what the caller may see.
+absl::StatusOr<ReportFilter> FromProto(const v1::ListReportsRequest& request);
+absl::StatusOr<FindingFilter> FromProto(const v1::ListFindingsRequest& request);
+
+}  // namespace edcert::validation_report

@@ -1,0 +1,75 @@
+// Rule groups.
+#include "common/paging/paging.h"
+#include "common/rpc/handle.h"
+#include "common/status/errors.h"
+#include "common/status/macros.h"
+#include "services/validation_report/convert.h"
+#include "services/validation_report/errors.h"
+#include "services/validation_report/request_convert.h"
+#include "services/validation_report/validation_report_service.h"
+
+namespace edcert::validation_report {
+
+grpc::ServerUnaryReactor* ValidationReportService::CreateRuleGroup(
+    grpc::CallbackServerContext* context, const v1::CreateRuleGroupRequest* request,
+    v1::RuleGroup* response) {
+  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) {
+    ASSIGN_OR_RETURN(const RuleGroup group, FromProto(*request, runtime_.ids()));
+    RETURN_IF_ERROR(CheckAuthor(call));
+    return rpc::Command(call, *request, response,
+                        [&](pg::Transaction& tx) -> absl::StatusOr<std::string> {
+                          ASSIGN_OR_RETURN(const RuleGroup draft, groups_.Create(tx, group));
+                          *response = ToProto(draft);
+                          return Tell(call, tx, draft.name(), "rule_group_created");
+                        });
+  });
+}
+
+grpc::ServerUnaryReactor* ValidationReportService::GetRuleGroup(
+    grpc::CallbackServerContext* context, const v1::GetRuleGroupRequest* request,
+    v1::RuleGroup* response) {
+  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) {
+    ASSIGN_OR_RETURN(const AtVersion asked, FromProto(*request));
+    RETURN_IF_ERROR(access_.Resolve(call, {}).status());
+    pg::Database db = call.db();
+    ASSIGN_OR_RETURN(const RuleGroup group, groups_.Get(db, asked.id, asked.version));
+    *response = ToProto(group);
+    return absl::OkStatus();
+  });
+}
+
+grpc::ServerUnaryReactor* ValidationReportService::ListRuleGroups(
+    grpc::CallbackServerContext* context, const v1::ListRuleGroupsRequest* request,
+    v1::ListRuleGroupsResponse* response) {
+  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) {
+    ASSIGN_OR_RETURN(const GroupFilter filter, FromProto(*request));
+    ASSIGN_OR_RETURN(const paging::Page page, paging::Read(*request, 2));
+    RETURN_IF_ERROR(access_.Resolve(call, {}).status());
+    pg::Database db = call.db();
+    ASSIGN_OR_RETURN(auto groups, groups_.List(db, filter, page.Key(0), page.Key(1), page.limit()));
+    response->set_next_page_token(paging::Cut(*request, page, groups, [](const RuleGroup& group) {
+      return std::vector{group.title, group.id};
+    }));
+    for (const RuleGroup& group : groups) *response->add_rule_groups() = ToProto(group);
+    return absl::OkStatus();
+  });
+}
+
+grpc::ServerUnaryReactor* ValidationReportService::ActivateRuleGroup(
+    grpc::CallbackServerContext* context, const v1::ActivateRuleGroupRequest* request,
+    v1::RuleGroup* response) {
+  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) {
+    ASSIGN_OR_RETURN(const Verb verb, FromProto(*request));
+    RETURN_IF_ERROR(CheckAuthor(call));
+    return rpc::Command(
+        call, *request, response, [&](pg::Transaction& tx) -> absl::StatusOr<std::string> {
+          ASSIGN_OR_RETURN(const RuleGroup group, groups_.GetUnchanged(tx, verb.id, verb.etag));
+          RETURN_IF_ERROR(Next(group, GroupAction::kActivate).status());
+          ASSIGN_OR_RETURN(const RuleGroup active, groups_.Activate(tx, group));
+          *response = ToProto(active);
+          return Tell(call, tx, active.name(), "rule_group_activated");
+        });
+  });
+}
+
+}  // namespace edcert::validation_report
