@@ -522,7 +522,8 @@ for (const {key, service, policy, request: type} of mutating) {
     }
     for (const [what, id] of [['no request id', ''], ['a malformed request id', 'not-a-uuid']]) {
       await expect(what, row.user, key, withRequestId(key, request, id),
-          'INVALID_ARGUMENT', 'FIELD_INVALID', 'request_id');
+          'INVALID_ARGUMENT', 'FIELD_INVALID',
+          streaming.has(key) ? 'header.request_id' : 'request_id');
     }
     await expect('a used request id', row.user, key, withRequestId(key, request, used),
         'INVALID_ARGUMENT', 'REQUEST_ID_REUSED');

@@ -86,14 +86,15 @@ export async function feedsAreRead() {
 }
 
 // What is stored, table by table: the number of rows and the sum of the transactions that wrote
-// them, so that an update shows too. Cursors and hints move by themselves and are left out.
+// them, so that an update shows too. Left out are cursors and hints, which move by themselves, and
+// when a command first arrived, which is kept whatever becomes of it.
 export async function stored() {
   const rows = await sql(`
     SELECT table_schema || '.' || table_name, array_to_string(xpath('//a/text() | //b/text()', query_to_xml(
       format('SELECT count(*) AS a, coalesce(sum(xmin::text::bigint), 0) AS b FROM %I.%I',
         table_schema, table_name), false, false, ''))::text[], '/')
     FROM information_schema.tables
-    WHERE table_type = 'BASE TABLE' AND table_name NOT IN ('feed_cursor', 'job') AND
+    WHERE table_type = 'BASE TABLE' AND table_name NOT IN ('feed_cursor', 'job', 'command_arrival') AND
       table_schema IN (${Object.values(SCHEMAS).map(quote).join(', ')})
     ORDER BY 1`);
   return Object.fromEntries(rows);
