@@ -7,7 +7,7 @@
 namespace edcert::render {
 
 inline constexpr std::string_view kStyleHash =
-    "sha256-zu5pIB1r4Iyy3BOBwEi38lD2Zix+X18gtGOwfT8z06g=";
+    "sha256-5pHeZ0hHNVlh1hbgXur9+JSYemvuHV8QqWlqSQFKD3I=";
 
 inline constexpr std::string_view kStyle = R"css(
 :root{color-scheme:light dark;

@@ -278,6 +278,9 @@ absl::StatusOr<Evaluation> Evaluator::Evaluate(const EvaluationRequest& request,
   }
   RETURN_IF_ERROR(worked);
   RETURN_IF_ERROR(helped);
+  if (request.progress) {
+    RETURN_IF_ERROR(request.progress(static_cast<int64_t>(request.rules.size())));
+  }
   return evaluation;
 }
 
