@@ -52,23 +52,16 @@ class Slot {
   Slot(Shared& shared, std::string certification)
       : shared_(shared), certification_(std::move(certification)) {}
 
-  void Start() {
+  // Reads the certification's etag, before the clock starts.
+  grpc::Status Load() {
     v1::GetCertificationRequest request;
     request.set_name(certification_);
     grpc::ClientContext context;
     Prepare(context);
-    const grpc::Status status = shared_.stub->GetCertification(&context, request, &answer_);
-    if (!status.ok()) return Stop(status);
-    Next();
+    return shared_.stub->GetCertification(&context, request, &answer_);
   }
 
- private:
-  void Prepare(grpc::ClientContext& context) {
-    context.AddMetadata("authorization", "Bearer " + shared_.options.token);
-    context.set_deadline(
-        absl::ToChronoTime(edcert::clock::Clock::Real().Now() + absl::Seconds(10)));
-  }
-
+  // Starts the next call, until the time is over.
   void Next() {
     const absl::Time now = edcert::clock::Clock::Real().Now();
     if (now >= shared_.end) return Stop(grpc::Status::OK);
@@ -89,6 +82,13 @@ class Slot {
       request_.set_reason("benchmark");
       shared_.stub->async()->RequestRecertification(context_.get(), &request_, &answer_, done);
     }
+  }
+
+ private:
+  void Prepare(grpc::ClientContext& context) {
+    context.AddMetadata("authorization", "Bearer " + shared_.options.token);
+    context.set_deadline(
+        absl::ToChronoTime(edcert::clock::Clock::Real().Now() + absl::Seconds(10)));
   }
 
   void Done(const grpc::Status& status) {
@@ -145,11 +145,16 @@ int main(int argc, char** argv) {
   for (std::string line; std::getline(file, line) &&
                          slots.size() < static_cast<std::size_t>(shared.options.in_flight);) {
     slots.push_back(std::make_unique<Slot>(shared, line));
+    if (const grpc::Status status = slots.back()->Load(); !status.ok()) {
+      std::fprintf(stderr, "edcert-transitions: %s: %s\n", line.c_str(),
+                   status.error_message().c_str());
+      return 1;
+    }
   }
   const absl::Time begin = edcert::clock::Clock::Real().Now();
   shared.end = begin + absl::Seconds(shared.options.seconds);
   shared.running = static_cast<int>(slots.size());
-  for (const auto& slot : slots) slot->Start();
+  for (const auto& slot : slots) slot->Next();
   {
     const absl::MutexLock lock(&shared.mutex);
     const auto over = [&shared] { return shared.running == 0; };
