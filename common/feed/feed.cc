@@ -63,6 +63,11 @@ void Append(pg::Transaction& tx, const std::string& id, const std::string& actor
   tx.Defer(sql::kAppend, id, event.subject, event.type, pg::Bytes{change.SerializeAsString()});
 }
 
+std::string Attribute(const type::Change& change, const std::string& name) {
+  const auto it = change.attributes().find(name);
+  return it == change.attributes().end() ? "" : it->second;
+}
+
 absl::StatusOr<Page> List(pg::Database db, int64_t after, int limit) {
   ASSIGN_OR_RETURN(const pg::Result unnumbered, db.Run(sql::kHasUnnumbered));
   if (unnumbered[0].Bool("any")) {

@@ -36,6 +36,9 @@ struct Event {
 void Append(pg::Transaction& tx, const std::string& id, const std::string& actor,
             const Event& event);
 
+// A change's attribute; empty when it has none of that name.
+std::string Attribute(const type::Change& change, const std::string& name);
+
 // A stretch of a feed.
 struct Page {
   std::vector<type::Change> changes;  // oldest first

@@ -139,6 +139,15 @@ int Main(int argc, char** argv, const ServiceMain& service) {
       ->capture_default_str();
   app.add_flag("--migrate", flags.migrate, "Bring the schema up to date, then exit");
   app.add_flag("--validate_config", flags.validate_config, "Check the configuration, then exit");
+  for (const ServiceMain::Document& document : service.documents) {
+    const auto print = [&document](const std::string& format) {
+      std::fputs(document.print(format).c_str(), stdout);
+      throw CLI::Success();
+    };
+    app.add_option_function<std::string>("--" + document.name, print, document.help)
+        ->check(CLI::IsMember(document.formats))
+        ->trigger_on_parse();
+  }
   CLI11_PARSE(app, argc, argv);
 
   log::Start(service.name, "");

@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -20,6 +21,14 @@ namespace edcert::rpc {
 
 // What makes one service differ from another, for Main.
 struct ServiceMain {
+  // A document that the binary prints instead of serving, `--NAME FORMAT`.
+  struct Document {
+    std::string name;
+    std::string help;
+    std::vector<std::string> formats;
+    std::function<std::string(std::string_view format)> print;
+  };
+
   std::string name;          // folder name, for example `event_registry`
   std::string schema;        // PostgreSQL schema and role
   std::string service_name;  // full name of the gRPC service; Main registers its methods
@@ -35,6 +44,7 @@ struct ServiceMain {
   // The processes of `--mode=worker|all`; called before any thread exists. May be empty.
   // Returns when SIGTERM came and its workers have ended.
   std::function<int()> run_workers = nullptr;
+  std::vector<Document> documents = {};
   // Makes the service (and what runs beside it); the result lives until the server has drained.
   struct Running {
     grpc::Service* service = nullptr;

@@ -14,22 +14,11 @@
 namespace edcert::dataset {
 namespace {
 
-std::string Attribute(const type::Change& change, const std::string& name) {
-  const auto it = change.attributes().find(name);
-  return it == change.attributes().end() ? "" : it->second;
-}
-
 // The id in an organisation's name; empty when there is none.
 absl::StatusOr<std::string> IdOf(const std::string& name) {
   if (name.empty()) return "";
   ASSIGN_OR_RETURN(const auto parsed, names::OrganizationName::Parse(name, "organization"));
   return parsed.id();
-}
-
-// SCHOOL, whether the feed says SCHOOL or KIND_SCHOOL.
-std::string KindOf(std::string kind) {
-  static constexpr std::string_view kPrefix = "KIND_";
-  return kind.starts_with(kPrefix) ? kind.substr(kPrefix.size()) : kind;
 }
 
 // Queues the sync of each dataset of the district whose records wait for a school.
@@ -56,12 +45,12 @@ absl::Status ApplyRegistryChange(pg::Transaction& tx, const type::Change& change
                                  const ids::IdSource& ids, bool automatic_sync) {
   if (change.type() != "organization_created") return absl::OkStatus();
   ASSIGN_OR_RETURN(const std::string id, IdOf(change.subject()));
-  ASSIGN_OR_RETURN(const std::string parent, IdOf(Attribute(change, "parent")));
-  const std::string kind = KindOf(Attribute(change, "kind"));
+  ASSIGN_OR_RETURN(const std::string parent, IdOf(feed::Attribute(change, "parent")));
+  const std::string kind = feed::Attribute(change, "kind");
   PutOrganization(tx, {.id = id,
                        .kind = kind,
                        .parent = parent,
-                       .display_name = Attribute(change, "display_name")});
+                       .display_name = feed::Attribute(change, "display_name")});
   if (!automatic_sync || kind != "SCHOOL" || parent.empty()) return absl::OkStatus();
   return SyncWaiting(tx, parent, ids);
 }

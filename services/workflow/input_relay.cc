@@ -36,8 +36,7 @@ InputRelay::InputRelay(rpc::Runtime& runtime, const CertificationStore& store,
 
 std::string OrganizationOf(const type::Change& change) {
   if (change.subject().starts_with(kOrganizations)) return change.subject();
-  const auto organization = change.attributes().find("organization");
-  return organization == change.attributes().end() ? "" : organization->second;
+  return feed::Attribute(change, "organization");
 }
 
 }  // namespace edcert::workflow

@@ -1,8 +1,6 @@
 // The workflow server: certifications, step by step.
-#include <cstdio>
 #include <memory>
 #include <string>
-#include <string_view>
 
 #include "common/access/registry_access.h"
 #include "common/feed/feed.h"
@@ -19,8 +17,6 @@
 
 namespace edcert::workflow {
 namespace {
-
-constexpr std::string_view kPrintFlag = "--print_state_machine=";
 
 // The service with everything that it works with, in the order in which they are needed.
 struct App {
@@ -74,19 +70,7 @@ struct App {
   RosterKeeper keeper;
 };
 
-int Print(std::string_view format) {
-  const std::string text = PrintStateMachine(format);
-  if (text.empty()) {
-    std::fprintf(stderr, "--print_state_machine: markdown, mermaid or dot\n");
-    return 1;
-  }
-  return std::fputs(text.c_str(), stdout) < 0 ? 1 : 0;
-}
-
 int Main(int argc, char** argv) {
-  if (argc == 2 && std::string_view(argv[1]).starts_with(kPrintFlag)) {
-    return Print(std::string_view(argv[1]).substr(kPrintFlag.size()));
-  }
   config::Config config;
   return rpc::Main(
       argc, argv,
@@ -97,6 +81,10 @@ int Main(int argc, char** argv) {
        .server = config.mutable_server(),
        .peers = {"event_registry", "dataset", "validation_report", "snapshot"},
        .migrations = {{"workflow", sql::kMigrations}},
+       .documents = {{.name = "print_state_machine",
+                      .help = "Print the table of states and moves, then exit",
+                      .formats = {"markdown", "mermaid", "dot"},
+                      .print = PrintStateMachine}},
        .make = [](rpc::Runtime& runtime) { return rpc::Run(std::make_shared<App>(runtime)); }});
 }
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "common/access/registry_access.h"
+#include "common/feed/feed.h"
 #include "common/status/error.h"
 #include "common/status/macros.h"
 #include "services/workflow/convert.h"
@@ -14,11 +15,6 @@ namespace {
 constexpr char kActor[] = "services/workflow";
 // Those that one transaction changes.
 constexpr std::size_t kMostRostersAtOnce = 200;
-
-std::string Attribute(const type::Change& change, const std::string& key) {
-  const auto it = change.attributes().find(key);
-  return it == change.attributes().end() ? "" : it->second;
-}
 
 bool IsMemberChange(const type::Change& change) {
   return change.type() == "member_added" || change.type() == "member_removed";
@@ -75,16 +71,16 @@ void SaveMembers(pg::Transaction& tx, const std::string& category, const std::st
 absl::Status RegistryFollower::Apply(pg::Transaction& tx, const type::Change& change,
                                      const RegistryFacts& facts) const {
   if (change.type() == "organization_created") {
-    tx.Defer(sql::kSaveOrganization, Attribute(change, "organization"),
-             Attribute(change, "display_name"), Attribute(change, "parent"));
+    tx.Defer(sql::kSaveOrganization, feed::Attribute(change, "organization"),
+             feed::Attribute(change, "display_name"), feed::Attribute(change, "parent"));
     return absl::OkStatus();
   }
   if (IsMemberChange(change)) {
-    return ChangeMembers(tx, Attribute(change, "category"), Attribute(change, "organization"),
-                         facts);
+    return ChangeMembers(tx, feed::Attribute(change, "category"),
+                         feed::Attribute(change, "organization"), facts);
   }
   if (change.type() == "event_published") return Publish(tx, facts);
-  if (change.type() == "event_closed") return Close(tx, Attribute(change, "event"));
+  if (change.type() == "event_closed") return Close(tx, feed::Attribute(change, "event"));
   return absl::OkStatus();
 }
 
@@ -177,7 +173,7 @@ absl::StatusOr<std::shared_ptr<RegistryFacts>> AskRegistry(access::RegistryAcces
                                                            const type::Change& change) {
   auto facts = std::make_shared<RegistryFacts>();
   if (change.type() == "event_published") {
-    absl::StatusOr<access::EventFacts> event = registry.GetEvent(Attribute(change, "event"));
+    absl::StatusOr<access::EventFacts> event = registry.GetEvent(feed::Attribute(change, "event"));
     if (status::ReasonOf(event.status()) == "NOT_FOUND") return facts;
     RETURN_IF_ERROR(event.status());
     facts->participants = event->participants;
@@ -186,9 +182,10 @@ absl::StatusOr<std::shared_ptr<RegistryFacts>> AskRegistry(access::RegistryAcces
                      registry.ListMembers(event->category, "", /*active_only=*/false));
     facts->members = ToMembers(members);
   } else if (IsMemberChange(change)) {
-    ASSIGN_OR_RETURN(const auto members, registry.ListMembers(Attribute(change, "category"),
-                                                              Attribute(change, "organization"),
-                                                              /*active_only=*/false));
+    ASSIGN_OR_RETURN(const auto members,
+                     registry.ListMembers(feed::Attribute(change, "category"),
+                                          feed::Attribute(change, "organization"),
+                                          /*active_only=*/false));
     facts->members = ToMembers(members);
   }
   return facts;
