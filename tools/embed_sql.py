@@ -2,8 +2,9 @@
 """Turns .sql files into C++ headers, so that SQL is written in SQL and compiled in.
 
   embed_sql.py <namespace> <input.sql> <output.h>
-      One constant per named statement. A statement begins with a line `-- name: snake_case`; the
-      comment lines right after it become the C++ comment of the constant.
+      One constant per named statement; no other file of the folder may have the name. A
+      statement begins with a line `-- name: snake_case`; the comment lines right after it become
+      the C++ comment of the constant.
 
   embed_sql.py --migrations <namespace> <directory> <output.h>
       One table of all NNNN_name.up.sql files in number order, each with the SHA-256 of its text.
@@ -100,9 +101,21 @@ def header(source, include, namespace, body):
             f"}}  // namespace edcert::{namespace}::sql\n")
 
 
+def neighbours(path):
+    """The names in the other files of the folder, and where; they share one C++ namespace."""
+    return {match.group(1): file.name
+            for file in sorted(path.parent.glob("*.sql")) if file != path
+            for line in file.read_text(encoding="utf-8").splitlines()
+            if (match := NAME_LINE.match(line))}
+
+
 def statements_header(namespace, path):
     body = ""
+    taken = neighbours(path)
     for statement in parse_statements(path, path.read_text(encoding="utf-8")):
+        if statement.name in taken:
+            raise InputError(path, statement.line,
+                             f"'{statement.name}' is already defined in {taken[statement.name]}")
         for comment in statement.comments:
             body += f"// {comment}".rstrip().rstrip("\\") + "\n"
         literal = raw_string(path, statement.line, statement.sql())

@@ -64,6 +64,11 @@ class EmbedSqlTest(unittest.TestCase):
     def test_refuses_duplicates(self):
         self.assert_refused("-- name: a\nSELECT 1\n-- name: a\nSELECT 2\n", 3, "line 1")
 
+    def test_refuses_the_name_of_a_neighbour(self):
+        (self.root / "user.sql").write_text("-- name: put\nSELECT 1;\n")
+        self.assert_refused("-- name: get\nSELECT 1;\n-- name: put\nSELECT 2;\n", 3,
+                            "'put' is already defined in user.sql")
+
     def test_refuses_empty_statements(self):
         self.assert_refused("-- name: a\n-- only words\n\n-- name: b\nSELECT 1\n", 1, "empty")
         self.assert_refused("-- name: b\nSELECT 1\n-- name: a\n;\n", 3, "empty")

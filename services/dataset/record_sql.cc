@@ -39,7 +39,7 @@ std::string TypedColumns(const Dataset& dataset) {
 std::string Assignments(const Dataset& dataset) {
   std::string out;
   for (const std::string& name : DataColumns(dataset)) {
-    out += fmt::format("{}{} = b.{}", out.empty() ? "" : ", ", name, name);
+    out += fmt::format("{}{} = excluded.{}", out.empty() ? "" : ", ", name, name);
   }
   return out;
 }

@@ -64,15 +64,20 @@ absl::StatusOr<Version> RecordBatch::Lock() {
   return version_;
 }
 
-absl::StatusOr<int64_t> RecordBatch::Run(const pg::Statement& statement) {
-  ASSIGN_OR_RETURN(const pg::Result done, tx_.RunText(SqlFor(statement, dataset_), ToString(copy_),
+std::string RecordBatch::Text(const pg::Statement& statement, int64_t rows) const {
+  const pg::Statement& current = rows <= kFewRows ? sql::kCurrentOfFew : sql::kCurrentOfMany;
+  return Replace(SqlFor(statement, dataset_), "current", SqlFor(current, dataset_));
+}
+
+absl::StatusOr<int64_t> RecordBatch::Run(const pg::Statement& statement, int64_t rows) {
+  ASSIGN_OR_RETURN(const pg::Result done, tx_.RunText(Text(statement, rows), ToString(copy_),
                                                       district_, version_.version + 1));
   return done.affected();
 }
 
-absl::StatusOr<int64_t> RecordBatch::List(const pg::Statement& statement) {
+absl::StatusOr<int64_t> RecordBatch::List(const pg::Statement& statement, int64_t rows) {
   ASSIGN_OR_RETURN(const pg::Result done,
-                   tx_.RunText(SqlFor(statement, dataset_), ToString(copy_), district_));
+                   tx_.RunText(Text(statement, rows), ToString(copy_), district_));
   return done.affected();
 }
 
@@ -85,25 +90,18 @@ absl::Status RecordBatch::RaiseVersion(Changes& changes) {
   return absl::OkStatus();
 }
 
-void RecordBatch::Plan(int64_t rows) {
-  tx_.Defer(rows <= kFewRows ? sql::kPlanFew : sql::kPlanMany);
-}
-
-absl::StatusOr<Changes> RecordBatch::ApplyListed(bool upsert, int64_t to_remove) {
+absl::StatusOr<Changes> RecordBatch::ApplyListed(int64_t to_put, int64_t to_remove) {
   Changes changes;
   const bool any_rows = version_.row_count > 0;
   if (to_remove > 0) {
-    ASSIGN_OR_RETURN(changes.deleted, Run(sql::kRemove));
+    ASSIGN_OR_RETURN(changes.deleted, Run(sql::kRemove, to_remove));
   }
-  if (upsert && any_rows) {
-    ASSIGN_OR_RETURN(const int64_t closed, Run(sql::kCloseChanged));
-    if (closed > 0) {
-      ASSIGN_OR_RETURN(changes.updated, Run(sql::kChange));
-      if (changes.updated != closed) return status::Internal("rows changed under the version lock");
-    }
+  if (to_put > 0 && any_rows) {
+    ASSIGN_OR_RETURN(changes.updated, Run(sql::kCloseChanged, to_put));
   }
-  if (upsert) {
-    ASSIGN_OR_RETURN(changes.inserted, Run(any_rows ? sql::kInsertFresh : sql::kInsertAll));
+  if (to_put > 0) {
+    ASSIGN_OR_RETURN(const int64_t put, Run(any_rows ? sql::kPutChanged : sql::kPutAll, to_put));
+    changes.inserted = put - changes.updated;
   }
   RETURN_IF_ERROR(RaiseVersion(changes));
   return changes;
@@ -111,12 +109,11 @@ absl::StatusOr<Changes> RecordBatch::ApplyListed(bool upsert, int64_t to_remove)
 
 absl::StatusOr<Changes> RecordBatch::Apply(Mode mode, int64_t rows) {
   int64_t to_remove = 0;
-  Plan(mode == Mode::kReplaceAll ? version_.row_count + rows : rows);
   if (mode != Mode::kUpsert && version_.row_count > 0) {
     ASSIGN_OR_RETURN(to_remove,
-                     List(mode == Mode::kDelete ? sql::kRemoveListed : sql::kRemoveAbsent));
+                     List(mode == Mode::kDelete ? sql::kRemoveListed : sql::kRemoveAbsent, rows));
   }
-  return ApplyListed(/*upsert=*/mode != Mode::kDelete, to_remove);
+  return ApplyListed(mode == Mode::kDelete ? 0 : rows, to_remove);
 }
 
 absl::StatusOr<RecordBatch::Synced> RecordBatch::Sync() {
@@ -128,7 +125,6 @@ absl::StatusOr<RecordBatch::Synced> RecordBatch::Sync() {
                    tx_.Run(sql::kHoldVersion, district, dataset_.id, district_));
   synced.district_version = held[0].Int("version");
   synced.read = held[0].Int("row_count");
-  Plan(synced.read + state.row_count);
   ASSIGN_OR_RETURN(const pg::Result gathered,
                    tx_.RunText(SqlFor(sql::kGatherSync, dataset_), district_));
   ASSIGN_OR_RETURN(const pg::Result rejected, tx_.Run(sql::kCountRejected));
@@ -139,8 +135,7 @@ absl::StatusOr<RecordBatch::Synced> RecordBatch::Sync() {
                      tx_.RunText(SqlFor(sql::kRemoveSync, dataset_), district_));
     to_remove = listed.affected();
   }
-  Plan(gathered.affected() + to_remove);
-  ASSIGN_OR_RETURN(synced.changes, ApplyListed(/*upsert=*/true, to_remove));
+  ASSIGN_OR_RETURN(synced.changes, ApplyListed(gathered.affected(), to_remove));
   return synced;
 }
 

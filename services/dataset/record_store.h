@@ -95,15 +95,15 @@ class RecordBatch {
   absl::Status Drop();
 
  private:
-  // Runs a statement with copy, district and the next version; the rows that it touched.
-  absl::StatusOr<int64_t> Run(const pg::Statement& statement);
+  // A statement's text for so many rows: a few are looked up one by one, many meet all rows of the
+  // district at once.
+  std::string Text(const pg::Statement& statement, int64_t rows) const;
+  // Runs it with copy, district and the next version; the rows that it touched.
+  absl::StatusOr<int64_t> Run(const pg::Statement& statement, int64_t rows);
   // The same with copy and district alone.
-  absl::StatusOr<int64_t> List(const pg::Statement& statement);
-  // Tells the planner how the next statements meet the tables: by the keys of a few rows, or all
-  // rows of the district at once.
-  void Plan(int64_t rows);
+  absl::StatusOr<int64_t> List(const pg::Statement& statement, int64_t rows);
   absl::Status RaiseVersion(Changes& changes);
-  absl::StatusOr<Changes> ApplyListed(bool upsert, int64_t to_remove);
+  absl::StatusOr<Changes> ApplyListed(int64_t to_put, int64_t to_remove);
 
   pg::Transaction& tx_;
   const Dataset& dataset_;

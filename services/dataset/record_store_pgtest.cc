@@ -83,6 +83,7 @@ class RecordStoreTest : public ::testing::Test {
                                const std::string& batch_id = ids::IdSource::Real().NewId()) {
     Outcome outcome;
     RETURN_IF_ERROR(database_.db().RunInTransaction([&](pg::Transaction& tx) -> absl::Status {
+      const int64_t before = RowsRead(tx);
       RecordBatch batch(tx, dataset_, Copy::kDistrict, kDistrict);
       RETURN_IF_ERROR(batch.Stage());
       RETURN_IF_ERROR(tx.StartCopy(batch.CopyStatement()));
@@ -108,7 +109,9 @@ class RecordStoreTest : public ::testing::Test {
                                .batch_id = batch_id,
                                .found_in = batch_id};
       RETURN_IF_ERROR(PutIssues(tx, source));
-      return CloseIssues(tx, source, mode == Mode::kReplaceAll);
+      RETURN_IF_ERROR(CloseIssues(tx, source, mode == Mode::kReplaceAll));
+      rows_read_ = RowsRead(tx) - before;
+      return absl::OkStatus();
     }));
     return outcome;
   }
@@ -116,22 +119,24 @@ class RecordStoreTest : public ::testing::Test {
   absl::StatusOr<SyncCounts> Sync() {
     SyncCounts counts;
     RETURN_IF_ERROR(database_.db().RunInTransaction([&](pg::Transaction& tx) -> absl::Status {
+      const int64_t before = RowsRead(tx);
       const Accepted accepted =
           *AcceptAutomatic(tx, ids::IdSource::Real().NewId(), kDistrict, dataset_.id, 1);
       ASSIGN_OR_RETURN(const std::optional<Resync> resync, FindResync(tx, accepted.id));
       ASSIGN_OR_RETURN(counts, SyncDataset(tx, dataset_, *resync, ids::IdSource::Real()));
+      rows_read_ = RowsRead(tx) - before;
       return jobs::Cancel(tx, accepted.id).status();
     }));
     return counts;
   }
 
-  Shadow Read(Copy copy, int64_t version) {
+  Shadow Read(Copy copy, int64_t version, int page_size = 3) {
     Shadow shadow;
     std::string after;
     while (true) {
       pg::Database db = database_.db();
       const auto page =
-          dataset::ListRecords(db, dataset_, copy, kDistrict, version, Schools(), after, 3);
+          dataset::ListRecords(db, dataset_, copy, kDistrict, version, Schools(), after, page_size);
       CHECK(page.ok());
       if (page->empty()) return shadow;
       for (const Record& record : *page) {
@@ -199,6 +204,53 @@ class RecordStoreTest : public ::testing::Test {
                 IsOk());
   }
 
+  // Rows that this connection has read, since its counters were last collected: not in
+  // mid-transaction.
+  static int64_t RowsRead(pg::Transaction& tx) {
+    const auto rows = tx.RunText(
+        "SELECT coalesce(sum(seq_tup_read + coalesce(idx_tup_fetch, 0)), 0)::bigint AS n"
+        "  FROM pg_stat_xact_user_tables");
+    CHECK(rows.ok());
+    return (*rows)[0].Int("n");
+  }
+
+  // The records of students `first` to `last`, all with this price.
+  static std::vector<Values> Students(int first, int last, const std::string& price) {
+    std::vector<Values> rows;
+    for (int i = first; i <= last; ++i) {
+      rows.push_back({fmt::format("s{:05}", i), "1", price, "", "", "", "", "", ""});
+    }
+    return rows;
+  }
+
+  // Pushes and syncs. Both copies then hold what the shadow holds, and neither has compared each
+  // row of the batch with each of the district.
+  void PushAndSync(Mode mode, const std::vector<Values>& rows, const Changes& expected) {
+    if (mode == Mode::kReplaceAll) shadow_.clear();
+    for (const Values& row : rows) {
+      if (mode == Mode::kDelete) {
+        shadow_.erase(KeyOf(row));
+      } else {
+        shadow_[KeyOf(row)] = row;
+      }
+    }
+    const int64_t read_at_most = 12 * static_cast<int64_t>(shadow_.size() + rows.size() + 1500);
+    const auto outcome = Push(mode, rows);
+    ASSERT_THAT(outcome, IsOk());
+    EXPECT_EQ(outcome->changes.inserted, expected.inserted);
+    EXPECT_EQ(outcome->changes.updated, expected.updated);
+    EXPECT_EQ(outcome->changes.deleted, expected.deleted);
+    EXPECT_LT(rows_read_, read_at_most);
+    const auto counts = Sync();
+    ASSERT_THAT(counts, IsOk());
+    EXPECT_EQ(counts->inserted, expected.inserted);
+    EXPECT_EQ(counts->updated, expected.updated);
+    EXPECT_EQ(counts->deleted, expected.deleted);
+    EXPECT_LT(rows_read_, read_at_most);
+    EXPECT_EQ(Read(Copy::kDistrict, outcome->changes.version, 1000), shadow_);
+    EXPECT_EQ(Read(Copy::kState, counts->state_version, 1000), shadow_);
+  }
+
   // The number that a query answers.
   int64_t Number(const std::string& sql) {
     pg::Database db = database_.db();
@@ -217,6 +269,8 @@ class RecordStoreTest : public ::testing::Test {
   edcert::testing::TestDatabase database_;
   const Dataset dataset_;
   std::mt19937 random_{20251001};
+  Shadow shadow_;
+  int64_t rows_read_ = 0;  // by the last Push or Sync
 };
 
 TEST_F(RecordStoreTest, EveryVersionCanBeReadForEver) {
@@ -266,6 +320,16 @@ TEST_F(RecordStoreTest, EveryVersionCanBeReadForEver) {
   for (const auto& [version, shadow] : state) {
     EXPECT_EQ(Read(Copy::kState, version), shadow) << version;
   }
+}
+
+TEST_F(RecordStoreTest, FewAndManyRowsMeetTheDistrictWithoutStatistics) {
+  PushAndSync(Mode::kUpsert, Students(1, 1500, "1.00"), {.inserted = 1500});
+  PushAndSync(Mode::kUpsert, Students(1401, 1700, "2.00"), {.inserted = 200, .updated = 100});
+  PushAndSync(Mode::kUpsert, Students(1, 1600, "2.00"), {.updated = 1400});
+  PushAndSync(Mode::kUpsert, Students(1, 1700, "2.00"), {});
+  PushAndSync(Mode::kDelete, Students(1601, 1800, ""), {.deleted = 100});
+  PushAndSync(Mode::kReplaceAll, Students(501, 1650, "2.00"), {.inserted = 50, .deleted = 500});
+  PushAndSync(Mode::kReplaceAll, Students(1, 20, "2.00"), {.inserted = 20, .deleted = 1150});
 }
 
 TEST_F(RecordStoreTest, TheComparisonIsThatOfTheShadows) {

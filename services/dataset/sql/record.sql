@@ -1,19 +1,10 @@
 -- name: settings
 -- For the transaction of a batch: it sorts and joins all rows of a district, waits for its turn at
--- the version row, and its statements are too short-lived to be compiled.
+-- the version row, and its statements are too short-lived to be compiled. Its temporary table has
+-- no statistics and those of the district may be old: the planner would take both for a few rows
+-- and compare each with each. So it may not; where one by one is right, the statement says so.
 SELECT set_config('work_mem', '64MB', true), set_config('lock_timeout', '60s', true),
-       set_config('jit', 'off', true);
-
--- name: plan_many
--- A table that was filled a moment ago has no statistics: the planner would take a district for a
--- few rows and compare each with each. So it is told what the caller knows.
-SELECT set_config('enable_nestloop', 'off', true), set_config('enable_hashjoin', 'on', true),
-       set_config('enable_mergejoin', 'on', true), set_config('enable_material', 'on', true);
-
--- name: plan_few
--- Each of the few rows is looked up by its key.
-SELECT set_config('enable_nestloop', 'on', true), set_config('enable_hashjoin', 'off', true),
-       set_config('enable_mergejoin', 'off', true), set_config('enable_material', 'off', true);
+       set_config('jit', 'off', true), set_config('enable_nestloop', 'off', true);
 
 -- name: create_batch
 -- The rows of the batch; they go with the transaction, however it ends.
@@ -76,12 +67,21 @@ UPDATE dataset.data_version
    SET version = $4, row_count = row_count + $5::bigint, changed_at = clock_timestamp()
  WHERE copy = $1 AND dataset = $2 AND district_id = $3;
 
+-- name: current_of_many
+-- What stands in the table now for the key of b: all rows of the district, read once.
+${table} c ON c.copy = $1 AND c.district_id = $2 AND c.record_key = b.record_key
+
+-- name: current_of_few
+-- The same by a look at the index for each b; OFFSET 0 keeps the planner from another way.
+LATERAL (SELECT r.*, r.ctid FROM ${table} r
+          WHERE r.copy = $1 AND r.district_id = $2 AND r.record_key = b.record_key OFFSET 0) c ON true
+
 -- name: remove_listed
 -- Mode DELETE: the listed keys that are there.
 INSERT INTO batch_removed (record_key)
 SELECT c.record_key
   FROM batch_row b
-  JOIN ${table} c ON c.copy = $1 AND c.district_id = $2 AND c.record_key = b.record_key
+  JOIN ${current}
  WHERE b.reason IS NULL;
 
 -- name: remove_absent
@@ -96,33 +96,28 @@ SELECT c.record_key
 INSERT INTO ${history} (copy, district_id, record_key, valid_from, valid_to, row_hash, ${columns})
 SELECT c.copy, c.district_id, c.record_key, c.valid_from, $3::bigint, c.row_hash, ${c.columns}
   FROM batch_row b
-  JOIN ${table} c ON c.copy = $1 AND c.district_id = $2 AND c.record_key = b.record_key
+  JOIN ${current}
  WHERE b.reason IS NULL AND c.row_hash <> b.row_hash;
-
--- name: change
-UPDATE ${table} c
-   SET valid_from = $3::bigint, row_hash = b.row_hash, ${set}
-  FROM batch_row b
- WHERE c.copy = $1 AND c.district_id = $2 AND c.record_key = b.record_key
-   AND b.reason IS NULL AND c.row_hash <> b.row_hash;
 
 -- name: remove
 WITH gone AS (
-  DELETE FROM ${table} c USING batch_removed r
-   WHERE c.copy = $1 AND c.district_id = $2 AND c.record_key = r.record_key
-  RETURNING c.copy, c.district_id, c.record_key, c.valid_from, c.row_hash, ${c.columns})
+  DELETE FROM ${table}
+   WHERE ctid = ANY (ARRAY(SELECT c.ctid FROM batch_removed b JOIN ${current}))
+  RETURNING copy, district_id, record_key, valid_from, row_hash, ${columns})
 INSERT INTO ${history} (copy, district_id, record_key, valid_from, valid_to, row_hash, ${columns})
 SELECT copy, district_id, record_key, valid_from, $3::bigint, row_hash, ${columns} FROM gone;
 
--- name: insert_fresh
-INSERT INTO ${table} (copy, district_id, record_key, valid_from, row_hash, ${columns})
+-- name: put_changed
+-- What is new or not the same; what is the same is not even locked.
+INSERT INTO ${table} AS r (copy, district_id, record_key, valid_from, row_hash, ${columns})
 SELECT $1, $2, b.record_key, $3::bigint, b.row_hash, ${b.columns}
   FROM batch_row b
- WHERE b.reason IS NULL
-   AND NOT EXISTS (SELECT FROM ${table} c WHERE c.copy = $1 AND c.district_id = $2
-                                            AND c.record_key = b.record_key);
+  LEFT JOIN ${current}
+ WHERE b.reason IS NULL AND c.row_hash IS DISTINCT FROM b.row_hash
+ON CONFLICT (copy, district_id, record_key) DO UPDATE
+   SET valid_from = excluded.valid_from, row_hash = excluded.row_hash, ${set};
 
--- name: insert_all
+-- name: put_all
 -- The same where nothing is there yet.
 INSERT INTO ${table} (copy, district_id, record_key, valid_from, row_hash, ${columns})
 SELECT $1, $2, b.record_key, $3::bigint, b.row_hash, ${b.columns}
