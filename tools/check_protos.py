@@ -20,8 +20,8 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-# The packages of buf's builds for Linux; the one that picks among them names builds that not every
-# registry has, and then `npm ci` refuses.
+# buf's builds for Linux, named one by one: the package that picks among them lists those of every
+# system, and `npm ci` wants them all.
 BUFS = ROOT / "tests/e2e/node_modules/@bufbuild"
 BEHAVIOR = re.compile(r"(Required|Optional|Output only|Immutable)\. \S")
 # An entry of the list of errors: `CODE `REASON`: what to do`, with or without a dash before it.

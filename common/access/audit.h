@@ -22,6 +22,9 @@ absl::Status ServeAudit(Resolver& resolver, rpc::Call& call, const Request& requ
                         Response* response) {
   ASSIGN_OR_RETURN(const Access access, resolver.Resolve(call, {}));
   RETURN_IF_ERROR(CheckStateUser(access));
+  constexpr std::size_t kMaxName = 256;
+  RETURN_IF_ERROR(rpc::CheckText(request.subject(), "subject", 0, kMaxName));
+  RETURN_IF_ERROR(rpc::CheckText(request.actor(), "actor", 0, kMaxName));
   ASSIGN_OR_RETURN(const paging::Page page, paging::Read(request, 1));
   ASSIGN_OR_RETURN(const std::string after, page.UuidKey(0));
   idempotency::AuditFilter filter{.subject = request.subject(), .actor = request.actor()};

@@ -59,7 +59,7 @@ std::string Markdown() {
       "these\n"
       "reasons. A client branches on the reason, never on the message; each reason comes with one\n"
       "gRPC code. This page is printed from the table in `common/status/error.cc`; after a change\n"
-      "there, run the test `status_test` with `UPDATE_GOLDENS=1`.\n\n"
+      "there, then run `tools/dev golden`.\n\n"
       "| Reason | gRPC code | What it means | What to do |\n"
       "| --- | --- | --- | --- |\n";
   for (const ReasonInfo& info : AllReasons()) {

@@ -9,6 +9,7 @@
 #include "common/fsm/fsm.h"
 #include "common/status/errors.h"
 #include "common/status/macros.h"
+#include "services/validation_report/sql_guard.h"
 
 namespace edcert::validation_report {
 namespace {
@@ -118,7 +119,7 @@ struct KindChecker {
     return CheckLength(aggregate.expression, "rule.aggregate.expression", 1, kMaxExpression);
   }
   absl::Status operator()(const QueryRule& query) const {
-    return CheckLength(query.sql, "rule.query.sql", 1, 20000);
+    return CheckLength(query.sql, "rule.query.sql", 1, kMaxSqlBytes);
   }
 };
 

@@ -20,7 +20,7 @@ constexpr std::string_view kPageTop =
     "# The state machine of a certification\n\n"
     "Printed by `workflow_server --print_state_machine=markdown` from the table in\n"
     "[certification_table.h](../services/workflow/certification_table.h). Do not edit: change the\n"
-    "table, then run its test with `UPDATE_GOLDENS=1`.\n\n"
+    "table, then run `tools/dev golden`.\n\n"
     "A move that is not here is refused with `TRANSITION_NOT_ALLOWED`. `NONE` means that the\n"
     "certification does not exist yet.\n\n```mermaid\n";
 constexpr std::string_view kPageMiddle =

@@ -399,7 +399,7 @@ class Bench:
     def write_page(self, path):
         lines = ["# Benchmarks", "",
                  "Written by `tools/dev bench`; the ratios were taken side by side in one run.", "",
-                 f"{datetime.date.today()}, {platform.system()} {platform.release()}, "
+                 f"{datetime.date.today()}, {platform.system()} {platform.release().split('-')[0]}, "
                  f"{os.cpu_count()} cores, {cpu_model()}; release build.", "",
                  "| what | ours | against | theirs | ratio | aim |", "|---|---|---|---|---|---|"]
         for what, against, ours, theirs, ratio, aim in self.results:

@@ -73,7 +73,8 @@ ${table} c ON c.copy = $1 AND c.district_id = $2 AND c.record_key = b.record_key
 
 -- name: current_of_few
 -- The same by a look at the index for each b; OFFSET 0 keeps the planner from another way.
-LATERAL (SELECT r.*, r.ctid FROM ${table} r
+LATERAL (SELECT r.ctid, r.copy, r.district_id, r.record_key, r.valid_from, r.row_hash, ${columns}
+           FROM ${table} r
           WHERE r.copy = $1 AND r.district_id = $2 AND r.record_key = b.record_key OFFSET 0) c ON true
 
 -- name: remove_listed
