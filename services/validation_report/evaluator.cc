@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "common/status/macros.h"
+#include "services/validation_report/columnar/judge.h"
 #include "services/validation_report/sql/evaluate.sql.h"
 
 namespace edcert::validation_report {
@@ -68,16 +69,65 @@ void Limit(pg::Transaction& tx) {
   tx.Defer(sql::kNoNestedLoops);
 }
 
+// One finding of a rule, with its values by column.
+Finding MakeFinding(const RuleContent& content, const std::string& organization, std::string key,
+                    std::string school, std::map<std::string, std::string> values) {
+  Finding finding{.record_key = std::move(key),
+                  .school = std::move(school),
+                  .message = FillMessage(content.message, values)};
+  for (const std::string& field : content.fields) finding.fields[field] = values[field];
+  finding.fingerprint =
+      FingerprintOf(content.code, organization, finding.record_key, content.fields);
+  return finding;
+}
+
+// What a rule found in columns, the first of them to be stored.
+RuleResult ResultOf(const CompiledRule& rule, const std::string& organization,
+                    columnar::Verdict verdict, int64_t most_stored) {
+  RuleResult result;
+  if (verdict.rows.empty()) return result;
+  const columnar::Table& table = *verdict.table;
+  result.outcome = Outcome::kFail;
+  result.findings = static_cast<int64_t>(verdict.rows.size());
+  std::vector<int64_t> by_school(table.school.words.size() + std::size_t{1});
+  for (const uint32_t row : verdict.rows) {
+    ++by_school[static_cast<std::size_t>(table.school.values[row])];
+  }
+  for (std::size_t place = 0; place < by_school.size(); ++place) {
+    if (by_school[place] == 0) continue;
+    const bool none = place == table.school.words.size();
+    result.schools[none ? std::string() : std::string(table.school.words[place])] =
+        by_school[place];
+  }
+  const auto end = verdict.rows.begin() + std::min(result.findings, most_stored);
+  std::partial_sort(verdict.rows.begin(), end, verdict.rows.end(), [&](uint32_t a, uint32_t b) {
+    return table.keys[a] < table.keys[b];
+  });
+  for (auto row = verdict.rows.begin(); row != end; ++row) {
+    std::map<std::string, std::string> values;
+    for (const std::string& name : rule.outputs) {
+      values[name] = Cell(table.Find(name)->TextAt(*row));
+    }
+    result.stored.push_back(MakeFinding(rule.content, organization, std::string(table.keys[*row]),
+                                        table.school.TextAt(*row), std::move(values)));
+  }
+  return result;
+}
+
 // One evaluation under way. Threads take its units one by one, each in a transaction of its own:
 // the rows of a data version never change, so all see the same.
 class Run {
  public:
-  Run(const EvaluationRequest& request, Evaluation& evaluation)
+  // Leaves out what is done.
+  Run(const EvaluationRequest& request, const std::vector<bool>& done, Evaluation& evaluation)
       : request_(request),
         evaluation_(evaluation),
-        most_stored_(MostStoredOf(request.rules.size())) {
-    evaluation_.results.resize(request.rules.size());
-    Plan();
+        most_stored_(MostStoredOf(request.rules.size())),
+        done_(std::count(done.begin(), done.end(), true)) {
+    for (const auto& [dataset, source] : request.sources) {
+      if (!evaluation.rows.contains(dataset)) uncounted_[dataset] = source;
+    }
+    Plan(done);
   }
 
   std::size_t units() const { return units_.size(); }
@@ -98,11 +148,12 @@ class Run {
   }
 
  private:
-  void Plan() {
-    if (!request_.sources.empty()) units_.push_back({{}, {CountRows(request_.sources), 0, {}}});
+  void Plan(const std::vector<bool>& done) {
+    if (!uncounted_.empty()) units_.push_back({{}, {CountRows(uncounted_), 0, {}}});
     std::map<std::string, std::vector<std::size_t>> row_rules;
     std::vector<Unit> others;
     for (std::size_t i = 0; i < request_.rules.size(); ++i) {
+      if (done[i]) continue;
       const Candidate& candidate = request_.rules[i];
       if (std::string problem = ProblemOf(candidate); !problem.empty()) {
         SetError(i, std::move(problem));
@@ -206,28 +257,24 @@ class Run {
     ++result.findings;
     ++result.schools[std::string(row.ViewAt(1))];
     if (static_cast<int64_t>(result.stored.size()) >= most_stored_) return;
-    const RuleContent& content = request_.rules[place].rule->content;
     std::map<std::string, std::string> values;
     const int first = kFixedColumns + static_cast<int>(unit.statement.masks);
     for (std::size_t i = 0; i < unit.statement.outputs.size(); ++i) {
       values[unit.statement.outputs[i]] = Cell(row.ViewAt(first + static_cast<int>(i)));
     }
-    Finding finding{.record_key = std::string(row.ViewAt(0)),
-                    .school = std::string(row.ViewAt(1)),
-                    .message = FillMessage(content.message, values)};
-    for (const std::string& field : content.fields) finding.fields[field] = values[field];
-    finding.fingerprint =
-        FingerprintOf(content.code, request_.organization, finding.record_key, content.fields);
-    result.stored.push_back(std::move(finding));
+    result.stored.push_back(MakeFinding(request_.rules[place].rule->content, request_.organization,
+                                        std::string(row.ViewAt(0)), std::string(row.ViewAt(1)),
+                                        std::move(values)));
   }
 
   const EvaluationRequest& request_;
   // Each thread writes the results of the rules of its units; the count is one unit.
   Evaluation& evaluation_;
   const int64_t most_stored_;
+  RowSources uncounted_;
   std::vector<Unit> units_;
   std::atomic<std::size_t> next_ = 0;
-  std::atomic<int64_t> done_ = 0;
+  std::atomic<int64_t> done_;
 };
 
 // The rows of a fixture by dataset, as JSON for RowsOfJson; the place of a row is its
@@ -263,10 +310,57 @@ FixtureResult Judge(const CompiledRule& rule, const Fixture& fixture, const std:
 
 }  // namespace
 
+absl::StatusOr<std::vector<bool>> Evaluator::JudgeColumns(const EvaluationRequest& request,
+                                                          absl::Time deadline,
+                                                          Evaluation& evaluation) {
+  std::vector<bool> done(request.rules.size());
+  if (column_bytes_ == 0) return done;
+  std::map<std::string, std::set<std::string>> wanted;
+  for (const Candidate& candidate : request.rules) {
+    if (candidate.rule == nullptr) continue;
+    for (const auto& [dataset, columns] :
+         columnar::ColumnsOf(*candidate.rule, request.definitions)) {
+      if (request.sources.contains(dataset)) {
+        wanted[dataset].insert(columns.begin(), columns.end());
+      }
+    }
+  }
+  columnar::Tables tables;
+  for (const auto& [dataset, columns] : wanted) {
+    absl::StatusOr<std::shared_ptr<const columnar::Table>> table =
+        tables_.Get({pool_, deadline}, request.sources.at(dataset),
+                    request.definitions.at(dataset), {columns.begin(), columns.end()});
+    if (!table.ok() && !IsStatementError(table.status())) return table.status();
+    if (!table.ok() || *table == nullptr) continue;
+    evaluation.rows[dataset] = static_cast<int64_t>((*table)->rows);
+    tables[dataset] = *std::move(table);
+  }
+  std::vector<const CompiledRule*> rules;
+  std::vector<std::size_t> places;
+  for (std::size_t i = 0; i < request.rules.size(); ++i) {
+    const CompiledRule* rule = request.rules[i].rule.get();
+    if (rule == nullptr || !tables.contains(rule->dataset())) continue;
+    rules.push_back(rule);
+    places.push_back(i);
+  }
+  ASSIGN_OR_RETURN(std::vector<columnar::Verdict> verdicts,
+                   columnar::Judge(rules, request.definitions, tables, request.progress));
+  for (std::size_t i = 0; i < rules.size(); ++i) {
+    if (!verdicts[i].known) continue;
+    done[places[i]] = true;
+    evaluation.results[places[i]] =
+        ResultOf(*rules[i], request.organization, std::move(verdicts[i]),
+                 MostStoredOf(request.rules.size()));
+  }
+  return done;
+}
+
 absl::StatusOr<Evaluation> Evaluator::Evaluate(const EvaluationRequest& request,
                                                absl::Time deadline) {
   Evaluation evaluation;
-  Run run(request, evaluation);
+  evaluation.results.resize(request.rules.size());
+  ASSIGN_OR_RETURN(const std::vector<bool> done, JudgeColumns(request, deadline, evaluation));
+  Run run(request, done, evaluation);
   absl::Status helped;
   absl::Status worked;
   {

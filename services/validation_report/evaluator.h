@@ -1,4 +1,6 @@
-// Runs rules in PostgreSQL, as the role that can read the published views and nothing else.
+// Runs rules over columns that were pulled out of PostgreSQL, or, what columns cannot do, in
+// PostgreSQL, as the role that can read the published views and nothing else. Both give the same:
+// PostgreSQL says what a rule means.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/pg/pg.h"
+#include "services/validation_report/columnar/reader.h"
 #include "services/validation_report/definition.h"
 #include "services/validation_report/finding.h"
 #include "services/validation_report/rule_compiler.h"
@@ -53,8 +56,10 @@ class Evaluator {
   // Connections that one evaluation uses at once.
   static constexpr int kConnections = 2;
 
-  // `pool` connects as the rules' role.
-  explicit Evaluator(pg::Pool& pool) : pool_(pool) {}
+  // `pool` connects as the rules' role. `column_bytes`: what the columns may take that are kept for
+  // later evaluations, and those of one; 0 leaves all to PostgreSQL.
+  explicit Evaluator(pg::Pool& pool, std::size_t column_bytes = 0)
+      : pool_(pool), column_bytes_(column_bytes), tables_(column_bytes) {}
 
   // Every rule gets an outcome; the status is not OK only when the database is away, the deadline
   // is over or `progress` said so.
@@ -66,7 +71,13 @@ class Evaluator {
                                                          absl::Time deadline);
 
  private:
+  // Judges what columns can, into `evaluation`. Says of each rule whether it is done.
+  absl::StatusOr<std::vector<bool>> JudgeColumns(const EvaluationRequest& request,
+                                                 absl::Time deadline, Evaluation& evaluation);
+
   pg::Pool& pool_;
+  const std::size_t column_bytes_;
+  columnar::TableCache tables_;
 };
 
 }  // namespace edcert::validation_report
