@@ -100,9 +100,8 @@ RuleResult ResultOf(const CompiledRule& rule, const std::string& organization,
         by_school[place];
   }
   const auto end = verdict.rows.begin() + std::min(result.findings, most_stored);
-  std::partial_sort(verdict.rows.begin(), end, verdict.rows.end(), [&](uint32_t a, uint32_t b) {
-    return table.keys[a] < table.keys[b];
-  });
+  std::partial_sort(verdict.rows.begin(), end, verdict.rows.end(),
+                    [&](uint32_t a, uint32_t b) { return table.keys[a] < table.keys[b]; });
   for (auto row = verdict.rows.begin(); row != end; ++row) {
     std::map<std::string, std::string> values;
     for (const std::string& name : rule.outputs) {
@@ -217,7 +216,7 @@ class Run {
   absl::Status Count(pg::Transaction& tx, const Unit& unit) {
     ASSIGN_OR_RETURN(const pg::Result counts, tx.RunText(unit.statement.sql));
     int column = 0;
-    for (const auto& [dataset, rows] : request_.sources) {
+    for (const auto& [dataset, rows] : uncounted_) {
       evaluation_.rows[dataset] = std::stoll(std::string(counts[0].ViewAt(column++)));
     }
     return absl::OkStatus();
@@ -310,6 +309,15 @@ FixtureResult Judge(const CompiledRule& rule, const Fixture& fixture, const std:
 
 }  // namespace
 
+RowSources SourcesOf(const CompiledRule& rule, const Fixture& fixture,
+                     const Definitions& definitions) {
+  RowSources sources;
+  for (const auto& [dataset, rows] : RowsOf(rule, fixture)) {
+    sources[dataset] = RowsOfJson(definitions.at(dataset), rows);
+  }
+  return sources;
+}
+
 absl::StatusOr<std::vector<bool>> Evaluator::JudgeColumns(const EvaluationRequest& request,
                                                           absl::Time deadline,
                                                           Evaluation& evaluation) {
@@ -328,8 +336,8 @@ absl::StatusOr<std::vector<bool>> Evaluator::JudgeColumns(const EvaluationReques
   columnar::Tables tables;
   for (const auto& [dataset, columns] : wanted) {
     absl::StatusOr<std::shared_ptr<const columnar::Table>> table =
-        tables_.Get({pool_, deadline}, request.sources.at(dataset),
-                    request.definitions.at(dataset), {columns.begin(), columns.end()});
+        tables_.Get({pool_, deadline}, request.sources.at(dataset), request.definitions.at(dataset),
+                    {columns.begin(), columns.end()});
     if (!table.ok() && !IsStatementError(table.status())) return table.status();
     if (!table.ok() || *table == nullptr) continue;
     evaluation.rows[dataset] = static_cast<int64_t>((*table)->rows);
@@ -348,6 +356,7 @@ absl::StatusOr<std::vector<bool>> Evaluator::JudgeColumns(const EvaluationReques
   for (std::size_t i = 0; i < rules.size(); ++i) {
     if (!verdicts[i].known) continue;
     done[places[i]] = true;
+    ++evaluation.by_columns;
     evaluation.results[places[i]] =
         ResultOf(*rules[i], request.organization, std::move(verdicts[i]),
                  MostStoredOf(request.rules.size()));
@@ -383,10 +392,7 @@ absl::StatusOr<std::vector<FixtureResult>> Evaluator::RunFixtures(const Compiled
                                                                   absl::Time deadline) {
   std::vector<FixtureResult> results;
   for (const Fixture& fixture : rule.content.fixtures) {
-    RowSources sources;
-    for (const auto& [dataset, rows] : RowsOf(rule, fixture)) {
-      sources[dataset] = RowsOfJson(definitions.at(dataset), rows);
-    }
+    const RowSources sources = SourcesOf(rule, fixture, definitions);
     const bool row_rule = std::holds_alternative<RowRule>(rule.content.kind);
     const std::string sql =
         row_rule ? RowScan({&rule}, sources).sql

@@ -40,6 +40,7 @@ struct EvaluationRequest {
 struct Evaluation {
   std::map<std::string, int64_t> rows;  // by dataset
   std::vector<RuleResult> results;      // one for each rule, in their order
+  int64_t by_columns = 0;               // rules that needed no statement
 };
 
 // What a fixture of a rule gave: the rows, by place, that were found; or why it could not be run.
@@ -49,6 +50,10 @@ struct FixtureResult {
   std::string error = {};
   bool passed() const { return missed.empty() && unexpected.empty() && error.empty(); }
 };
+
+// The rows of a fixture, alone in the world: the place of a row is its key.
+RowSources SourcesOf(const CompiledRule& rule, const Fixture& fixture,
+                     const Definitions& definitions);
 
 // Thread-safe.
 class Evaluator {

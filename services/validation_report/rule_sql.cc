@@ -243,8 +243,9 @@ std::string RowsOfJson(const Definition& definition, std::string_view json) {
 }
 
 std::string CopyOfRows(const std::string& source, const std::vector<std::string>& columns) {
-  return fmt::format("COPY (SELECT record_key, \"S\"{}{} FROM ({}) AS rows) TO STDOUT (FORMAT binary)",
-                     columns.empty() ? "" : ", ", Columns(columns), source);
+  return fmt::format(
+      "COPY (SELECT record_key, \"S\"{}{} FROM ({}) AS rows) TO STDOUT (FORMAT binary)",
+      columns.empty() ? "" : ", ", Columns(columns), source);
 }
 
 RuleStatement RowScan(const std::vector<const CompiledRule*>& rules, const RowSources& sources) {

@@ -134,13 +134,12 @@ class Accumulator {
       if (passes != nullptr && (*passes)[i] == 0) continue;
       if (values != nullptr && values->nulls[i] != 0) continue;
       if (distinct_) {
-        const bool first =
-            type_ == Type::kText
-                ? texts_.emplace(groups[i], std::string(values->texts[i])).second
-                : numbers_
-                      .emplace(groups[i], type_ == Type::kBool ? values->truths[i]
-                                                               : values->numbers[i])
-                      .second;
+        const bool first = type_ == Type::kText
+                               ? texts_.emplace(groups[i], std::string(values->texts[i])).second
+                               : numbers_
+                                     .emplace(groups[i], type_ == Type::kBool ? values->truths[i]
+                                                                              : values->numbers[i])
+                                     .second;
         if (!first) continue;
       }
       const bool first = counts_[groups[i]]++ == 0;
@@ -213,8 +212,8 @@ class Accumulator {
       }
       return true;
     }
-    Decimal value = machine.wide(arg_) ? values.decimals[i]
-                                       : Decimal{values.numbers[i], machine.scale(arg_)};
+    Decimal value =
+        machine.wide(arg_) ? values.decimals[i] : Decimal{values.numbers[i], machine.scale(arg_)};
     if (name_ == "sum" || name_ == "avg") {
       if (type_ == Type::kNumeric && !machine.wide(arg_)) {
         const std::optional<Decimal> shortened = Truncate(value, scales_[i]);
@@ -267,8 +266,7 @@ std::optional<Column> ColumnOf(Machine& machine, int node, std::size_t rows) {
       } else if (machine.type(node) == Type::kNumeric) {
         builder.AddNumber(0);
       } else {
-        builder.AddNumber(machine.type(node) == Type::kBool ? values.truths[i]
-                                                            : values.numbers[i]);
+        builder.AddNumber(machine.type(node) == Type::kBool ? values.truths[i] : values.numbers[i]);
       }
     }
   }

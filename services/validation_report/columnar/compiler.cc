@@ -364,8 +364,7 @@ Compiler::Result Compiler::Not(const Operand& operand) {
 
 Compiler::Result Compiler::Visit(const tree::NullTest& test) {
   ASSIGN_OR_RETURN(const Operand operand, Visit(test.arg()));
-  ASSIGN_OR_RETURN(const int arg,
-                   operand.is_literal ? Coerce(operand, Type::kText) : operand.node);
+  ASSIGN_OR_RETURN(const int arg, operand.is_literal ? Coerce(operand, Type::kText) : operand.node);
   const bool null = test.nulltesttype() == tree::NullTest::IS_NULL;
   return Make(null ? Op::kIsNull : Op::kIsNotNull, Type::kBool, {arg});
 }

@@ -87,6 +87,14 @@ struct Interval {
 absl::StatusOr<Interval> ParseInterval(std::string_view text);
 
 // The units of date_part that are whole numbers of a date.
-enum class DateUnit : int64_t { kYear, kQuarter, kMonth, kDay, kDayOfWeek, kIsoDayOfWeek, kDayOfYear };
+enum class DateUnit : int64_t {
+  kYear,
+  kQuarter,
+  kMonth,
+  kDay,
+  kDayOfWeek,
+  kIsoDayOfWeek,
+  kDayOfYear
+};
 
 }  // namespace edcert::validation_report::columnar

@@ -6,7 +6,8 @@ namespace edcert::validation_report::columnar {
 namespace {
 
 constexpr int kMaxScale = 36;
-// Of PostgreSQL's numeric: digits of a quotient that count, and decimal digits of one of its digits.
+// Of PostgreSQL's numeric: digits of a quotient that count, and decimal digits of one of its
+// digits.
 constexpr int kSignificantDigits = 16;
 constexpr int kDigitsPerPlace = 4;
 constexpr int kPlace = 10'000;
@@ -92,8 +93,7 @@ std::optional<Decimal> Divide(const Decimal& a, const Decimal& b) {
   if (!dividend.has_value() || !divisor.has_value()) return std::nullopt;
   int weight = dividend->weight - divisor->weight;
   if (dividend->digit <= divisor->digit) --weight;
-  const int scale =
-      std::max({kSignificantDigits - weight * kDigitsPerPlace, a.scale, b.scale, 0});
+  const int scale = std::max({kSignificantDigits - weight * kDigitsPerPlace, a.scale, b.scale, 0});
   // digits of a / 10^a.scale * 10^scale / (digits of b / 10^b.scale)
   const int power = scale + b.scale - a.scale;
   const std::optional<__int128> digits = Times(a.digits, std::max(power, 0));

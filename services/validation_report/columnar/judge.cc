@@ -189,9 +189,9 @@ class Judgement {
     const auto found = tables_.find(rule.dataset());
     if (found == tables_.end()) return verdict;
     verdict.table = found->second;
-    verdict.known = std::visit(
-        [&](const auto& kind) { return Judge(rule, kind, *verdict.table, verdict); },
-        rule.content.kind);
+    verdict.known =
+        std::visit([&](const auto& kind) { return Judge(rule, kind, *verdict.table, verdict); },
+                   rule.content.kind);
     return verdict;
   }
 
@@ -250,9 +250,8 @@ class Judgement {
   }
 
   static bool MatchPairs(const std::string& condition, const Table& table, const Table& other,
-                         const std::vector<uint64_t>& keys,
-                         const std::vector<uint64_t>& other_keys, uint64_t count,
-                         std::vector<uint8_t>& matched) {
+                         const std::vector<uint64_t>& keys, const std::vector<uint64_t>& other_keys,
+                         uint64_t count, std::vector<uint8_t>& matched) {
     PairCondition pairs(table, other);
     if (!pairs.Compile(condition)) return false;
     // The rows of the other side by key: those of key k are at places first[k] to first[k + 1].
@@ -327,8 +326,7 @@ class Judgement {
     return true;
   }
 
-  bool Judge(const CompiledRule& rule, const AggregateRule&, const Table& table,
-             Verdict& verdict) {
+  bool Judge(const CompiledRule& rule, const AggregateRule&, const Table& table, Verdict& verdict) {
     verdict.table = GroupsOf(rule, definitions_.at(rule.dataset()), table);
     if (verdict.table == nullptr) return false;
     std::vector<uint64_t> keys(verdict.table->rows, 0);
@@ -389,7 +387,8 @@ std::map<std::string, std::vector<std::string>> ColumnsOf(const CompiledRule& ru
     }
     std::set<std::string> own;
     for (const std::string& name : names) {
-      if (!name.starts_with("other.")) own.insert(name.starts_with("this.") ? name.substr(5) : name);
+      if (!name.starts_with("other."))
+        own.insert(name.starts_with("this.") ? name.substr(5) : name);
     }
     names = std::move(own);
   }

@@ -19,7 +19,9 @@ uint64_t Mix(uint64_t key) {
   return key ^ (key >> 32U);
 }
 
-std::size_t SlotsFor(std::size_t count) { return std::bit_ceil(std::max(count * 2, std::size_t{64})); }
+std::size_t SlotsFor(std::size_t count) {
+  return std::bit_ceil(std::max(count * 2, std::size_t{64}));
+}
 
 }  // namespace
 

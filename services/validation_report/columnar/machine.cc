@@ -44,8 +44,8 @@ int64_t DaysOf(const Day& day) {
   const int64_t year = day.month <= 2 ? day.year - 1 : day.year;
   const int64_t era = FloorDivide(year, 400);
   const int64_t of_era = year - era * 400;
-  const int64_t of_year = (153 * (day.month > 2 ? day.month - 3 : day.month + 9) + 2) / 5 +
-                          day.day - 1;
+  const int64_t of_year =
+      (153 * (day.month > 2 ? day.month - 3 : day.month + 9) + 2) / 5 + day.day - 1;
   return era * 146'097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - kDaysToEpoch;
 }
 
@@ -442,8 +442,8 @@ bool Machine::ComputeTruth(Node& node, int index) {
       for (std::size_t i = 0; i < count_; ++i) {
         out.truths[i] = x.truths[i] & y.truths[i];
         // Unknown, unless one of them is false.
-        out.nulls[i] = (x.nulls[i] | y.nulls[i]) & (x.truths[i] | x.nulls[i]) &
-                       (y.truths[i] | y.nulls[i]);
+        out.nulls[i] =
+            (x.nulls[i] | y.nulls[i]) & (x.truths[i] | x.nulls[i]) & (y.truths[i] | y.nulls[i]);
       }
       return true;
     case Op::kOr:
@@ -495,7 +495,8 @@ bool Machine::ComputeTruth(Node& node, int index) {
         break;
       case Op::kLike:
         if (node.fold_case && !IsAscii(node.text)) return false;
-        truth = node.fold_case ? IsLike(ToLower(text), ToLower(node.text)) : IsLike(text, node.text);
+        truth =
+            node.fold_case ? IsLike(ToLower(text), ToLower(node.text)) : IsLike(text, node.text);
         break;
       case Op::kStartsWith:
         truth = text.starts_with(y.texts[i]);
@@ -609,8 +610,7 @@ bool Machine::ComputeInteger(Node& node) {
     case Op::kCeiling:
     case Op::kToInteger:
       fits = each([&](std::size_t i, int64_t& result) {
-        const Decimal value =
-            a.type == Type::kNumeric ? DecimalAt(a, i) : Decimal{x.numbers[i], 0};
+        const Decimal value = a.type == Type::kNumeric ? DecimalAt(a, i) : Decimal{x.numbers[i], 0};
         std::optional<Decimal> rounded;
         if (node.op == Op::kTruncate) {
           rounded = Truncate(value, node.scale);
@@ -824,8 +824,7 @@ bool Machine::ComputeChoice(Node& node) {
       }
     } else if (node.op == Op::kCoalesce) {
       chosen = 0;
-      while (chosen + 1 < node.args.size() &&
-             this->node(node.args[chosen]).values.nulls[i] != 0) {
+      while (chosen + 1 < node.args.size() && this->node(node.args[chosen]).values.nulls[i] != 0) {
         ++chosen;
       }
     } else {

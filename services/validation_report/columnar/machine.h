@@ -2,7 +2,8 @@
 //
 // The meaning is PostgreSQL's. What this machine does not know, and every row on which PostgreSQL
 // might report an error (overflow, division by zero, a date that does not exist), makes it give up
-// on the expression: the caller then asks PostgreSQL. So an answer is never wrong, at worst missing.
+// on the expression: the caller then asks PostgreSQL. So an answer is never wrong, at worst
+// missing.
 //
 // Equal parts of all expressions of a machine are computed once. A part that depends on one column
 // of texts and nothing else is computed once for each word of the column, not for each row.
@@ -56,15 +57,70 @@ struct Values {
 
 // The kind of computation of a node; the words are PostgreSQL's.
 enum class Op : uint8_t {
-  kColumn, kConstant,
-  kEqual, kNotEqual, kLess, kLessOrEqual, kGreater, kGreaterOrEqual, kDistinct, kNotDistinct,
-  kAdd, kSubtract, kMultiply, kDivide, kModulo, kNegate, kRescale, kWiden, kNarrow,
-  kAnd, kOr, kNot, kIsNull, kIsNotNull, kIsTrue, kIsNotTrue, kIsFalse, kIsNotFalse,
-  kCase, kCoalesce, kNullIf, kGreatest, kLeast, kCountNulls, kCountNonNulls,
-  kAbs, kSign, kRound, kTruncate, kFloor, kCeiling, kToInteger,
-  kMakeDate, kAddMonths, kDatePart, kAgeYears, kAgeMonths,
-  kLength, kLower, kUpper, kTrim, kTrimLeft, kTrimRight, kLeft, kRight, kSubstring, kConcatenate,
-  kStartsWith, kPosition, kReplace, kLike, kMatch, kHasElement, kCountElements,
+  kColumn,
+  kConstant,
+  kEqual,
+  kNotEqual,
+  kLess,
+  kLessOrEqual,
+  kGreater,
+  kGreaterOrEqual,
+  kDistinct,
+  kNotDistinct,
+  kAdd,
+  kSubtract,
+  kMultiply,
+  kDivide,
+  kModulo,
+  kNegate,
+  kRescale,
+  kWiden,
+  kNarrow,
+  kAnd,
+  kOr,
+  kNot,
+  kIsNull,
+  kIsNotNull,
+  kIsTrue,
+  kIsNotTrue,
+  kIsFalse,
+  kIsNotFalse,
+  kCase,
+  kCoalesce,
+  kNullIf,
+  kGreatest,
+  kLeast,
+  kCountNulls,
+  kCountNonNulls,
+  kAbs,
+  kSign,
+  kRound,
+  kTruncate,
+  kFloor,
+  kCeiling,
+  kToInteger,
+  kMakeDate,
+  kAddMonths,
+  kDatePart,
+  kAgeYears,
+  kAgeMonths,
+  kLength,
+  kLower,
+  kUpper,
+  kTrim,
+  kTrimLeft,
+  kTrimRight,
+  kLeft,
+  kRight,
+  kSubstring,
+  kConcatenate,
+  kStartsWith,
+  kPosition,
+  kReplace,
+  kLike,
+  kMatch,
+  kHasElement,
+  kCountElements,
 };
 
 class Machine {
@@ -110,9 +166,9 @@ class Machine {
     // kNumeric: the scales of single values may be shorter than `scale`.
     bool mixed_scales = false;
     std::vector<int> args = {};
-    int64_t number = 0;     // a constant; of kRescale the factor; of kDatePart the unit; ...
-    std::string text = {};  // a constant; of kMatch and kLike the pattern
-    bool null = false;      // a constant NULL
+    int64_t number = 0;      // a constant; of kRescale the factor; of kDatePart the unit; ...
+    std::string text = {};   // a constant; of kMatch and kLike the pattern
+    bool null = false;       // a constant NULL
     bool fold_case = false;  // of kMatch and kLike
     Named source = {};       // of kColumn
     // The only column of texts it depends on, or -1: none, or more than that.

@@ -121,6 +121,12 @@ class Reader {
     return TakeRow(bytes);
   }
 
+  bool FitsMemory() const {
+    std::size_t bytes = table_.keys.bytes() + school_.bytes();
+    for (const ColumnBuilder& builder : builders_) bytes += builder.bytes();
+    return bytes <= max_bytes_ && table_.rows < 0xFFFF'FFF0U;
+  }
+
   std::shared_ptr<Table> Finish() && {
     table_.school = std::move(school_).Finish();
     for (std::size_t i = 0; i < names_.size(); ++i) {
@@ -184,12 +190,6 @@ class Reader {
     return false;
   }
 
-  bool FitsMemory() const {
-    std::size_t bytes = table_.keys.bytes() + school_.bytes();
-    for (const ColumnBuilder& builder : builders_) bytes += builder.bytes();
-    return bytes <= max_bytes_ && table_.rows < 0xFFFF'FFF0U;
-  }
-
   const std::size_t max_bytes_;
   bool begun_ = false;
   std::vector<std::string> names_;
@@ -237,7 +237,7 @@ absl::StatusOr<std::shared_ptr<const Table>> TableCache::Get(
       return fits ? absl::OkStatus() : absl::ResourceExhaustedError("columns");
     });
   });
-  if (!fits) return std::shared_ptr<const Table>();
+  if (!fits || (read.ok() && !reader->FitsMemory())) return std::shared_ptr<const Table>();
   RETURN_IF_ERROR(read);
   std::shared_ptr<Table> table = std::move(*reader).Finish();
   table->bytewise_order = bytewise;

@@ -41,7 +41,9 @@ std::string ToUpper(std::string_view text) {
   return upper;
 }
 
-int64_t LengthOf(std::string_view text) { return std::count_if(text.begin(), text.end(), IsFirstByte); }
+int64_t LengthOf(std::string_view text) {
+  return std::count_if(text.begin(), text.end(), IsFirstByte);
+}
 
 std::string_view TrimLeft(std::string_view text) {
   text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
@@ -59,7 +61,8 @@ std::string_view Left(std::string_view text, int64_t count) {
 
 std::string_view Right(std::string_view text, int64_t count) {
   const int64_t length = LengthOf(text);
-  const int64_t skipped = count < 0 ? std::min(length, -count) : std::max(int64_t{0}, length - count);
+  const int64_t skipped =
+      count < 0 ? std::min(length, -count) : std::max(int64_t{0}, length - count);
   return text.substr(OffsetOf(text, skipped));
 }
 
