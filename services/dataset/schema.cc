@@ -7,6 +7,7 @@
 #include "common/clock/clock.h"
 #include "common/status/errors.h"
 #include "common/status/macros.h"
+#include "services/dataset/kept_records.h"
 #include "services/dataset/record_sql.h"
 #include "services/dataset/sql/table.sql.h"
 
@@ -29,7 +30,7 @@ absl::Status Widen(pg::Transaction& tx, const Dataset& dataset, const Column& co
   }
   if (known.Int("precision") == column.precision) return absl::OkStatus();
   for (const char* suffix : {"", "_history"}) {
-    std::string text = Replace(sql::kWidenColumn.sql, "target", "dataset." + dataset.id + suffix);
+    std::string text = Replace(sql::kWidenColumn.sql, "target", TableOf(dataset) + suffix);
     text = Replace(text, "name", fmt::format("\"{}\"", column.name));
     RETURN_IF_ERROR(tx.RunText(Replace(text, "type", SqlType(column))).status());
   }
@@ -41,8 +42,7 @@ absl::Status ExtendColumn(pg::Transaction& tx, const Dataset& dataset, const Col
   ASSIGN_OR_RETURN(const pg::Result known, tx.Run(sql::kKnownColumn, dataset.id, column.name));
   if (!known.empty()) return Widen(tx, dataset, column, ordinal, known[0]);
   for (const char* suffix : {"", "_history"}) {
-    const std::string text =
-        Replace(sql::kAddColumn.sql, "target", "dataset." + dataset.id + suffix);
+    const std::string text = Replace(sql::kAddColumn.sql, "target", TableOf(dataset) + suffix);
     const std::string added = fmt::format("\"{}\" {}", column.name, SqlType(column));
     RETURN_IF_ERROR(tx.RunText(Replace(text, "column", added)).status());
   }
@@ -59,13 +59,13 @@ absl::Status StoreDefinition(pg::Transaction& tx, const Dataset& dataset) {
   const std::string school =
       dataset.school < 0 ? "" : dataset.columns[static_cast<std::size_t>(dataset.school)].name;
   RETURN_IF_ERROR(tx.Run(sql::kPutDefinition, dataset.id, dataset.title, dataset.description,
-                         KeyColumns(dataset), school, dataset.builtin)
+                         KeyColumns(dataset), school, dataset.builtin, ToString(dataset.keeper))
                       .status());
   int ordinal = 0;
   for (const Column& column : dataset.columns) {
     tx.Defer(sql::kPutColumn, dataset.id, ++ordinal, column.name, ToString(column.type),
              column.length, column.precision, column.scale, column.code_list, column.required,
-             ToString(column.personal_data), column.description, column.unit);
+             ToString(column.personal_data), column.description, column.unit, column.date_column);
   }
   return absl::OkStatus();
 }
@@ -82,6 +82,18 @@ absl::Status CheckKnown(pg::Transaction& tx, const Dataset& dataset) {
   return absl::OkStatus();
 }
 
+const pg::Statement& ViewOf(const Dataset& dataset) {
+  switch (dataset.keeper) {
+    case Keeper::kServiceByDistrict:
+      return sql::kCreateViewOfDistricts;
+    case Keeper::kServiceForAll:
+      return sql::kCreateViewForAll;
+    case Keeper::kSource:
+      break;
+  }
+  return sql::kCreateView;
+}
+
 absl::Status InstallDataset(pg::Transaction& tx, const Dataset& dataset) {
   RETURN_IF_ERROR(CheckKnown(tx, dataset));
   // The view goes first: PostgreSQL changes no column that a view shows.
@@ -94,7 +106,20 @@ absl::Status InstallDataset(pg::Transaction& tx, const Dataset& dataset) {
     RETURN_IF_ERROR(ExtendColumn(tx, dataset, column, ++ordinal));
   }
   RETURN_IF_ERROR(StoreDefinition(tx, dataset));
-  return tx.RunText(SqlFor(sql::kCreateView, dataset)).status();
+  return tx.RunText(SqlFor(ViewOf(dataset), dataset)).status();
+}
+
+// The codes as records of their dataset.
+absl::Status KeepCodes(pg::Transaction& tx, const Catalogue& catalogue) {
+  const Dataset* dataset = catalogue.Find("code");
+  if (dataset == nullptr) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const pg::Result codes, tx.Run(sql::kKnownCodes));
+  std::vector<std::vector<std::string>> rows;
+  for (const pg::Row code : codes) {
+    rows.push_back({code.Text("code_list"), code.Text("code"), code.Text("label"),
+                    code.Text("valid_from"), code.Text("valid_to")});
+  }
+  return KeepRecords(tx, *dataset, /*district=*/"", Mode::kReplaceAll, rows).status();
 }
 
 absl::Status InstallAll(pg::Transaction& tx, const Catalogue& catalogue,
@@ -104,9 +129,9 @@ absl::Status InstallAll(pg::Transaction& tx, const Catalogue& catalogue,
   for (const Code& code : codes) {
     tx.Defer(sql::kPutCode, code.list, code.code, code.label, code.valid_from, code.valid_to);
   }
+  RETURN_IF_ERROR(KeepCodes(tx, catalogue));
   for (const pg::Statement& statement :
-       {sql::kViewDataVersion, sql::kViewDatasetDefinition, sql::kViewColumnDefinition,
-        sql::kViewOrganization, sql::kViewCode}) {
+       {sql::kViewDataVersion, sql::kViewDatasetDefinition, sql::kViewColumnDefinition}) {
     RETURN_IF_ERROR(tx.Run(statement).status());
   }
   for (const char* role : kReaders) {

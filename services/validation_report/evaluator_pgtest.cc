@@ -54,7 +54,9 @@ class EvaluatorTest : public ::testing::Test {
   EvaluatorTest() {
     PublishDatasets(database_.owner());
     pg::Database db = database_.db();
-    definitions_ = *ReadDefinitions(db, {"enrollment", "attendance_summary", "attendance_event"});
+    std::vector<std::string> datasets;
+    for (const PublishedDataset& dataset : PublishedDatasets()) datasets.push_back(dataset.id);
+    definitions_ = *ReadDefinitions(db, datasets);
   }
 
   absl::Time Deadline() const { return clock::Clock::Real().Now() + absl::Seconds(60); }
@@ -413,8 +415,12 @@ TEST_F(EvaluatorTest, FixturesOfAllProductRulesPass) {
     const auto results = Evaluator(pool_).RunFixtures(*Compile(rule), definitions_, Deadline());
     ASSERT_THAT(results, IsOk());
     EXPECT_FALSE(results->empty()) << rule.code();
-    for (const FixtureResult& result : *results) {
-      EXPECT_TRUE(result.passed()) << rule.code() << " " << result.error;
+    for (int i = 0; i < static_cast<int>(results->size()); ++i) {
+      const FixtureResult& result = (*results)[static_cast<std::size_t>(i)];
+      EXPECT_TRUE(result.passed())
+          << rule.code() << ", " << rule.fixtures(i).title() << ": " << result.error << " missed "
+          << ::testing::PrintToString(result.missed) << " unexpected "
+          << ::testing::PrintToString(result.unexpected);
     }
   }
 }
