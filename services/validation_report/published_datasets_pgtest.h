@@ -1,4 +1,4 @@
-// For the tests of validation_report: tables in place of the views that the dataset service publishes.
+// For the tests of validation_report: tables in place of the published views of the datasets.
 #pragma once
 
 #include <fmt/format.h>
