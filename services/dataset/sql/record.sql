@@ -133,7 +133,7 @@ SELECT 0, verdict.reason, verdict.column_name,
        CASE verdict.reason
          WHEN 'SCHOOL_UNKNOWN' THEN 'the state does not know this school in the district'
          WHEN 'CODE_UNKNOWN'
-           THEN verdict.column_name || ' has a code that is not in the state''s list on that day'
+           THEN verdict.column_name || ' has a code that is not in the state''s list, or not on its day'
        END,
        ${d.columns}, d.record_key, d.row_hash
   FROM ${table} d
