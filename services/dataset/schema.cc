@@ -30,7 +30,7 @@ absl::Status Widen(pg::Transaction& tx, const Dataset& dataset, const Column& co
   }
   if (known.Int("precision") == column.precision) return absl::OkStatus();
   for (const char* suffix : {"", "_history"}) {
-    std::string text = Replace(sql::kWidenColumn.sql, "target", TableOf(dataset) + suffix);
+    std::string text = Replace(sql::kWidenColumn.sql, "target", "dataset." + dataset.id + suffix);
     text = Replace(text, "name", fmt::format("\"{}\"", column.name));
     RETURN_IF_ERROR(tx.RunText(Replace(text, "type", SqlType(column))).status());
   }
@@ -42,7 +42,8 @@ absl::Status ExtendColumn(pg::Transaction& tx, const Dataset& dataset, const Col
   ASSIGN_OR_RETURN(const pg::Result known, tx.Run(sql::kKnownColumn, dataset.id, column.name));
   if (!known.empty()) return Widen(tx, dataset, column, ordinal, known[0]);
   for (const char* suffix : {"", "_history"}) {
-    const std::string text = Replace(sql::kAddColumn.sql, "target", TableOf(dataset) + suffix);
+    const std::string text =
+        Replace(sql::kAddColumn.sql, "target", "dataset." + dataset.id + suffix);
     const std::string added = fmt::format("\"{}\" {}", column.name, SqlType(column));
     RETURN_IF_ERROR(tx.RunText(Replace(text, "column", added)).status());
   }
@@ -82,19 +83,11 @@ absl::Status CheckKnown(pg::Transaction& tx, const Dataset& dataset) {
   return absl::OkStatus();
 }
 
-const pg::Statement& ViewOf(const Dataset& dataset) {
-  switch (dataset.keeper) {
-    case Keeper::kServiceByDistrict:
-      return sql::kCreateViewOfDistricts;
-    case Keeper::kServiceForAll:
-      return sql::kCreateViewForAll;
-    case Keeper::kSource:
-      break;
-  }
-  return sql::kCreateView;
-}
-
 absl::Status InstallDataset(pg::Transaction& tx, const Dataset& dataset) {
+  if (dataset.read_only()) {
+    RETURN_IF_ERROR(InstallKept(tx, dataset));
+    return StoreDefinition(tx, dataset);
+  }
   RETURN_IF_ERROR(CheckKnown(tx, dataset));
   // The view goes first: PostgreSQL changes no column that a view shows.
   for (const pg::Statement& statement : {sql::kDropView, sql::kCreateRecords, sql::kCreateHistory,
@@ -106,20 +99,7 @@ absl::Status InstallDataset(pg::Transaction& tx, const Dataset& dataset) {
     RETURN_IF_ERROR(ExtendColumn(tx, dataset, column, ++ordinal));
   }
   RETURN_IF_ERROR(StoreDefinition(tx, dataset));
-  return tx.RunText(SqlFor(ViewOf(dataset), dataset)).status();
-}
-
-// The codes as records of their dataset.
-absl::Status KeepCodes(pg::Transaction& tx, const Catalogue& catalogue) {
-  const Dataset* dataset = catalogue.Find("code");
-  if (dataset == nullptr) return absl::OkStatus();
-  ASSIGN_OR_RETURN(const pg::Result codes, tx.Run(sql::kKnownCodes));
-  std::vector<std::vector<std::string>> rows;
-  for (const pg::Row code : codes) {
-    rows.push_back({code.Text("code_list"), code.Text("code"), code.Text("label"),
-                    code.Text("valid_from"), code.Text("valid_to")});
-  }
-  return KeepRecords(tx, *dataset, /*district=*/"", Mode::kReplaceAll, rows).status();
+  return tx.RunText(SqlFor(sql::kCreateView, dataset)).status();
 }
 
 absl::Status InstallAll(pg::Transaction& tx, const Catalogue& catalogue,

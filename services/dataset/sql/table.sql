@@ -48,34 +48,6 @@ SELECT copy, district_id, record_key, valid_from, valid_to,
        school_id, row_hash${view_columns}
   FROM ${history};
 
--- name: create_view_of_districts
--- What the service keeps of each district stands once, in the STATE copy, and is read in both.
-CREATE VIEW dataset_read.${id} AS
-SELECT c.copy, r.district_id, r.record_key, r.valid_from, r.valid_to, r.school_id,
-       r.row_hash${r.view_columns}
-  FROM (SELECT district_id, record_key, valid_from, 9223372036854775807 AS valid_to, school_id,
-               row_hash${view_columns}
-          FROM ${table} WHERE copy = 'STATE'
-        UNION ALL
-        SELECT district_id, record_key, valid_from, valid_to, school_id, row_hash${view_columns}
-          FROM ${history} WHERE copy = 'STATE') r
- CROSS JOIN (VALUES ('DISTRICT'), ('STATE')) c (copy);
-
--- name: create_view_for_all
--- What it keeps for all stands under no district, and is read as each one's.
-CREATE VIEW dataset_read.${id} AS
-SELECT c.copy, o.organization_id AS district_id, r.record_key, r.valid_from, r.valid_to,
-       r.school_id, r.row_hash${r.view_columns}
-  FROM (SELECT record_key, valid_from, 9223372036854775807 AS valid_to, school_id,
-               row_hash${view_columns}
-          FROM ${table} WHERE copy = 'STATE' AND district_id = ''
-        UNION ALL
-        SELECT record_key, valid_from, valid_to, school_id, row_hash${view_columns}
-          FROM ${history} WHERE copy = 'STATE' AND district_id = '') r
- CROSS JOIN (VALUES ('DISTRICT'), ('STATE')) c (copy)
- CROSS JOIN dataset.known_organization o
- WHERE o.kind = 'DISTRICT';
-
 -- name: create_read_schema
 CREATE SCHEMA IF NOT EXISTS dataset_read;
 
@@ -154,11 +126,6 @@ ON CONFLICT (dataset, name) DO UPDATE
        scale = excluded.scale, code_list = excluded.code_list, required = excluded.required,
        personal_data = excluded.personal_data, description = excluded.description,
        unit = excluded.unit, date_column = excluded.date_column;
-
--- name: known_codes
-SELECT code_list, code, label, coalesce(valid_from::text, '') AS valid_from,
-       coalesce(valid_to::text, '') AS valid_to
-  FROM dataset.code ORDER BY code_list, code;
 
 -- name: put_code
 INSERT INTO dataset.code (code_list, code, label, valid_from, valid_to)
