@@ -77,6 +77,13 @@ absl::Status CheckKey(const Dataset& dataset) {
   return absl::OkStatus();
 }
 
+bool IsDateOfCodes(const Dataset& dataset, const Column& column) {
+  if (column.date_column.empty()) return true;
+  const int date = dataset.Find(column.date_column);
+  return NeedsCodeList(column.type) && date >= 0 &&
+         dataset.columns[static_cast<std::size_t>(date)].type == ColumnType::kDate;
+}
+
 absl::Status CheckAll(const Dataset& dataset) {
   if (!IsIdentifier(dataset.id, kMaxId)) return status::FieldInvalid("id", "not a dataset id");
   if (dataset.columns.empty() || dataset.columns.size() > kMaxColumns) {
@@ -94,6 +101,11 @@ absl::Status CheckAll(const Dataset& dataset) {
     const Column& school = dataset.columns[static_cast<std::size_t>(dataset.school)];
     if (school.type != ColumnType::kString) {
       return status::FieldInvalid("school_column", "must be a STRING");
+    }
+  }
+  for (const Column& column : dataset.columns) {
+    if (!IsDateOfCodes(dataset, column)) {
+      return status::FieldInvalid("date_column", "must be a DATE, and is for CODE and CODES");
     }
   }
   const int school_id = dataset.Find(kSchoolId);
@@ -137,6 +149,18 @@ std::string_view ToString(PersonalData personal_data) {
       return "PERSONAL";
     case PersonalData::kRestricted:
       return "RESTRICTED";
+  }
+  return "";
+}
+
+std::string_view ToString(Keeper keeper) {
+  switch (keeper) {
+    case Keeper::kSource:
+      return "SOURCE";
+    case Keeper::kServiceByDistrict:
+      return "SERVICE_BY_DISTRICT";
+    case Keeper::kServiceForAll:
+      return "SERVICE_FOR_ALL";
   }
   return "";
 }

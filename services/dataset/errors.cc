@@ -8,6 +8,10 @@ absl::Status TooManyPushes() {
   return status::QuotaExceeded("batches of the district at once", absl::Seconds(5));
 }
 
+absl::Status KeptByTheService(std::string_view field) {
+  return status::FieldInvalid(field, "is read-only: the state keeps its records");
+}
+
 absl::Status VersionAboveCurrent() {
   return status::FieldInvalid("version", "is above the current version");
 }

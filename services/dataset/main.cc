@@ -30,12 +30,12 @@ PushOptions OptionsOf(const config::Config& config) {
 
 // Everything that lives as long as the server; the last made ends first.
 struct App {
-  App(rpc::Runtime& runtime, const PushOptions& options, Catalogue catalogue,
+  App(rpc::Runtime& runtime, const PushOptions& options, const Catalogue& catalogue,
       std::map<std::string, DefinitionTimes> times)
       : access(runtime),
         dispatcher(runtime.pool(), runtime.config().redis(), kSchema),
-        service(runtime, access, &dispatcher, std::move(catalogue), std::move(times), options),
-        consumer(FollowRegistry(runtime, access, options.automatic_sync)) {}
+        service(runtime, access, &dispatcher, catalogue, std::move(times), options),
+        consumer(FollowRegistry(runtime, access, catalogue, options.automatic_sync)) {}
 
   access::RegistryAccess access;
   jobs::Dispatcher dispatcher;
@@ -51,11 +51,10 @@ absl::Status InstallBuiltins(pg::Connection& owner) {
 
 absl::StatusOr<rpc::ServiceMain::Running> Make(rpc::Runtime& runtime,
                                                const config::Config& config) {
-  ASSIGN_OR_RETURN(Catalogue catalogue, BuiltinCatalogue());
+  ASSIGN_OR_RETURN(const Catalogue catalogue, BuiltinCatalogue());
   pg::Database db = runtime.Db(absl::Seconds(30));
   ASSIGN_OR_RETURN(auto times, ReadDefinitionTimes(db));
-  return rpc::Run(
-      std::make_shared<App>(runtime, OptionsOf(config), std::move(catalogue), std::move(times)));
+  return rpc::Run(std::make_shared<App>(runtime, OptionsOf(config), catalogue, std::move(times)));
 }
 
 int Main(int argc, char** argv) {

@@ -20,6 +20,11 @@ Version VersionOf(const pg::Row& row, std::string dataset) {
           .row_count = row.Int("row_count")};
 }
 
+// The district under which the records of one are stored.
+std::string PlaceOf(const Dataset& dataset, const std::string& district) {
+  return dataset.keeper == Keeper::kServiceForAll ? "" : district;
+}
+
 }  // namespace
 
 std::string_view ToString(Mode mode) {
@@ -163,8 +168,11 @@ absl::StatusOr<std::vector<Version>> LockVersions(pg::Transaction& tx, Copy copy
 
 absl::StatusOr<VersionPair> GetVersionPair(pg::Querier& db, const Dataset& dataset,
                                            const std::string& district) {
-  ASSIGN_OR_RETURN(const pg::Result rows, db.Run(sql::kVersionPair, dataset.id, district));
-  return VersionPair{.district = rows[0].Int("district"), .state = rows[0].Int("state")};
+  ASSIGN_OR_RETURN(const pg::Result rows,
+                   db.Run(sql::kVersionPair, dataset.id, PlaceOf(dataset, district)));
+  const int64_t state = rows[0].Int("state");
+  return VersionPair{.district = dataset.read_only() ? state : rows[0].Int("district"),
+                     .state = state};
 }
 
 absl::StatusOr<std::vector<std::string>> DatasetsWithRecords(pg::Querier& db,
@@ -180,9 +188,11 @@ absl::StatusOr<std::vector<Record>> ListRecords(pg::Querier& db, const Dataset& 
                                                 const Schools& schools, const std::string& after,
                                                 int limit) {
   constexpr int kFirstValue = 4;  // after record_key, school, row_hash, valid_from
-  ASSIGN_OR_RETURN(const pg::Result rows,
-                   db.RunText(SqlFor(sql::kListRecords, dataset), ToString(copy), district, version,
-                              after, schools, limit));
+  const bool kept = dataset.read_only();
+  ASSIGN_OR_RETURN(
+      const pg::Result rows,
+      db.RunText(SqlFor(sql::kListRecords, dataset), ToString(kept ? Copy::kState : copy),
+                 PlaceOf(dataset, district), version, after, kept ? Schools() : schools, limit));
   std::vector<Record> records;
   for (const pg::Row row : rows) {
     Record& record = records.emplace_back(Record{.key = std::string(row.ViewAt(0)),
@@ -203,6 +213,7 @@ absl::StatusOr<std::vector<SchoolCounts>> CompareSchools(pg::Querier& db, const 
                                                          const std::string& district,
                                                          const VersionPair& versions,
                                                          const Schools& schools) {
+  if (dataset.read_only()) return std::vector<SchoolCounts>();
   ASSIGN_OR_RETURN(const pg::Result rows,
                    db.RunText(SqlFor(sql::kCompareSchools, dataset), district, versions.district,
                               versions.state, schools));
@@ -223,6 +234,7 @@ absl::StatusOr<std::vector<Difference>> CompareRecords(pg::Querier& db, const Da
                                                        const VersionPair& versions,
                                                        const Schools& schools,
                                                        const std::string& after, int limit) {
+  if (dataset.read_only()) return std::vector<Difference>();
   ASSIGN_OR_RETURN(const pg::Result rows,
                    db.RunText(SqlFor(sql::kCompareRecords, dataset), district, versions.district,
                               versions.state, schools, after, limit));

@@ -7,6 +7,7 @@
 #include "common/clock/clock.h"
 #include "common/status/errors.h"
 #include "common/status/macros.h"
+#include "services/dataset/kept_records.h"
 #include "services/dataset/record_sql.h"
 #include "services/dataset/sql/table.sql.h"
 
@@ -59,13 +60,13 @@ absl::Status StoreDefinition(pg::Transaction& tx, const Dataset& dataset) {
   const std::string school =
       dataset.school < 0 ? "" : dataset.columns[static_cast<std::size_t>(dataset.school)].name;
   RETURN_IF_ERROR(tx.Run(sql::kPutDefinition, dataset.id, dataset.title, dataset.description,
-                         KeyColumns(dataset), school, dataset.builtin)
+                         KeyColumns(dataset), school, dataset.builtin, ToString(dataset.keeper))
                       .status());
   int ordinal = 0;
   for (const Column& column : dataset.columns) {
     tx.Defer(sql::kPutColumn, dataset.id, ++ordinal, column.name, ToString(column.type),
              column.length, column.precision, column.scale, column.code_list, column.required,
-             ToString(column.personal_data), column.description, column.unit);
+             ToString(column.personal_data), column.description, column.unit, column.date_column);
   }
   return absl::OkStatus();
 }
@@ -83,6 +84,10 @@ absl::Status CheckKnown(pg::Transaction& tx, const Dataset& dataset) {
 }
 
 absl::Status InstallDataset(pg::Transaction& tx, const Dataset& dataset) {
+  if (dataset.read_only()) {
+    RETURN_IF_ERROR(InstallKept(tx, dataset));
+    return StoreDefinition(tx, dataset);
+  }
   RETURN_IF_ERROR(CheckKnown(tx, dataset));
   // The view goes first: PostgreSQL changes no column that a view shows.
   for (const pg::Statement& statement : {sql::kDropView, sql::kCreateRecords, sql::kCreateHistory,
@@ -104,9 +109,9 @@ absl::Status InstallAll(pg::Transaction& tx, const Catalogue& catalogue,
   for (const Code& code : codes) {
     tx.Defer(sql::kPutCode, code.list, code.code, code.label, code.valid_from, code.valid_to);
   }
+  RETURN_IF_ERROR(KeepCodes(tx, catalogue));
   for (const pg::Statement& statement :
-       {sql::kViewDataVersion, sql::kViewDatasetDefinition, sql::kViewColumnDefinition,
-        sql::kViewOrganization, sql::kViewCode}) {
+       {sql::kViewDataVersion, sql::kViewDatasetDefinition, sql::kViewColumnDefinition}) {
     RETURN_IF_ERROR(tx.Run(statement).status());
   }
   for (const char* role : kReaders) {

@@ -53,25 +53,33 @@ CREATE SCHEMA IF NOT EXISTS dataset_read;
 
 -- name: view_data_version
 CREATE OR REPLACE VIEW dataset_read.data_version AS
-SELECT copy, dataset, district_id, version, changed_at, row_count FROM dataset.data_version;
+SELECT v.copy, v.dataset, v.district_id, v.version, v.changed_at, v.row_count
+  FROM dataset.data_version v
+  JOIN dataset.definition d ON d.dataset = v.dataset AND d.keeper = 'SOURCE'
+UNION ALL
+SELECT c.copy, v.dataset, v.district_id, v.version, v.changed_at, v.row_count
+  FROM dataset.data_version v
+  JOIN dataset.definition d ON d.dataset = v.dataset AND d.keeper = 'SERVICE_BY_DISTRICT'
+ CROSS JOIN (VALUES ('DISTRICT'), ('STATE')) c (copy)
+ WHERE v.copy = 'STATE'
+UNION ALL
+SELECT c.copy, v.dataset, o.organization_id, v.version, v.changed_at, v.row_count
+  FROM dataset.data_version v
+  JOIN dataset.definition d ON d.dataset = v.dataset AND d.keeper = 'SERVICE_FOR_ALL'
+ CROSS JOIN (VALUES ('DISTRICT'), ('STATE')) c (copy)
+ CROSS JOIN dataset.known_organization o
+ WHERE v.copy = 'STATE' AND v.district_id = '' AND o.kind = 'DISTRICT';
 
 -- name: view_dataset_definition
 CREATE OR REPLACE VIEW dataset_read.dataset_definition AS
-SELECT dataset, title, description, key_columns, school_column, builtin FROM dataset.definition;
+SELECT dataset, title, description, key_columns, school_column, builtin, keeper
+  FROM dataset.definition;
 
 -- name: view_column_definition
 CREATE OR REPLACE VIEW dataset_read.column_definition AS
 SELECT dataset, ordinal, name, type, length, precision, scale, code_list, required, personal_data,
-       description, unit
+       description, unit, date_column
   FROM dataset.definition_column;
-
--- name: view_organization
-CREATE OR REPLACE VIEW dataset_read.organization AS
-SELECT organization_id, kind, parent_id, display_name FROM dataset.known_organization;
-
--- name: view_code
-CREATE OR REPLACE VIEW dataset_read.code AS
-SELECT code_list, code, label, valid_from, valid_to FROM dataset.code;
 
 -- name: create_reader
 -- A role that another service will log in as; whoever comes first makes it.
@@ -93,15 +101,15 @@ SELECT ordinal, type, length, precision, scale FROM dataset.definition_column
 
 -- name: put_definition
 INSERT INTO dataset.definition AS d
-  (dataset, title, description, key_columns, school_column, builtin)
-VALUES ($1, $2, $3, $4::text[], $5, $6::boolean)
+  (dataset, title, description, key_columns, school_column, builtin, keeper)
+VALUES ($1, $2, $3, $4::text[], $5, $6::boolean, $7)
 ON CONFLICT (dataset) DO UPDATE
    SET title = excluded.title, description = excluded.description,
        key_columns = excluded.key_columns, school_column = excluded.school_column,
-       builtin = excluded.builtin, updated_at = clock_timestamp()
- WHERE (d.title, d.description, d.key_columns, d.school_column, d.builtin)
+       builtin = excluded.builtin, keeper = excluded.keeper, updated_at = clock_timestamp()
+ WHERE (d.title, d.description, d.key_columns, d.school_column, d.builtin, d.keeper)
        IS DISTINCT FROM (excluded.title, excluded.description, excluded.key_columns,
-                         excluded.school_column, excluded.builtin);
+                         excluded.school_column, excluded.builtin, excluded.keeper);
 
 -- name: known_definition
 SELECT d.key_columns, (SELECT count(c.name) FROM dataset.definition_column c
@@ -111,13 +119,13 @@ SELECT d.key_columns, (SELECT count(c.name) FROM dataset.definition_column c
 -- name: put_column
 INSERT INTO dataset.definition_column
   (dataset, ordinal, name, type, length, precision, scale, code_list, required, personal_data,
-   description, unit)
-VALUES ($1, $2::int, $3, $4, $5::int, $6::int, $7::int, $8, $9::boolean, $10, $11, $12)
+   description, unit, date_column)
+VALUES ($1, $2::int, $3, $4, $5::int, $6::int, $7::int, $8, $9::boolean, $10, $11, $12, $13)
 ON CONFLICT (dataset, name) DO UPDATE
    SET ordinal = excluded.ordinal, length = excluded.length, precision = excluded.precision,
        scale = excluded.scale, code_list = excluded.code_list, required = excluded.required,
        personal_data = excluded.personal_data, description = excluded.description,
-       unit = excluded.unit;
+       unit = excluded.unit, date_column = excluded.date_column;
 
 -- name: put_code
 INSERT INTO dataset.code (code_list, code, label, valid_from, valid_to)
