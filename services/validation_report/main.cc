@@ -17,6 +17,7 @@ namespace {
 constexpr const char* kSchema = "validation";
 constexpr int kDefaultMaxWaiting = 20;
 constexpr int kFixturePoolSize = 4;
+constexpr std::size_t kDefaultColumnMegabytes = 512;
 
 // Everything that lives as long as the server.
 struct App {
@@ -45,6 +46,13 @@ struct App {
   ValidationReportService service;
 };
 
+std::size_t ColumnBytesOf(const config::Config& config) {
+  const auto megabytes = config.column_cache_mb() > 0
+                             ? static_cast<std::size_t>(config.column_cache_mb())
+                             : kDefaultColumnMegabytes;
+  return megabytes << 20U;
+}
+
 absl::Status Check(const config::Config& config) {
   if (!config.server().database().rules_conninfo().empty()) return absl::OkStatus();
   return status::FieldInvalid("server.database.rules_conninfo", "required");
@@ -52,25 +60,28 @@ absl::Status Check(const config::Config& config) {
 
 int Main(int argc, char** argv) {
   config::Config config;
-  return rpc::Main(
-      argc, argv,
-      {.name = "validation_report",
-       .schema = kSchema,
-       .service_name = v1::ValidationReports::service_full_name(),
-       .config = &config,
-       .server = config.mutable_server(),
-       .peers = {"event_registry", "dataset", "snapshot"},
-       .migrations = {jobs::Migrations(), {"validation", sql::kMigrations}},
-       .check = [&config] { return Check(config); },
-       .run_workers =
-           [&config] {
-             return jobs::RunWorkers(
-                 {.queue = kSchema, .server = config.server(), .make_runner = MakeReportRunner});
-           },
-       .make =
-           [&config](rpc::Runtime& runtime) {
-             return rpc::Run(std::make_shared<App>(runtime, config));
-           }});
+  return rpc::Main(argc, argv,
+                   {.name = "validation_report",
+                    .schema = kSchema,
+                    .service_name = v1::ValidationReports::service_full_name(),
+                    .config = &config,
+                    .server = config.mutable_server(),
+                    .peers = {"event_registry", "dataset", "snapshot"},
+                    .migrations = {jobs::Migrations(), {"validation", sql::kMigrations}},
+                    .check = [&config] { return Check(config); },
+                    .run_workers =
+                        [&config] {
+                          return jobs::RunWorkers({.queue = kSchema,
+                                                   .server = config.server(),
+                                                   .make_runner = [&config](const auto& server) {
+                                                     return MakeReportRunner(server,
+                                                                             ColumnBytesOf(config));
+                                                   }});
+                        },
+                    .make =
+                        [&config](rpc::Runtime& runtime) {
+                          return rpc::Run(std::make_shared<App>(runtime, config));
+                        }});
 }
 
 }  // namespace

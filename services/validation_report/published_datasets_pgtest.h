@@ -30,6 +30,7 @@ struct PublishedDataset {
   std::string school_column;
   std::string keeper = "SOURCE";
   std::vector<std::pair<std::string, std::string>> columns;  // name and type
+  std::map<std::string, std::string> digits;                 // of decimals: `precision, scale`
 };
 
 // Reads one of services/dataset/definitions: text format with one field a line.
@@ -47,6 +48,8 @@ inline PublishedDataset ReadDefinitionFile(const std::string& path) {
     if (field == "keeper") dataset.keeper = value;
     if (field == "  name") dataset.columns.emplace_back(value, "");
     if (field == "  type") dataset.columns.back().second = value;
+    if (field == "  precision") dataset.digits[dataset.columns.back().first] = value;
+    if (field == "  scale") dataset.digits[dataset.columns.back().first] += ", " + value;
   }
   CHECK(!dataset.id.empty() && !dataset.columns.empty());
   return dataset;
@@ -81,6 +84,7 @@ inline void PublishDatasets(pg::Connection& owner) {
           fmt::format("INSERT INTO dataset_read.column_definition VALUES ('{}', {}, '{}', '{}');\n",
                       dataset.id, ++ordinal, name, type);
       columns += fmt::format(", \"{}\" {}", name, kTypes.at(type));
+      if (dataset.digits.contains(name)) columns += fmt::format("({})", dataset.digits.at(name));
       has_school = has_school || name == "school_id";
     }
     if (!has_school) columns += ", school_id text";

@@ -14,10 +14,10 @@ constexpr char kActor[] = "services/validation_report";
 
 }  // namespace
 
-ReportRunner::ReportRunner(const std::string& rules_conninfo, absl::TimeZone time_zone,
-                           const ids::IdSource& ids)
+ReportRunner::ReportRunner(const std::string& rules_conninfo, std::size_t column_bytes,
+                           absl::TimeZone time_zone, const ids::IdSource& ids)
     : rules_pool_({.conninfo = rules_conninfo, .size = Evaluator::kConnections}),
-      builder_(rules_pool_, time_zone),
+      builder_(rules_pool_, column_bytes, time_zone),
       ids_(ids) {}
 
 absl::Status ReportRunner::Run(jobs::Running& running) {
@@ -57,10 +57,10 @@ void AppendReportChange(pg::Transaction& tx, const ids::IdSource& ids, const std
                                {"requester", report.requester}}});
 }
 
-absl::StatusOr<std::unique_ptr<jobs::Runner>> MakeReportRunner(
-    const edcert::config::Server& server) {
+absl::StatusOr<std::unique_ptr<jobs::Runner>> MakeReportRunner(const edcert::config::Server& server,
+                                                               std::size_t column_bytes) {
   ASSIGN_OR_RETURN(const absl::TimeZone zone, edcert::config::ZoneOf(server));
-  return std::make_unique<ReportRunner>(server.database().rules_conninfo(), zone,
+  return std::make_unique<ReportRunner>(server.database().rules_conninfo(), column_bytes, zone,
                                         ids::IdSource::Real());
 }
 

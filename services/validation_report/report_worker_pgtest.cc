@@ -119,7 +119,7 @@ class ReportWorkerTest : public ::testing::Test {
 
   std::unique_ptr<ReportRunner> MakeRunner() {
     return std::make_unique<ReportRunner>(database_.owner_conninfo() + " user=rule_exec",
-                                          absl::UTCTimeZone(), ids::IdSource::Real());
+                                          100'000'000, absl::UTCTimeZone(), ids::IdSource::Real());
   }
 
   const std::vector<pg::Component> components_ = {jobs::Migrations(),

@@ -287,7 +287,8 @@ class ServiceTest : public ::testing::Test {
   void Work(const std::string& name) {
     const auto job = ClaimJob(server_.database().db(), IdOf(name));
     ASSERT_THAT(
-        ReportRunner(rules_conninfo(), absl::UTCTimeZone(), ids::IdSource::Real()).Run(*job),
+        ReportRunner(rules_conninfo(), 100'000'000, absl::UTCTimeZone(), ids::IdSource::Real())
+            .Run(*job),
         IsOk());
   }
 

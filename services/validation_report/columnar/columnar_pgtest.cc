@@ -74,7 +74,9 @@ class Author {
         return fmt::format("({} {}LIKE {})", Text(depth - 1), Maybe("NOT "),
                            Pick({"'A%'", "'%n'", "'_b%'", "'%é%'", "'%'", "''", "'A_%e'"}));
       case 13:
-        return fmt::format("({} = ANY (string_to_array(race, ';')))", Word());
+        return Below(2) == 0
+                   ? fmt::format("({} = ANY (string_to_array(race, ';')))", Word())
+                   : fmt::format("(string_to_array(race, ';') && ARRAY[{}, {}])", Word(), Word());
       case 14:
         return fmt::format("({} IS {}DISTINCT FROM {})", Text(depth - 1), Maybe("NOT "),
                            Text(depth - 1));
@@ -373,25 +375,24 @@ TEST_F(ColumnarTest, FixturesOfAllProductRules) {
   int64_t judged = 0;
   int64_t fixtures = 0;
   for (const v1::Rule& rule : ProductRules()) {
+    if (rule.has_query()) continue;
     const std::shared_ptr<const CompiledRule> compiled = Compile(rule);
     for (const Fixture& fixture : compiled->content.fixtures) {
       ++fixtures;
       judged += Compare({compiled}, SourcesOf(*compiled, fixture, definitions_));
     }
   }
-  // Rules of the kind QUERY, and numbers that a fixture writes with unequal scales, are left over.
+  // Numbers that a fixture writes with unequal scales are left over.
   EXPECT_GT(judged, fixtures * 3 / 4) << fixtures;
 }
 
 TEST_F(ColumnarTest, ProductRulesOnManyRows) {
   MakeRows(3000);
-  std::vector<std::shared_ptr<const CompiledRule>> rules;
-  int64_t queries = 0;
   for (const v1::Rule& rule : ProductRules()) {
-    rules.push_back(Compile(rule));
-    queries += rule.has_query() ? 1 : 0;
+    // ENR-001 turns digits of a text into numbers, after a look whether they are digits.
+    const bool left_over = rule.has_query() || rule.code() == "ENR-001";
+    EXPECT_EQ(Compare({Compile(rule)}, sources_), left_over ? 0 : 1) << rule.code();
   }
-  EXPECT_EQ(Compare(rules, sources_), static_cast<int64_t>(rules.size()) - queries);
 }
 
 TEST_F(ColumnarTest, Unique) {

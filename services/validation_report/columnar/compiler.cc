@@ -303,6 +303,7 @@ Compiler::Result Compiler::Visit(const tree::AExpr& expression) {
   }
   if (name == "~" || name == "!~") return Pattern(Op::kMatch, name == "!~", false, expression);
   if (name == "~*" || name == "!~*") return Pattern(Op::kMatch, name == "!~*", true, expression);
+  if (name == "&&") return SharesWord(expression);
   if (!expression.has_lexpr()) {
     ASSIGN_OR_RETURN(const Operand operand, Visit(expression.rexpr()));
     if (operand.is_literal || !IsNumber(TypeOf(operand))) return Unknown("sign");
@@ -585,21 +586,43 @@ Compiler::Result Compiler::ShiftDate(bool forward, const Operand& date,
   return Make(Op::kAdd, Type::kMidnight, {shifted.node, constant});
 }
 
-Compiler::Result Compiler::AnyOfWords(const tree::AExpr& expression) {
-  const tree::FuncCall* call = CallOf(expression.rexpr(), "string_to_array", 2);
-  if (call == nullptr || LastOf(expression.name()) != "=") return Unknown("array");
-  ASSIGN_OR_RETURN(const Operand element, Visit(expression.lexpr()));
+absl::StatusOr<std::pair<int, std::string>> Compiler::SplitText(const tree::Node& array) {
+  const tree::FuncCall* call = CallOf(array, "string_to_array", 2);
+  if (call == nullptr) return Unknown("array");
   ASSIGN_OR_RETURN(const Operand text, Visit(call->args(0)));
   ASSIGN_OR_RETURN(const Operand separator, Visit(call->args(1)));
   if (text.is_literal || TypeOf(text) != Type::kText || !separator.is_literal ||
-      separator.is_null || separator.text.empty() ||
-      !(element.is_literal || TypeOf(element) == Type::kText)) {
+      separator.is_null || separator.text.empty()) {
     return Unknown("array");
   }
+  return std::pair(text.node, separator.text);
+}
+
+Compiler::Result Compiler::AnyOfWords(const tree::AExpr& expression) {
+  if (LastOf(expression.name()) != "=") return Unknown("array");
+  ASSIGN_OR_RETURN(const Operand element, Visit(expression.lexpr()));
+  ASSIGN_OR_RETURN(const auto split, SplitText(expression.rexpr()));
+  if (!element.is_literal && TypeOf(element) != Type::kText) return Unknown("array");
   ASSIGN_OR_RETURN(const int value, Coerce(element, Type::kText));
-  Node node{.op = Op::kHasElement, .type = Type::kBool, .args = {value, text.node}};
-  node.text = separator.text;
+  Node node{.op = Op::kHasElement, .type = Type::kBool, .args = {value, split.first}};
+  node.text = split.second;
   return Wrap(machine_.Add(std::move(node)));
+}
+
+// `string_to_array(...) && ARRAY['a', 'b']`
+Compiler::Result Compiler::SharesWord(const tree::AExpr& expression) {
+  ASSIGN_OR_RETURN(const auto split, SplitText(expression.lexpr()));
+  if (!expression.rexpr().has_a_array_expr()) return Unknown("array");
+  ASSIGN_OR_RETURN(const Operands words, VisitAll(expression.rexpr().a_array_expr().elements()));
+  std::vector<int> shared;
+  for (const Operand& word : words) {
+    if (!word.is_literal || word.is_null) return Unknown("array");
+    ASSIGN_OR_RETURN(const int value, Coerce(word, Type::kText));
+    Node node{.op = Op::kHasElement, .type = Type::kBool, .args = {value, split.first}};
+    node.text = split.second;
+    shared.push_back(machine_.Add(std::move(node)));
+  }
+  return shared.empty() ? Result(Unknown("array")) : OrAll(Op::kOr, shared);
 }
 
 Compiler::Result Compiler::In(const tree::AExpr& expression) {
@@ -700,16 +723,9 @@ Compiler::Result Compiler::Visit(const tree::FuncCall& call) {
                     name == "extract" ? Type::kNumeric : Type::kFloat8);
   }
   if (name == "cardinality" && call.args_size() == 1) {
-    const tree::FuncCall* array = CallOf(call.args(0), "string_to_array", 2);
-    if (array == nullptr) return Unknown("array");
-    ASSIGN_OR_RETURN(const Operand text, Visit(array->args(0)));
-    ASSIGN_OR_RETURN(const Operand separator, Visit(array->args(1)));
-    if (text.is_literal || TypeOf(text) != Type::kText || !separator.is_literal ||
-        separator.is_null || separator.text.empty()) {
-      return Unknown("array");
-    }
-    Node node{.op = Op::kCountElements, .type = Type::kInt4, .args = {text.node}};
-    node.text = separator.text;
+    ASSIGN_OR_RETURN(const auto split, SplitText(call.args(0)));
+    Node node{.op = Op::kCountElements, .type = Type::kInt4, .args = {split.first}};
+    node.text = split.second;
     return Wrap(machine_.Add(std::move(node)));
   }
   ASSIGN_OR_RETURN(const Operands args, VisitAll(call.args()));

@@ -4,6 +4,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -49,6 +50,9 @@ class Compiler {
   Result Arithmetic(std::string_view name, const Operand& left, const Operand& right);
   Result ShiftDate(bool forward, const Operand& date, const tree::Node& interval);
   Result AnyOfWords(const tree::AExpr& expression);
+  Result SharesWord(const tree::AExpr& expression);
+  // The text and the separator of `string_to_array(text, 'separator')`.
+  absl::StatusOr<std::pair<int, std::string>> SplitText(const tree::Node& array);
   Result In(const tree::AExpr& expression);
   Result Between(const tree::AExpr& expression);
   Result Pattern(Op op, bool negated, bool fold_case, const tree::AExpr& expression);

@@ -48,7 +48,7 @@ class Bytes {
 // Nothing for NaN, infinity and what is too long.
 std::optional<Decimal> DecimalOf(std::string_view field) {
   constexpr int16_t kNegative = 0x4000;
-  constexpr int kMostPlaces = 8;
+  constexpr int kMostPlaces = 5;
   Bytes bytes(field);
   const auto places = bytes.Take<int16_t>();
   const auto weight = bytes.Take<int16_t>();
@@ -64,7 +64,7 @@ std::optional<Decimal> DecimalOf(std::string_view field) {
     value.digits = value.digits * 10'000 + *digit;
   }
   int power = *places == 0 ? 0 : (*weight - *places + 1) * 4 + *scale;
-  if (power > 12 || power < -12) return std::nullopt;
+  if (power > 18 || power < -18) return std::nullopt;
   for (; power > 0; --power) value.digits *= 10;
   for (; power < 0; ++power) value.digits /= 10;
   if (*sign == kNegative) value.digits = -value.digits;
