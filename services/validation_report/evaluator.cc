@@ -11,6 +11,8 @@
 #include <thread>
 #include <utility>
 
+#include "common/clock/clock.h"
+#include "common/status/error.h"
 #include "common/status/macros.h"
 #include "services/validation_report/sql/evaluate.sql.h"
 
@@ -26,8 +28,12 @@ struct Unit {
   RuleStatement statement;
 };
 
-// Whether an error is the fault of the statement, not of the server or the line.
-bool IsStatementError(const absl::Status& status) {
+// Whether an error is the fault of the statement, not of the server or the line. One that was
+// stopped from outside is, unless all was out of time.
+bool IsStatementError(const absl::Status& status, absl::Time deadline) {
+  if (status.code() == absl::StatusCode::kDeadlineExceeded) {
+    return clock::Clock::Real().Now() < deadline;
+  }
   const std::string sqlstate = pg::SqlStateOf(status);
   return !sqlstate.empty() && !sqlstate.starts_with("08") && !sqlstate.starts_with("57P") &&
          sqlstate != "53300";
@@ -35,6 +41,7 @@ bool IsStatementError(const absl::Status& status) {
 
 // Class and code of an error: PostgreSQL's own words may hold data.
 std::string Explain(const absl::Status& status) {
+  if (status.code() == absl::StatusCode::kDeadlineExceeded) return "took too long (stopped)";
   const std::string sqlstate = pg::SqlStateOf(status);
   std::string_view what = "could not be run";
   if (sqlstate == "57014") what = "took too long";
@@ -59,23 +66,18 @@ std::string Cell(std::string_view text) {
   return std::string(text.substr(0, end)) + "...";
 }
 
-void Limit(pg::Transaction& tx) {
-  tx.Defer(sql::kReadOnly);
-  tx.Defer(sql::kLimitTime);
-  tx.Defer(sql::kNoJit);
-  tx.Defer(sql::kOneProcess);
-  tx.Defer(sql::kSortMemory);
-  tx.Defer(sql::kNoNestedLoops);
-}
-
 // One evaluation under way. Threads take its units one by one, each in a transaction of its own:
 // the rows of a data version never change, so all see the same.
 class Run {
  public:
-  Run(const EvaluationRequest& request, Evaluation& evaluation)
+  Run(const EvaluationRequest& request, const EvaluationLimits& limits, Evaluation& evaluation)
       : request_(request),
+        limits_(limits),
         evaluation_(evaluation),
-        most_stored_(MostStoredOf(request.rules.size())) {
+        most_stored_(MostStoredOf(request.rules.size())),
+        most_bytes_(limits.stored_bytes /
+                    std::max<int64_t>(1, static_cast<int64_t>(request.rules.size()))),
+        bytes_(request.rules.size()) {
     evaluation_.results.resize(request.rules.size());
     Plan();
   }
@@ -86,14 +88,24 @@ class Run {
   absl::Status Work(pg::Database db, const std::function<absl::Status(int64_t)>& tell) {
     std::deque<Unit> own;  // taken, the first one under way
     while (true) {
-      const absl::Status status = db.RunInTransaction(
-          [&](pg::Transaction& tx) -> absl::Status { return RunAll(tx, own, tell); });
-      if (status.ok()) return absl::OkStatus();
-      if (!IsStatementError(status) || own.empty() || own.front().rules.empty()) {
+      if (own.empty()) {
+        const std::size_t taken = next_++;
+        if (taken >= units_.size()) return absl::OkStatus();
+        own.push_back(units_[taken]);
+      }
+      absl::Status status = RunOne(db, own.front());
+      if (status.ok()) {
+        done_ += static_cast<int64_t>(own.front().rules.size());
+        own.pop_front();
+        if (tell) status = tell(done_);
+      } else if (IsStatementError(status, db.deadline()) && !own.front().rules.empty()) {
+        Fail(status, own);
+        continue;
+      }
+      if (!status.ok()) {
         next_ = units_.size();  // nobody begins another
         return status;
       }
-      Fail(status, own);
     }
   }
 
@@ -136,31 +148,22 @@ class Run {
     return {std::move(rules), std::move(statement)};
   }
 
-  // Runs what was taken and takes on. May be called again after a failure: begins the unit that was
-  // under way afresh.
-  absl::Status RunAll(pg::Transaction& tx, std::deque<Unit>& own,
-                      const std::function<absl::Status(int64_t)>& tell) {
-    Limit(tx);
-    while (true) {
-      if (own.empty()) {
-        const std::size_t taken = next_++;
-        if (taken >= units_.size()) return absl::OkStatus();
-        own.push_back(units_[taken]);
-      }
-      RETURN_IF_ERROR(RunOne(tx, own.front()));
-      done_ += static_cast<int64_t>(own.front().rules.size());
-      own.pop_front();
-      if (tell) RETURN_IF_ERROR(tell(done_));
-    }
-  }
-
-  absl::Status RunOne(pg::Transaction& tx, const Unit& unit) {
-    if (unit.rules.empty()) return Count(tx, unit);
-    for (const std::size_t i : unit.rules) evaluation_.results[i] = {};
-    return tx.Stream(unit.statement.sql, {}, [&](const pg::Row& row) {
-      TakeRow(unit, row);
-      return absl::OkStatus();
-    });
+  // Begins the unit afresh each time.
+  absl::Status RunOne(const pg::Database& db, const Unit& unit) {
+    const absl::Time end = clock::Clock::Real().Now() + limits_.statement;
+    return pg::Database(db.pool(), std::min(db.deadline(), end))
+        .RunInTransaction([&](pg::Transaction& tx) -> absl::Status {
+          LimitTransaction(tx);
+          if (unit.rules.empty()) return Count(tx, unit);
+          for (const std::size_t i : unit.rules) {
+            evaluation_.results[i] = {};
+            bytes_[i] = 0;
+          }
+          return tx.Stream(unit.statement.sql, {}, [&](const pg::Row& row) {
+            TakeRow(unit, row);
+            return absl::OkStatus();
+          });
+        });
   }
 
   absl::Status Count(pg::Transaction& tx, const Unit& unit) {
@@ -206,25 +209,32 @@ class Run {
     ++result.findings;
     ++result.schools[std::string(row.ViewAt(1))];
     if (static_cast<int64_t>(result.stored.size()) >= most_stored_) return;
+    if (bytes_[place] >= most_bytes_) return;
     const RuleContent& content = request_.rules[place].rule->content;
     std::map<std::string, std::string> values;
     const int first = kFixedColumns + static_cast<int>(unit.statement.masks);
     for (std::size_t i = 0; i < unit.statement.outputs.size(); ++i) {
-      values[unit.statement.outputs[i]] = Cell(row.ViewAt(first + static_cast<int>(i)));
+      std::string& value = values[unit.statement.outputs[i]];
+      value = Cell(row.ViewAt(first + static_cast<int>(i)));
+      bytes_[place] += static_cast<int64_t>(value.size());
     }
     Finding finding{.record_key = std::string(row.ViewAt(0)),
                     .school = std::string(row.ViewAt(1)),
                     .message = FillMessage(content.message, values)};
     for (const std::string& field : content.fields) finding.fields[field] = values[field];
+    bytes_[place] += static_cast<int64_t>(finding.message.size());
     finding.fingerprint =
         FingerprintOf(content.code, request_.organization, finding.record_key, content.fields);
     result.stored.push_back(std::move(finding));
   }
 
   const EvaluationRequest& request_;
+  const EvaluationLimits& limits_;
   // Each thread writes the results of the rules of its units; the count is one unit.
   Evaluation& evaluation_;
   const int64_t most_stored_;
+  const int64_t most_bytes_;
+  std::vector<int64_t> bytes_;  // stored for each rule
   std::vector<Unit> units_;
   std::atomic<std::size_t> next_ = 0;
   std::atomic<int64_t> done_ = 0;
@@ -263,10 +273,19 @@ FixtureResult Judge(const CompiledRule& rule, const Fixture& fixture, const std:
 
 }  // namespace
 
+void LimitTransaction(pg::Transaction& tx) {
+  tx.Defer(sql::kReadOnly);
+  tx.Defer(sql::kLimitTime);
+  tx.Defer(sql::kNoJit);
+  tx.Defer(sql::kOneProcess);
+  tx.Defer(sql::kSortMemory);
+  tx.Defer(sql::kNoNestedLoops);
+}
+
 absl::StatusOr<Evaluation> Evaluator::Evaluate(const EvaluationRequest& request,
                                                absl::Time deadline) {
   Evaluation evaluation;
-  Run run(request, evaluation);
+  Run run(request, limits_, evaluation);
   absl::Status helped;
   absl::Status worked;
   {
@@ -284,11 +303,21 @@ absl::StatusOr<Evaluation> Evaluator::Evaluate(const EvaluationRequest& request,
   return evaluation;
 }
 
-absl::StatusOr<std::vector<FixtureResult>> Evaluator::RunFixtures(const CompiledRule& rule,
+absl::StatusOr<std::vector<FixtureResult>> Evaluator::RunFixtures(const CompiledRule& compiled,
                                                                   const Definitions& definitions,
                                                                   absl::Time deadline) {
   std::vector<FixtureResult> results;
-  for (const Fixture& fixture : rule.content.fixtures) {
+  for (const Fixture& fixture : compiled.content.fixtures) {
+    const absl::StatusOr<CompiledRule> own =
+        fixture.parameter_values.empty()
+            ? compiled
+            : CompileRule(compiled.id, compiled.version, compiled.content, definitions,
+                          fixture.parameter_values);
+    if (!own.ok()) {
+      results.push_back({.error = status::ReasonOf(own.status())});
+      continue;
+    }
+    const CompiledRule& rule = *own;
     RowSources sources;
     for (const auto& [dataset, rows] : RowsOf(rule, fixture)) {
       sources[dataset] = RowsOfJson(definitions.at(dataset), rows);
@@ -299,20 +328,21 @@ absl::StatusOr<std::vector<FixtureResult>> Evaluator::RunFixtures(const Compiled
                  : RuleQuery(rule, definitions.at(rule.dataset()), sources, /*members=*/true).sql;
     std::set<int> found;
     const absl::Status status =
-        pg::Database(pool_, deadline).RunInTransaction([&](pg::Transaction& tx) -> absl::Status {
-          found.clear();
-          Limit(tx);
-          return tx.Stream(sql, {}, [&](const pg::Row& row) {
-            std::string_view keys = row.ViewAt(0);
-            while (!keys.empty()) {
-              const std::size_t comma = std::min(keys.find(','), keys.size());
-              found.insert(std::stoi(std::string(keys.substr(0, comma))));
-              keys.remove_prefix(std::min(comma + 1, keys.size()));
-            }
-            return absl::OkStatus();
-          });
-        });
-    if (!status.ok() && !IsStatementError(status)) return status;
+        pg::Database(pool_, std::min(deadline, clock::Clock::Real().Now() + limits_.statement))
+            .RunInTransaction([&](pg::Transaction& tx) -> absl::Status {
+              found.clear();
+              LimitTransaction(tx);
+              return tx.Stream(sql, {}, [&](const pg::Row& row) {
+                std::string_view keys = row.ViewAt(0);
+                while (!keys.empty()) {
+                  const std::size_t comma = std::min(keys.find(','), keys.size());
+                  found.insert(std::stoi(std::string(keys.substr(0, comma))));
+                  keys.remove_prefix(std::min(comma + 1, keys.size()));
+                }
+                return absl::OkStatus();
+              });
+            });
+    if (!status.ok() && !IsStatementError(status, deadline)) return status;
     results.push_back(status.ok() ? Judge(rule, fixture, found)
                                   : FixtureResult{.error = Explain(status)});
   }

@@ -47,6 +47,18 @@ struct FixtureResult {
   bool passed() const { return missed.empty() && unexpected.empty() && error.empty(); }
 };
 
+// Bounds a transaction in which rules are run: read only, limited in time and memory.
+void LimitTransaction(pg::Transaction& tx);
+
+// What bounds one statement and what it gives.
+struct EvaluationLimits {
+  // The session's own limit on time is in evaluate.sql; whoever writes SQL could lift it. This one
+  // is kept from outside: the statement is cancelled and its session closed.
+  absl::Duration statement = absl::Seconds(65);
+  // The values that findings of one evaluation hold together; further ones are counted only.
+  int64_t stored_bytes = int64_t{256} << 20;
+};
+
 // Thread-safe.
 class Evaluator {
  public:
@@ -54,19 +66,20 @@ class Evaluator {
   static constexpr int kConnections = 2;
 
   // `pool` connects as the rules' role.
-  explicit Evaluator(pg::Pool& pool) : pool_(pool) {}
+  explicit Evaluator(pg::Pool& pool, EvaluationLimits limits = {}) : pool_(pool), limits_(limits) {}
 
   // Every rule gets an outcome; the status is not OK only when the database is away, the deadline
   // is over or `progress` said so.
   absl::StatusOr<Evaluation> Evaluate(const EvaluationRequest& request, absl::Time deadline);
 
-  // Runs a rule on each of its fixtures.
-  absl::StatusOr<std::vector<FixtureResult>> RunFixtures(const CompiledRule& rule,
+  // Runs a rule on each of its fixtures, with the values that the fixture sets.
+  absl::StatusOr<std::vector<FixtureResult>> RunFixtures(const CompiledRule& compiled,
                                                          const Definitions& definitions,
                                                          absl::Time deadline);
 
  private:
   pg::Pool& pool_;
+  const EvaluationLimits limits_;
 };
 
 }  // namespace edcert::validation_report

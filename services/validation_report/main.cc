@@ -5,6 +5,7 @@
 #include "common/jobs/jobs.h"
 #include "common/rpc/server.h"
 #include "common/status/errors.h"
+#include "common/status/macros.h"
 #include "services/validation_report/config.pb.h"
 #include "services/validation_report/dataset_client.h"
 #include "services/validation_report/migrations/migrations.h"
@@ -16,6 +17,7 @@ namespace {
 
 constexpr const char* kSchema = "validation";
 constexpr int kDefaultMaxWaiting = 20;
+constexpr int kDefaultActivationPeople = 2;
 constexpr int kFixturePoolSize = 4;
 
 // Everything that lives as long as the server.
@@ -27,15 +29,19 @@ struct App {
         rules_pool(
             {.conninfo = config.server().database().rules_conninfo(), .size = kFixturePoolSize}),
         dispatcher(runtime.pool(), config.server().redis(), kSchema),
-        service({.runtime = runtime,
-                 .access = access,
-                 .definitions = definitions,
-                 .snapshots = snapshots,
-                 .dispatcher = dispatcher,
-                 .rules_pool = rules_pool,
-                 .max_waiting_reports = config.max_waiting_reports() > 0
-                                            ? config.max_waiting_reports()
-                                            : kDefaultMaxWaiting}) {}
+        service(
+            {.runtime = runtime,
+             .access = access,
+             .definitions = definitions,
+             .snapshots = snapshots,
+             .dispatcher = dispatcher,
+             .rules_pool = rules_pool,
+             .max_waiting_reports = config.max_waiting_reports() > 0 ? config.max_waiting_reports()
+                                                                     : kDefaultMaxWaiting,
+             .rule_activation_people = config.rule_activation_people() > 0
+                                           ? config.rule_activation_people()
+                                           : kDefaultActivationPeople,
+             .find_event = [this](const std::string& name) { return access.GetEvent(name); }}) {}
 
   access::RegistryAccess access;
   DatasetClient definitions;
@@ -46,8 +52,13 @@ struct App {
 };
 
 absl::Status Check(const config::Config& config) {
-  if (!config.server().database().rules_conninfo().empty()) return absl::OkStatus();
-  return status::FieldInvalid("server.database.rules_conninfo", "required");
+  if (config.server().database().rules_conninfo().empty()) {
+    return status::FieldInvalid("server.database.rules_conninfo", "required");
+  }
+  if (config.rule_activation_people() < 0 || config.rule_activation_people() > 2) {
+    return status::FieldInvalid("rule_activation_people", "1 or 2");
+  }
+  return absl::OkStatus();
 }
 
 int Main(int argc, char** argv) {
@@ -67,10 +78,9 @@ int Main(int argc, char** argv) {
              return jobs::RunWorkers(
                  {.queue = kSchema, .server = config.server(), .make_runner = MakeReportRunner});
            },
-       .make =
-           [&config](rpc::Runtime& runtime) {
-             return rpc::Run(std::make_shared<App>(runtime, config));
-           }});
+       .make = [&config](rpc::Runtime& runtime) -> absl::StatusOr<rpc::ServiceMain::Running> {
+         return rpc::Run(std::make_shared<App>(runtime, config));
+       }});
 }
 
 }  // namespace
