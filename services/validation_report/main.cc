@@ -10,6 +10,7 @@
 #include "services/validation_report/dataset_client.h"
 #include "services/validation_report/migrations/migrations.h"
 #include "services/validation_report/report_worker.h"
+#include "services/validation_report/sql_cage.h"
 #include "services/validation_report/validation_report_service.h"
 
 namespace edcert::validation_report {
@@ -79,6 +80,7 @@ int Main(int argc, char** argv) {
                  {.queue = kSchema, .server = config.server(), .make_runner = MakeReportRunner});
            },
        .make = [&config](rpc::Runtime& runtime) -> absl::StatusOr<rpc::ServiceMain::Running> {
+         RETURN_IF_ERROR(CheckCage(config.server().database().rules_conninfo()));
          return rpc::Run(std::make_shared<App>(runtime, config));
        }});
 }
