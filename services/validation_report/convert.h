@@ -23,6 +23,10 @@ v1::Rule ToProto(const Rule& rule);
 std::string EncodeContent(const RuleContent& content);
 absl::StatusOr<RuleContent> DecodeContent(const std::string& bytes);
 
+// The form in which what a group sets for a rule is stored; the rest of a member has columns.
+std::string EncodeSettings(const GroupMember& member);
+absl::Status DecodeSettings(const std::string& bytes, GroupMember& member);
+
 absl::StatusOr<RuleGroup> GroupOf(const v1::RuleGroup& group);
 v1::RuleGroup ToProto(const RuleGroup& group);
 

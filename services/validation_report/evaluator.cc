@@ -11,6 +11,8 @@
 #include <thread>
 #include <utility>
 
+#include "common/clock/clock.h"
+#include "common/status/error.h"
 #include "common/status/macros.h"
 #include "services/validation_report/columnar/judge.h"
 #include "services/validation_report/sql/evaluate.sql.h"
@@ -27,8 +29,12 @@ struct Unit {
   RuleStatement statement;
 };
 
-// Whether an error is the fault of the statement, not of the server or the line.
-bool IsStatementError(const absl::Status& status) {
+// Whether an error is the fault of the statement, not of the server or the line. One that was
+// stopped from outside is, unless all was out of time.
+bool IsStatementError(const absl::Status& status, absl::Time deadline) {
+  if (status.code() == absl::StatusCode::kDeadlineExceeded) {
+    return clock::Clock::Real().Now() < deadline;
+  }
   const std::string sqlstate = pg::SqlStateOf(status);
   return !sqlstate.empty() && !sqlstate.starts_with("08") && !sqlstate.starts_with("57P") &&
          sqlstate != "53300";
@@ -36,6 +42,7 @@ bool IsStatementError(const absl::Status& status) {
 
 // Class and code of an error: PostgreSQL's own words may hold data.
 std::string Explain(const absl::Status& status) {
+  if (status.code() == absl::StatusCode::kDeadlineExceeded) return "took too long (stopped)";
   const std::string sqlstate = pg::SqlStateOf(status);
   std::string_view what = "could not be run";
   if (sqlstate == "57014") what = "took too long";
@@ -60,13 +67,9 @@ std::string Cell(std::string_view text) {
   return std::string(text.substr(0, end)) + "...";
 }
 
-void Limit(pg::Transaction& tx) {
-  tx.Defer(sql::kReadOnly);
-  tx.Defer(sql::kLimitTime);
-  tx.Defer(sql::kNoJit);
-  tx.Defer(sql::kOneProcess);
-  tx.Defer(sql::kSortMemory);
-  tx.Defer(sql::kNoNestedLoops);
+// How many bytes the values of the findings of one rule may hold.
+int64_t MostBytesOf(const EvaluationLimits& limits, std::size_t rules) {
+  return limits.stored_bytes / std::max<int64_t>(1, static_cast<int64_t>(rules));
 }
 
 // One finding of a rule, with its values by column.
@@ -83,7 +86,7 @@ Finding MakeFinding(const RuleContent& content, const std::string& organization,
 
 // What a rule found in columns, the first of them to be stored.
 RuleResult ResultOf(const CompiledRule& rule, const std::string& organization,
-                    columnar::Verdict verdict, int64_t most_stored) {
+                    columnar::Verdict verdict, int64_t most_stored, int64_t most_bytes) {
   RuleResult result;
   if (verdict.rows.empty()) return result;
   const columnar::Table& table = *verdict.table;
@@ -102,13 +105,17 @@ RuleResult ResultOf(const CompiledRule& rule, const std::string& organization,
   const auto end = verdict.rows.begin() + std::min(result.findings, most_stored);
   std::partial_sort(verdict.rows.begin(), end, verdict.rows.end(),
                     [&](uint32_t a, uint32_t b) { return table.keys[a] < table.keys[b]; });
-  for (auto row = verdict.rows.begin(); row != end; ++row) {
+  int64_t bytes = 0;
+  for (auto row = verdict.rows.begin(); row != end && bytes < most_bytes; ++row) {
     std::map<std::string, std::string> values;
     for (const std::string& name : rule.outputs) {
-      values[name] = Cell(table.Find(name)->TextAt(*row));
+      std::string& value = values[name];
+      value = Cell(table.Find(name)->TextAt(*row));
+      bytes += static_cast<int64_t>(value.size());
     }
     result.stored.push_back(MakeFinding(rule.content, organization, std::string(table.keys[*row]),
                                         table.school.TextAt(*row), std::move(values)));
+    bytes += static_cast<int64_t>(result.stored.back().message.size());
   }
   return result;
 }
@@ -118,10 +125,14 @@ RuleResult ResultOf(const CompiledRule& rule, const std::string& organization,
 class Run {
  public:
   // Leaves out what is done.
-  Run(const EvaluationRequest& request, const std::vector<bool>& done, Evaluation& evaluation)
+  Run(const EvaluationRequest& request, const EvaluationLimits& limits,
+      const std::vector<bool>& done, Evaluation& evaluation)
       : request_(request),
+        limits_(limits),
         evaluation_(evaluation),
         most_stored_(MostStoredOf(request.rules.size())),
+        most_bytes_(MostBytesOf(limits, request.rules.size())),
+        bytes_(request.rules.size()),
         done_(std::count(done.begin(), done.end(), true)) {
     for (const auto& [dataset, source] : request.sources) {
       if (!evaluation.rows.contains(dataset)) uncounted_[dataset] = source;
@@ -135,14 +146,24 @@ class Run {
   absl::Status Work(pg::Database db, const std::function<absl::Status(int64_t)>& tell) {
     std::deque<Unit> own;  // taken, the first one under way
     while (true) {
-      const absl::Status status = db.RunInTransaction(
-          [&](pg::Transaction& tx) -> absl::Status { return RunAll(tx, own, tell); });
-      if (status.ok()) return absl::OkStatus();
-      if (!IsStatementError(status) || own.empty() || own.front().rules.empty()) {
+      if (own.empty()) {
+        const std::size_t taken = next_++;
+        if (taken >= units_.size()) return absl::OkStatus();
+        own.push_back(units_[taken]);
+      }
+      absl::Status status = RunOne(db, own.front());
+      if (status.ok()) {
+        done_ += static_cast<int64_t>(own.front().rules.size());
+        own.pop_front();
+        if (tell) status = tell(done_);
+      } else if (IsStatementError(status, db.deadline()) && !own.front().rules.empty()) {
+        Fail(status, own);
+        continue;
+      }
+      if (!status.ok()) {
         next_ = units_.size();  // nobody begins another
         return status;
       }
-      Fail(status, own);
     }
   }
 
@@ -186,31 +207,22 @@ class Run {
     return {std::move(rules), std::move(statement)};
   }
 
-  // Runs what was taken and takes on. May be called again after a failure: begins the unit that was
-  // under way afresh.
-  absl::Status RunAll(pg::Transaction& tx, std::deque<Unit>& own,
-                      const std::function<absl::Status(int64_t)>& tell) {
-    Limit(tx);
-    while (true) {
-      if (own.empty()) {
-        const std::size_t taken = next_++;
-        if (taken >= units_.size()) return absl::OkStatus();
-        own.push_back(units_[taken]);
-      }
-      RETURN_IF_ERROR(RunOne(tx, own.front()));
-      done_ += static_cast<int64_t>(own.front().rules.size());
-      own.pop_front();
-      if (tell) RETURN_IF_ERROR(tell(done_));
-    }
-  }
-
-  absl::Status RunOne(pg::Transaction& tx, const Unit& unit) {
-    if (unit.rules.empty()) return Count(tx, unit);
-    for (const std::size_t i : unit.rules) evaluation_.results[i] = {};
-    return tx.Stream(unit.statement.sql, {}, [&](const pg::Row& row) {
-      TakeRow(unit, row);
-      return absl::OkStatus();
-    });
+  // Begins the unit afresh each time.
+  absl::Status RunOne(const pg::Database& db, const Unit& unit) {
+    const absl::Time end = clock::Clock::Real().Now() + limits_.statement;
+    return pg::Database(db.pool(), std::min(db.deadline(), end))
+        .RunInTransaction([&](pg::Transaction& tx) -> absl::Status {
+          LimitTransaction(tx);
+          if (unit.rules.empty()) return Count(tx, unit);
+          for (const std::size_t i : unit.rules) {
+            evaluation_.results[i] = {};
+            bytes_[i] = 0;
+          }
+          return tx.Stream(unit.statement.sql, {}, [&](const pg::Row& row) {
+            TakeRow(unit, row);
+            return absl::OkStatus();
+          });
+        });
   }
 
   absl::Status Count(pg::Transaction& tx, const Unit& unit) {
@@ -256,20 +268,27 @@ class Run {
     ++result.findings;
     ++result.schools[std::string(row.ViewAt(1))];
     if (static_cast<int64_t>(result.stored.size()) >= most_stored_) return;
+    if (bytes_[place] >= most_bytes_) return;
     std::map<std::string, std::string> values;
     const int first = kFixedColumns + static_cast<int>(unit.statement.masks);
     for (std::size_t i = 0; i < unit.statement.outputs.size(); ++i) {
-      values[unit.statement.outputs[i]] = Cell(row.ViewAt(first + static_cast<int>(i)));
+      std::string& value = values[unit.statement.outputs[i]];
+      value = Cell(row.ViewAt(first + static_cast<int>(i)));
+      bytes_[place] += static_cast<int64_t>(value.size());
     }
     result.stored.push_back(MakeFinding(request_.rules[place].rule->content, request_.organization,
                                         std::string(row.ViewAt(0)), std::string(row.ViewAt(1)),
                                         std::move(values)));
+    bytes_[place] += static_cast<int64_t>(result.stored.back().message.size());
   }
 
   const EvaluationRequest& request_;
+  const EvaluationLimits& limits_;
   // Each thread writes the results of the rules of its units; the count is one unit.
   Evaluation& evaluation_;
   const int64_t most_stored_;
+  const int64_t most_bytes_;
+  std::vector<int64_t> bytes_;  // stored for each rule
   RowSources uncounted_;
   std::vector<Unit> units_;
   std::atomic<std::size_t> next_ = 0;
@@ -322,7 +341,7 @@ absl::StatusOr<std::vector<bool>> Evaluator::JudgeColumns(const EvaluationReques
                                                           absl::Time deadline,
                                                           Evaluation& evaluation) {
   std::vector<bool> done(request.rules.size());
-  if (column_bytes_ == 0) return done;
+  if (limits_.column_bytes == 0) return done;
   std::map<std::string, std::set<std::string>> wanted;
   for (const Candidate& candidate : request.rules) {
     if (candidate.rule == nullptr) continue;
@@ -359,9 +378,18 @@ absl::StatusOr<std::vector<bool>> Evaluator::JudgeColumns(const EvaluationReques
     ++evaluation.by_columns;
     evaluation.results[places[i]] =
         ResultOf(*rules[i], request.organization, std::move(verdicts[i]),
-                 MostStoredOf(request.rules.size()));
+                 MostStoredOf(request.rules.size()), MostBytesOf(limits_, request.rules.size()));
   }
   return done;
+}
+
+void LimitTransaction(pg::Transaction& tx) {
+  tx.Defer(sql::kReadOnly);
+  tx.Defer(sql::kLimitTime);
+  tx.Defer(sql::kNoJit);
+  tx.Defer(sql::kOneProcess);
+  tx.Defer(sql::kSortMemory);
+  tx.Defer(sql::kNoNestedLoops);
 }
 
 absl::StatusOr<Evaluation> Evaluator::Evaluate(const EvaluationRequest& request,
@@ -369,7 +397,7 @@ absl::StatusOr<Evaluation> Evaluator::Evaluate(const EvaluationRequest& request,
   Evaluation evaluation;
   evaluation.results.resize(request.rules.size());
   ASSIGN_OR_RETURN(const std::vector<bool> done, JudgeColumns(request, deadline, evaluation));
-  Run run(request, done, evaluation);
+  Run run(request, limits_, done, evaluation);
   absl::Status helped;
   absl::Status worked;
   {
@@ -387,11 +415,21 @@ absl::StatusOr<Evaluation> Evaluator::Evaluate(const EvaluationRequest& request,
   return evaluation;
 }
 
-absl::StatusOr<std::vector<FixtureResult>> Evaluator::RunFixtures(const CompiledRule& rule,
+absl::StatusOr<std::vector<FixtureResult>> Evaluator::RunFixtures(const CompiledRule& compiled,
                                                                   const Definitions& definitions,
                                                                   absl::Time deadline) {
   std::vector<FixtureResult> results;
-  for (const Fixture& fixture : rule.content.fixtures) {
+  for (const Fixture& fixture : compiled.content.fixtures) {
+    const absl::StatusOr<CompiledRule> own =
+        fixture.parameter_values.empty()
+            ? compiled
+            : CompileRule(compiled.id, compiled.version, compiled.content, definitions,
+                          fixture.parameter_values);
+    if (!own.ok()) {
+      results.push_back({.error = status::ReasonOf(own.status())});
+      continue;
+    }
+    const CompiledRule& rule = *own;
     const RowSources sources = SourcesOf(rule, fixture, definitions);
     const bool row_rule = std::holds_alternative<RowRule>(rule.content.kind);
     const std::string sql =
@@ -399,20 +437,21 @@ absl::StatusOr<std::vector<FixtureResult>> Evaluator::RunFixtures(const Compiled
                  : RuleQuery(rule, definitions.at(rule.dataset()), sources, /*members=*/true).sql;
     std::set<int> found;
     const absl::Status status =
-        pg::Database(pool_, deadline).RunInTransaction([&](pg::Transaction& tx) -> absl::Status {
-          found.clear();
-          Limit(tx);
-          return tx.Stream(sql, {}, [&](const pg::Row& row) {
-            std::string_view keys = row.ViewAt(0);
-            while (!keys.empty()) {
-              const std::size_t comma = std::min(keys.find(','), keys.size());
-              found.insert(std::stoi(std::string(keys.substr(0, comma))));
-              keys.remove_prefix(std::min(comma + 1, keys.size()));
-            }
-            return absl::OkStatus();
-          });
-        });
-    if (!status.ok() && !IsStatementError(status)) return status;
+        pg::Database(pool_, std::min(deadline, clock::Clock::Real().Now() + limits_.statement))
+            .RunInTransaction([&](pg::Transaction& tx) -> absl::Status {
+              found.clear();
+              LimitTransaction(tx);
+              return tx.Stream(sql, {}, [&](const pg::Row& row) {
+                std::string_view keys = row.ViewAt(0);
+                while (!keys.empty()) {
+                  const std::size_t comma = std::min(keys.find(','), keys.size());
+                  found.insert(std::stoi(std::string(keys.substr(0, comma))));
+                  keys.remove_prefix(std::min(comma + 1, keys.size()));
+                }
+                return absl::OkStatus();
+              });
+            });
+    if (!status.ok() && !IsStatementError(status, deadline)) return status;
     results.push_back(status.ok() ? Judge(rule, fixture, found)
                                   : FixtureResult{.error = Explain(status)});
   }

@@ -55,23 +55,37 @@ struct FixtureResult {
 RowSources SourcesOf(const CompiledRule& rule, const Fixture& fixture,
                      const Definitions& definitions);
 
+// Bounds a transaction in which rules are run: read only, limited in time and memory.
+void LimitTransaction(pg::Transaction& tx);
+
+// What bounds one statement and what it gives.
+struct EvaluationLimits {
+  // The session's own limit on time is in evaluate.sql; whoever writes SQL could lift it. This one
+  // is kept from outside: the statement is cancelled and its session closed.
+  absl::Duration statement = absl::Seconds(65);
+  // The values that findings of one evaluation hold together; further ones are counted only.
+  int64_t stored_bytes = int64_t{256} << 20;
+  // What the columns may take that are kept for later evaluations, and those of one; 0 leaves all
+  // to PostgreSQL.
+  std::size_t column_bytes = 0;
+};
+
 // Thread-safe.
 class Evaluator {
  public:
   // Connections that one evaluation uses at once.
   static constexpr int kConnections = 2;
 
-  // `pool` connects as the rules' role. `column_bytes`: what the columns may take that are kept for
-  // later evaluations, and those of one; 0 leaves all to PostgreSQL.
-  explicit Evaluator(pg::Pool& pool, std::size_t column_bytes = 0)
-      : pool_(pool), column_bytes_(column_bytes), tables_(column_bytes) {}
+  // `pool` connects as the rules' role.
+  explicit Evaluator(pg::Pool& pool, EvaluationLimits limits = {})
+      : pool_(pool), limits_(limits), tables_(limits.column_bytes) {}
 
   // Every rule gets an outcome; the status is not OK only when the database is away, the deadline
   // is over or `progress` said so.
   absl::StatusOr<Evaluation> Evaluate(const EvaluationRequest& request, absl::Time deadline);
 
-  // Runs a rule on each of its fixtures.
-  absl::StatusOr<std::vector<FixtureResult>> RunFixtures(const CompiledRule& rule,
+  // Runs a rule on each of its fixtures, with the values that the fixture sets.
+  absl::StatusOr<std::vector<FixtureResult>> RunFixtures(const CompiledRule& compiled,
                                                          const Definitions& definitions,
                                                          absl::Time deadline);
 
@@ -81,7 +95,7 @@ class Evaluator {
                                                  absl::Time deadline, Evaluation& evaluation);
 
   pg::Pool& pool_;
-  const std::size_t column_bytes_;
+  const EvaluationLimits limits_;
   columnar::TableCache tables_;
 };
 

@@ -5,10 +5,12 @@
 #include "common/jobs/jobs.h"
 #include "common/rpc/server.h"
 #include "common/status/errors.h"
+#include "common/status/macros.h"
 #include "services/validation_report/config.pb.h"
 #include "services/validation_report/dataset_client.h"
 #include "services/validation_report/migrations/migrations.h"
 #include "services/validation_report/report_worker.h"
+#include "services/validation_report/sql_cage.h"
 #include "services/validation_report/validation_report_service.h"
 
 namespace edcert::validation_report {
@@ -16,6 +18,7 @@ namespace {
 
 constexpr const char* kSchema = "validation";
 constexpr int kDefaultMaxWaiting = 20;
+constexpr int kDefaultActivationPeople = 2;
 constexpr int kFixturePoolSize = 4;
 constexpr std::size_t kDefaultColumnMegabytes = 512;
 
@@ -28,15 +31,19 @@ struct App {
         rules_pool(
             {.conninfo = config.server().database().rules_conninfo(), .size = kFixturePoolSize}),
         dispatcher(runtime.pool(), config.server().redis(), kSchema),
-        service({.runtime = runtime,
-                 .access = access,
-                 .definitions = definitions,
-                 .snapshots = snapshots,
-                 .dispatcher = dispatcher,
-                 .rules_pool = rules_pool,
-                 .max_waiting_reports = config.max_waiting_reports() > 0
-                                            ? config.max_waiting_reports()
-                                            : kDefaultMaxWaiting}) {}
+        service(
+            {.runtime = runtime,
+             .access = access,
+             .definitions = definitions,
+             .snapshots = snapshots,
+             .dispatcher = dispatcher,
+             .rules_pool = rules_pool,
+             .max_waiting_reports = config.max_waiting_reports() > 0 ? config.max_waiting_reports()
+                                                                     : kDefaultMaxWaiting,
+             .rule_activation_people = config.rule_activation_people() > 0
+                                           ? config.rule_activation_people()
+                                           : kDefaultActivationPeople,
+             .find_event = [this](const std::string& name) { return access.GetEvent(name); }}) {}
 
   access::RegistryAccess access;
   DatasetClient definitions;
@@ -54,34 +61,36 @@ std::size_t ColumnBytesOf(const config::Config& config) {
 }
 
 absl::Status Check(const config::Config& config) {
-  if (!config.server().database().rules_conninfo().empty()) return absl::OkStatus();
-  return status::FieldInvalid("server.database.rules_conninfo", "required");
+  if (config.server().database().rules_conninfo().empty()) {
+    return status::FieldInvalid("server.database.rules_conninfo", "required");
+  }
+  if (config.rule_activation_people() < 0 || config.rule_activation_people() > 2) {
+    return status::FieldInvalid("rule_activation_people", "1 or 2");
+  }
+  return absl::OkStatus();
 }
 
 int Main(int argc, char** argv) {
   config::Config config;
-  return rpc::Main(argc, argv,
-                   {.name = "validation_report",
-                    .schema = kSchema,
-                    .service_name = v1::ValidationReports::service_full_name(),
-                    .config = &config,
-                    .server = config.mutable_server(),
-                    .peers = {"event_registry", "dataset", "snapshot"},
-                    .migrations = {jobs::Migrations(), {"validation", sql::kMigrations}},
-                    .check = [&config] { return Check(config); },
-                    .run_workers =
-                        [&config] {
-                          return jobs::RunWorkers({.queue = kSchema,
-                                                   .server = config.server(),
-                                                   .make_runner = [&config](const auto& server) {
-                                                     return MakeReportRunner(server,
-                                                                             ColumnBytesOf(config));
-                                                   }});
-                        },
-                    .make =
-                        [&config](rpc::Runtime& runtime) {
-                          return rpc::Run(std::make_shared<App>(runtime, config));
-                        }});
+  return rpc::Main(
+      argc, argv,
+      {.name = "validation_report",
+       .schema = kSchema,
+       .service_name = v1::ValidationReports::service_full_name(),
+       .config = &config,
+       .server = config.mutable_server(),
+       .peers = {"event_registry", "dataset", "snapshot"},
+       .migrations = {jobs::Migrations(), {"validation", sql::kMigrations}},
+       .check = [&config] { return Check(config); },
+       .run_workers =
+           [&config] {
+             return jobs::RunWorkers(
+                 {.queue = kSchema, .server = config.server(), .make_runner = MakeReportRunner});
+           },
+       .make = [&config](rpc::Runtime& runtime) -> absl::StatusOr<rpc::ServiceMain::Running> {
+         RETURN_IF_ERROR(CheckCage(config.server().database().rules_conninfo()));
+         return rpc::Run(std::make_shared<App>(runtime, config));
+       }});
 }
 
 }  // namespace

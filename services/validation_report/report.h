@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/time/civil_time.h"
 #include "absl/time/time.h"
 #include "services/validation_report/enum_text.h"
 #include "services/validation_report/finding.h"
@@ -79,6 +80,10 @@ struct Report {
   std::string rule_group = {};
   std::string rule_group_title = {};
   int rule_group_version = 0;
+  // By which severity schedules are judged; none for reports from before there were any.
+  std::optional<absl::CivilDay> severity_day = {};
+  // The day after it on which a schedule next changes a severity.
+  std::optional<absl::CivilDay> next_severity_change = {};
   std::vector<ReportDataVersion> data_versions = {};
   absl::Time create_time = {};
 

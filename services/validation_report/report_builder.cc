@@ -169,10 +169,12 @@ absl::StatusOr<const CompiledGroup*> ReportBuilder::GroupOf(pg::Database& db,
   ASSIGN_OR_RETURN(group.definitions, ReadDefinitions(db, {datasets.begin(), datasets.end()}));
   for (MemberContent& each : contents) {
     absl::StatusOr<CompiledRule> rule =
-        CompileRule(each.member.rule, each.member.version, each.content, group.definitions);
+        CompileRule(each.member.rule, each.member.version, each.content, group.definitions,
+                    each.member.parameter_values);
     group.candidates.push_back(
         rule.ok() ? Candidate{.rule = std::make_shared<const CompiledRule>(*std::move(rule))}
                   : Candidate{.problem = status::ReasonOf(rule.status())});
+    each.content.meaning += ValuesInWords(each.content, each.member.parameter_values);
     group.members.push_back(each.member);
     group.contents.push_back(std::move(each.content));
   }
@@ -205,7 +207,7 @@ absl::StatusOr<BuiltReport> ReportBuilder::Build(
     built.rules.push_back({.rule = group->members[i].rule,
                            .version = group->members[i].version,
                            .code = content.code,
-                           .severity = group->members[i].severity,
+                           .severity = SeverityOn(group->members[i], report.severity_day),
                            .dataset = content.dataset(),
                            .result = std::move(evaluation.results[i])});
     built.result.truncated |= built.rules.back().result.truncated();

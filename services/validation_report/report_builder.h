@@ -36,7 +36,7 @@ class ReportBuilder {
  public:
   // `rules_pool` connects as the rules' role. `column_bytes`: see Evaluator.
   ReportBuilder(pg::Pool& rules_pool, std::size_t column_bytes, absl::TimeZone time_zone)
-      : evaluator_(rules_pool, column_bytes), time_zone_(time_zone) {}
+      : evaluator_(rules_pool, {.column_bytes = column_bytes}), time_zone_(time_zone) {}
 
   // `db` is read as the service's own role. `progress` gets rules done and rules in all.
   absl::StatusOr<BuiltReport> Build(pg::Database db, const Report& report, absl::Time now,

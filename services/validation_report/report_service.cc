@@ -70,8 +70,12 @@ jobs::NewJob JobOf(const Report& report) {
 absl::StatusOr<RuleGroup> ValidationReportService::GroupFor(
     rpc::Call& call, const Report& report, const std::optional<access::EventFacts>& event) {
   pg::Database db = call.db();
-  ASSIGN_OR_RETURN(RuleGroup group, groups_.Get(db, report.rule_group, report.rule_group_version));
-  if (group.state != GroupState::kActive) return RuleGroupInactive(group.name());
+  // Without an event there is no version that somebody pinned.
+  const int version = event.has_value() ? report.rule_group_version : RuleGroupStore::kVersionInUse;
+  ASSIGN_OR_RETURN(RuleGroup group, groups_.Get(db, report.rule_group, version));
+  if (group.state != GroupState::kActive || !group.was_active) {
+    return RuleGroupInactive(group.name());
+  }
   if (event.has_value() && LevelOf(*event) != group.level) {
     return RuleGroupOfOtherLevel(group.name(), kGroupLevelText.Of(group.level));
   }
@@ -101,6 +105,7 @@ absl::StatusOr<ValidationReportService::NewReport> ValidationReportService::Prep
   report.id = runtime_.ids().NewId();
   report.requester = call.principal().name();
   report.rule_group_version = group.version;
+  report.severity_day = absl::ToCivilDay(call.arrival(), runtime_.zone());
   report.organization_display_name = access.organization_display_name;
   report.district = access::DistrictOf(access, report.organization);
   report.title = TitleOf(report.kind, report.event_title, report.organization_display_name);

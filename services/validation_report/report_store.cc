@@ -23,6 +23,16 @@ std::vector<int64_t> Numbers(const std::vector<std::string>& texts) {
   return numbers;
 }
 
+std::optional<absl::CivilDay> DayOf(const pg::Row& row, std::string_view column) {
+  absl::CivilDay day;
+  const bool has = row.Has(column) && absl::ParseCivilTime(row.Text(column), &day);
+  return has ? std::optional(day) : std::nullopt;
+}
+
+std::optional<std::string> DayText(std::optional<absl::CivilDay> day) {
+  return day.has_value() ? std::optional(absl::FormatCivilTime(*day)) : std::nullopt;
+}
+
 std::optional<ReportResult> ResultOf(const pg::Row& row) {
   if (!row.Has("result_attempt")) return std::nullopt;
   ReportResult result{.truncated = row.Bool("truncated"),
@@ -55,6 +65,8 @@ absl::StatusOr<Report> ReportOf(const pg::Row& row) {
                 .rule_group = row.Text("rule_group_id"),
                 .rule_group_title = row.Text("rule_group_title"),
                 .rule_group_version = static_cast<int>(row.Int("rule_group_version")),
+                .severity_day = DayOf(row, "severity_day"),
+                .next_severity_change = DayOf(row, "next_severity_change"),
                 .create_time = row.Time("created_at"),
                 .state = state,
                 .attempt = row.Int("attempt"),
@@ -176,8 +188,8 @@ void ReportStore::Insert(pg::Transaction& tx, const Report& report) const {
   tx.Defer(sql::kInsertReport, report.id, report.title, report.event, report.event_title,
            report.organization, report.organization_display_name, report.district,
            kReportKindText.Of(report.kind), kReportFormatText.Of(report.format), report.snapshot,
-           report.requester, report.rule_group, report.rule_group_version, datasets, versions,
-           rows);
+           report.requester, report.rule_group, report.rule_group_version, datasets, versions, rows,
+           DayText(report.severity_day));
 }
 
 absl::StatusOr<Report> ReportStore::Get(pg::Querier& db, const std::string& id,

@@ -6,6 +6,7 @@
 #include "common/config/config.h"
 #include "common/feed/feed.h"
 #include "common/status/macros.h"
+#include "services/validation_report/sql_cage.h"
 
 namespace edcert::validation_report {
 namespace {
@@ -60,6 +61,7 @@ void AppendReportChange(pg::Transaction& tx, const ids::IdSource& ids, const std
 absl::StatusOr<std::unique_ptr<jobs::Runner>> MakeReportRunner(const edcert::config::Server& server,
                                                                std::size_t column_bytes) {
   ASSIGN_OR_RETURN(const absl::TimeZone zone, edcert::config::ZoneOf(server));
+  RETURN_IF_ERROR(CheckCage(server.database().rules_conninfo()));
   return std::make_unique<ReportRunner>(server.database().rules_conninfo(), column_bytes, zone,
                                         ids::IdSource::Real());
 }

@@ -56,13 +56,13 @@ class ReportWorkerTest : public ::testing::Test {
         ASSIGN_OR_RETURN(const RuleContent content, ContentOf(rule));
         std::string rule_id = content.code;
         std::transform(rule_id.begin(), rule_id.end(), rule_id.begin(), ::tolower);
-        ASSIGN_OR_RETURN(const Rule created, RuleStore().Create(tx, rule_id, content));
-        RETURN_IF_ERROR(RuleStore().SetState(tx, created, RuleState::kActive).status());
+        ASSIGN_OR_RETURN(const Rule created, RuleStore().Create(tx, rule_id, content, "users/sam"));
+        RETURN_IF_ERROR(RuleStore().Activate(tx, created, "users/sue").status());
         group.members.push_back({rule_id, 0, Severity::kUnspecified});
       }
       ASSIGN_OR_RETURN(const RuleGroup created, RuleGroupStore().Create(tx, group));
       datasets_ = created.datasets;
-      return RuleGroupStore().Activate(tx, created).status();
+      return RuleGroupStore().Activate(tx, created, "users/sam").status();
     });
     ASSERT_THAT(made, IsOk());
   }

@@ -15,6 +15,8 @@ namespace edcert::validation_report {
 namespace {
 
 constexpr std::size_t kMaxEtag = 64;
+constexpr std::size_t kMaxTag = 63;
+constexpr int kMaxPreviewed = 500;
 constexpr std::size_t kMaxPrincipal = 256;
 
 std::string LowerCase(std::string text) {
@@ -90,6 +92,14 @@ absl::StatusOr<Verb> VerbOf(const Request& request) {
   return Verb{name.id(), request.etag()};
 }
 
+template <typename Name, typename Request>
+absl::StatusOr<Verb> VersionVerbOf(const Request& request) {
+  ASSIGN_OR_RETURN(Verb verb, VerbOf<Name>(request));
+  if (request.version() < 0) return status::FieldInvalid("version", "must not be negative");
+  verb.version = request.version();
+  return verb;
+}
+
 // What says which rules are run: the event or the group.
 absl::Status ReadRules(const v1::CreateReportRequest& request, Report& report) {
   if (request.has_event()) {
@@ -124,7 +134,19 @@ absl::StatusOr<AtVersion> FromProto(const v1::TestRuleRequest& request) {
 }
 
 absl::StatusOr<Verb> FromProto(const v1::ActivateRuleRequest& request) {
+  return VersionVerbOf<names::RuleName>(request);
+}
+
+absl::StatusOr<Verb> FromProto(const v1::DeactivateRuleRequest& request) {
   return VerbOf<names::RuleName>(request);
+}
+
+absl::StatusOr<ChangedRule> FromProto(const v1::UpdateRuleRequest& request) {
+  ASSIGN_OR_RETURN(const auto name, names::RuleName::Parse(request.rule().name(), "rule.name"));
+  RETURN_IF_ERROR(rpc::CheckText(request.rule().etag(), "rule.etag", 1, kMaxEtag));
+  ASSIGN_OR_RETURN(RuleContent content, ContentOf(request.rule()));
+  RETURN_IF_ERROR(CheckContent(content));
+  return ChangedRule{name.id(), request.rule().etag(), std::move(content)};
 }
 
 absl::StatusOr<Verb> FromProto(const v1::ArchiveRuleRequest& request) {
@@ -136,8 +158,58 @@ absl::StatusOr<RuleFilter> FromProto(const v1::ListRulesRequest& request) {
   ASSIGN_OR_RETURN(filter.states, EnumsOf(request.state(), RuleState::kArchived, "state"));
   ASSIGN_OR_RETURN(filter.dataset, OptionalId<names::DatasetName>(request.dataset(), "dataset"));
   ASSIGN_OR_RETURN(filter.severity, OptionalEnum(request.severity(), Severity::kFatal, "severity"));
+  RETURN_IF_ERROR(rpc::CheckText(request.tag(), "tag", 0, kMaxTag));
+  filter.tag = request.tag();
   return filter;
 }
+
+absl::StatusOr<RuleFilter> FromProto(const v1::ExportRulesRequest& request) {
+  RuleFilter filter;
+  ASSIGN_OR_RETURN(filter.dataset, OptionalId<names::DatasetName>(request.dataset(), "dataset"));
+  RETURN_IF_ERROR(rpc::CheckText(request.tag(), "tag", 0, kMaxTag));
+  filter.tag = request.tag();
+  return filter;
+}
+
+absl::StatusOr<Preview> FromProto(const v1::PreviewRuleRequest& request) {
+  Preview preview;
+  if (request.has_rule()) {
+    ASSIGN_OR_RETURN(preview.content, ContentOf(request.rule()));
+    RETURN_IF_ERROR(CheckContent(*preview.content));
+  } else if (request.has_name()) {
+    ASSIGN_OR_RETURN(const auto name, names::RuleName::Parse(request.name(), "name"));
+    preview.rule = name.id();
+  } else {
+    return status::FieldInvalid("name", "this or `rule` is required");
+  }
+  if (request.version() < 0) return status::FieldInvalid("version", "must not be negative");
+  preview.version = request.version();
+  preview.values = {request.parameter_values().begin(), request.parameter_values().end()};
+  ASSIGN_OR_RETURN(preview.event, OptionalName<names::EventName>(request.event(), "event"));
+  if (preview.event.empty() == (request.organizations_size() == 0)) {
+    return status::FieldInvalid("organizations", "these or `event`, not both");
+  }
+  if (request.organizations_size() > kMaxPreviewed) {
+    return status::FieldInvalid("organizations", "at most 500");
+  }
+  for (const std::string& organization : request.organizations()) {
+    ASSIGN_OR_RETURN(const auto name,
+                     names::OrganizationName::Parse(organization, "organizations"));
+    preview.organizations.push_back(name.ToString());
+  }
+  std::vector<std::string> sorted = preview.organizations;
+  std::sort(sorted.begin(), sorted.end());
+  if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end()) {
+    return status::FieldInvalid("organizations", "one twice");
+  }
+  if (request.copy() < 0 || request.copy() > type::COPY_STATE) {
+    return status::FieldInvalid("copy", "unknown value");
+  }
+  preview.copy = request.copy() == type::COPY_DISTRICT ? "DISTRICT" : "STATE";
+  return preview;
+}
+
+std::string IdOfCode(const std::string& code) { return LowerCase(code); }
 
 absl::StatusOr<RuleGroup> FromProto(const v1::CreateRuleGroupRequest& request,
                                     const ids::IdSource& ids) {
@@ -151,8 +223,19 @@ absl::StatusOr<AtVersion> FromProto(const v1::GetRuleGroupRequest& request) {
   return AtVersionOf<names::RuleGroupName>(request);
 }
 
+absl::StatusOr<RuleGroup> FromProto(const v1::UpdateRuleGroupRequest& request) {
+  const v1::RuleGroup& asked = request.rule_group();
+  ASSIGN_OR_RETURN(const auto name, names::RuleGroupName::Parse(asked.name(), "rule_group.name"));
+  RETURN_IF_ERROR(rpc::CheckText(asked.etag(), "rule_group.etag", 1, kMaxEtag));
+  ASSIGN_OR_RETURN(RuleGroup group, GroupOf(asked));
+  group.id = name.id();
+  group.etag = asked.etag();
+  RETURN_IF_ERROR(CheckGroup(group));
+  return group;
+}
+
 absl::StatusOr<Verb> FromProto(const v1::ActivateRuleGroupRequest& request) {
-  return VerbOf<names::RuleGroupName>(request);
+  return VersionVerbOf<names::RuleGroupName>(request);
 }
 
 absl::StatusOr<GroupFilter> FromProto(const v1::ListRuleGroupsRequest& request) {

@@ -1,7 +1,10 @@
 // Requests into the domain; each rule of a single field is checked here. Pure.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "common/ids/ids.h"
@@ -29,6 +32,25 @@ struct AtVersion {
 struct Verb {
   std::string id;
   std::string etag;
+  int version = 0;  // 0 is the newest
+};
+
+// The whole new content of a rule, which the caller knows as `etag`.
+struct ChangedRule {
+  std::string id;
+  std::string etag;
+  RuleContent content;
+};
+
+// What is to be previewed, and where.
+struct Preview {
+  std::string rule;  // id; or
+  std::optional<RuleContent> content;
+  int version = 0;
+  ValuesByName values;
+  std::string event;                       // resource name; or
+  std::vector<std::string> organizations;  // resource names
+  std::string_view copy = "STATE";
 };
 
 struct FindingFilter {
@@ -40,11 +62,20 @@ absl::StatusOr<NewRule> FromProto(const v1::CreateRuleRequest& request);
 absl::StatusOr<AtVersion> FromProto(const v1::GetRuleRequest& request);
 absl::StatusOr<AtVersion> FromProto(const v1::TestRuleRequest& request);
 absl::StatusOr<Verb> FromProto(const v1::ActivateRuleRequest& request);
+absl::StatusOr<Verb> FromProto(const v1::DeactivateRuleRequest& request);
 absl::StatusOr<Verb> FromProto(const v1::ArchiveRuleRequest& request);
+absl::StatusOr<ChangedRule> FromProto(const v1::UpdateRuleRequest& request);
 absl::StatusOr<RuleFilter> FromProto(const v1::ListRulesRequest& request);
+
+absl::StatusOr<RuleFilter> FromProto(const v1::ExportRulesRequest& request);
+absl::StatusOr<Preview> FromProto(const v1::PreviewRuleRequest& request);
+// The id that a new rule has, when nobody gives it another.
+std::string IdOfCode(const std::string& code);
 
 absl::StatusOr<RuleGroup> FromProto(const v1::CreateRuleGroupRequest& request,
                                     const ids::IdSource& ids);
+// The group with its id and etag.
+absl::StatusOr<RuleGroup> FromProto(const v1::UpdateRuleGroupRequest& request);
 absl::StatusOr<AtVersion> FromProto(const v1::GetRuleGroupRequest& request);
 absl::StatusOr<Verb> FromProto(const v1::ActivateRuleGroupRequest& request);
 absl::StatusOr<GroupFilter> FromProto(const v1::ListRuleGroupsRequest& request);

@@ -4,9 +4,13 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <thread>
+#include <tuple>
+#include <utility>
 
 #include "common/paging/paging.h"
+#include "common/rpc/standard.h"
 #include "common/rpc/status.h"
 #include "common/testing/matchers.h"
 #include "common/testing/test_server.h"
@@ -24,9 +28,9 @@ namespace {
 using edcert::testing::HasReason;
 using edcert::testing::IsOk;
 
-// state: sees all, has every right. sten: of the state, without any. sue: the same, a reviewer of
-// the category. ada: a certifier of north. eve: assigned to north, without a role. vera: the same,
-// with every right. bob: of south.
+// state, stella: see all, have every right. sten: of the state, without any. sue: the same, a
+// reviewer of the category. ada: a certifier of north. eve: assigned to north, without a role.
+// vera: the same, with every right. bob: of south.
 class FakeAccess final : public access::Resolver {
  public:
   access::EventFacts event;
@@ -35,9 +39,10 @@ class FakeAccess final : public access::Resolver {
   absl::StatusOr<access::Access> Ask(const rpc::Call& call, const access::Query& query) override {
     access::Access access = Known(query);
     access.user = call.principal().user;
-    access.rights.assign(16 * 8, access.user == "users/state" || access.user == "users/vera");
-    access.state_user =
-        access.user == "users/state" || access.user == "users/sten" || access.user == "users/sue";
+    access.rights.assign(16 * 8, access.user == "users/state" || access.user == "users/stella" ||
+                                     access.user == "users/vera");
+    access.state_user = access.user == "users/state" || access.user == "users/stella" ||
+                        access.user == "users/sten" || access.user == "users/sue";
     const bool sees = access.state_user || (access.user == "users/ada" && !IsClosed());
     // Who is in no category may learn of the event all the same, from a role elsewhere.
     if (!access.state_user && IsClosed()) access.event.reset();
@@ -100,6 +105,8 @@ class ServiceTest : public ::testing::Test {
  protected:
   using Stub = v1::ValidationReports::Stub;
 
+  explicit ServiceTest(int people = 1) : people_(people) {}
+
   void SetUp() override {
     PublishDatasets(server_.database().owner());
     Sql("INSERT INTO dataset_read.data_version VALUES"
@@ -155,6 +162,67 @@ class ServiceTest : public ::testing::Test {
     request.set_name(name);
     request.set_etag(etag);
     return Call(&Stub::ActivateRule, request, user);
+  }
+
+  absl::StatusOr<v1::Rule> UpdateRule(const v1::Rule& rule, std::string_view user = "users/state") {
+    v1::UpdateRuleRequest request;
+    request.set_request_id(NewId());
+    *request.mutable_rule() = rule;
+    return Call(&Stub::UpdateRule, request, user);
+  }
+
+  absl::StatusOr<v1::Rule> ActivateVersion(const v1::Rule& rule, int version,
+                                           std::string_view user = "users/state") {
+    v1::ActivateRuleRequest request;
+    request.set_request_id(NewId());
+    request.set_name(rule.name());
+    request.set_etag(rule.etag());
+    request.set_version(version);
+    return Call(&Stub::ActivateRule, request, user);
+  }
+
+  absl::StatusOr<v1::Rule> DeactivateRule(const v1::Rule& rule,
+                                          std::string_view user = "users/state") {
+    v1::DeactivateRuleRequest request;
+    request.set_request_id(NewId());
+    request.set_name(rule.name());
+    request.set_etag(rule.etag());
+    return Call(&Stub::DeactivateRule, request, user);
+  }
+
+  absl::StatusOr<v1::Rule> GetRule(const std::string& name, int version = 0) {
+    v1::GetRuleRequest request;
+    request.set_name(name);
+    request.set_version(version);
+    return Call(&Stub::GetRule, request);
+  }
+
+  absl::StatusOr<v1::RuleGroup> GetGroup(const std::string& name, int version = 0) {
+    v1::GetRuleGroupRequest request;
+    request.set_name(name);
+    request.set_version(version);
+    return Call(&Stub::GetRuleGroup, request);
+  }
+
+  absl::StatusOr<v1::RuleGroup> UpdateGroup(const v1::RuleGroup& group,
+                                            std::string_view user = "users/state") {
+    v1::UpdateRuleGroupRequest request;
+    request.set_request_id(NewId());
+    *request.mutable_rule_group() = group;
+    return Call(&Stub::UpdateRuleGroup, request, user);
+  }
+
+  // A rule that is true of students whose number is at least a parameter's value, 90 by default.
+  static v1::Rule RuleWithParameter(const std::string& code) {
+    return EnrollmentRule(code, R"json("fields": ["student_uid"],
+        "row": {"expression": "substr(student_uid, 2)::int8 >= parameter.lowest"},
+        "parameters": [{"name": "lowest", "type": "INT64", "description": "The first.",
+                        "default_value": "90"}],
+        "fixtures": [
+          {"rows": [{"values": {"student_uid": "s90"}, "must_fire": true},
+                    {"values": {"student_uid": "s89"}}]},
+          {"parameter_values": {"lowest": "-5"},
+           "rows": [{"values": {"student_uid": "s89"}, "must_fire": true}]}])json");
   }
 
   absl::StatusOr<v1::Rule> ArchiveRule(const std::string& name, const std::string& etag,
@@ -298,18 +366,22 @@ class ServiceTest : public ::testing::Test {
       {.service = "validation_report",
        .schema = "validation",
        .migrations = {jobs::Migrations(), {"validation", sql::kMigrations}}}};
+  const int people_;  // who must ask for the activation of a rule
   FakeAccess access_;
   FakeDefinitions definitions_{server_.database()};
   FakeSnapshots snapshots_;
   pg::Pool rules_pool_{{.conninfo = rules_conninfo(), .size = 2}};
   jobs::Dispatcher dispatcher_{server_.runtime().pool(), edcert::config::Redis(), "validation"};
-  ValidationReportService service_{{.runtime = server_.runtime(),
-                                    .access = access_,
-                                    .definitions = definitions_,
-                                    .snapshots = snapshots_,
-                                    .dispatcher = dispatcher_,
-                                    .rules_pool = rules_pool_,
-                                    .max_waiting_reports = 2}};
+  ValidationReportService service_{
+      {.runtime = server_.runtime(),
+       .access = access_,
+       .definitions = definitions_,
+       .snapshots = snapshots_,
+       .dispatcher = dispatcher_,
+       .rules_pool = rules_pool_,
+       .max_waiting_reports = 2,
+       .rule_activation_people = people_,
+       .find_event = [this](const std::string& /*name*/) { return access_.event; }}};
   std::unique_ptr<Stub> stub_;
 };
 
@@ -362,6 +434,415 @@ TEST_F(ServiceTest, RuleLives) {
   list.add_state(v1::Rule::ARCHIVED);
   EXPECT_EQ(Call(&Stub::ListRules, list)->rules_size(), 1);
   EXPECT_THAT(CreateGroup("g", {"rules/t-1"}), HasReason("RULE_INACTIVE"));
+}
+
+TEST_F(ServiceTest, NewVersionWaitsBesideTheOneInUse) {
+  const v1::Rule draft = *CreateRule(GoodRule("T-1"));
+  EXPECT_EQ(draft.active_version(), 0);
+  EXPECT_EQ(draft.author(), "users/state");
+  v1::Rule rule = *ActivateRule(draft.name(), draft.etag());
+  EXPECT_EQ(rule.active_version(), 1);
+
+  rule.set_title("Better");
+  rule.set_severity(type::SEVERITY_WARNING);
+  rule.add_tags("spring");
+  const absl::StatusOr<v1::Rule> updated = UpdateRule(rule, "users/stella");
+  ASSERT_THAT(updated, IsOk());
+  EXPECT_EQ(updated->state(), v1::Rule::ACTIVE);
+  EXPECT_EQ(updated->version(), 2);
+  EXPECT_EQ(updated->active_version(), 1);
+  EXPECT_EQ(updated->newest_version(), 2);
+  EXPECT_EQ(updated->author(), "users/stella");
+  EXPECT_THAT(UpdateRule(rule), HasReason("ETAG_MISMATCH"));
+  EXPECT_EQ(UpdateRule(*updated)->newest_version(), 2);  // nothing new
+  EXPECT_EQ(GetRule(rule.name())->title(), "Better");
+  EXPECT_EQ(GetRule(rule.name(), 1)->title(), "Title");
+  EXPECT_THAT(GetRule(rule.name(), 3), HasReason("NOT_FOUND"));
+  v1::ListRulesRequest list;
+  EXPECT_EQ(Call(&Stub::ListRules, list)->rules(0).title(), "Title");
+  list.set_tag("spring");
+  EXPECT_EQ(Call(&Stub::ListRules, list)->rules_size(), 0);
+
+  // Groups see the version in use, and may not name another.
+  v1::RuleGroup group = *CreateGroup("g", {rule.name()});
+  EXPECT_EQ(group.rules(0).version(), 1);
+  EXPECT_EQ(group.rules(0).severity(), type::SEVERITY_FATAL);
+  group.mutable_rules(0)->set_version(2);
+  EXPECT_THAT(UpdateGroup(group), HasReason("RULE_INACTIVE"));
+
+  const absl::StatusOr<v1::Rule> active = ActivateRule(rule.name(), updated->etag());
+  ASSERT_THAT(active, IsOk());
+  EXPECT_EQ(active->active_version(), 2);
+  EXPECT_EQ(Call(&Stub::ListRules, list)->rules_size(), 1);
+  group.mutable_rules(0)->set_severity(type::SEVERITY_WARNING);
+  EXPECT_EQ(UpdateGroup(group)->rules(0).version(), 2);
+  // And back again; what was in use may be in a group for ever.
+  const absl::StatusOr<v1::Rule> back = ActivateVersion(*active, 1);
+  ASSERT_THAT(back, IsOk());
+  EXPECT_EQ(back->active_version(), 1);
+  EXPECT_EQ(back->newest_version(), 2);
+  EXPECT_THAT(ActivateVersion(*back, 1), HasReason("TRANSITION_NOT_ALLOWED"));
+  EXPECT_THAT(ActivateVersion(*back, 7), HasReason("NOT_FOUND"));
+  group = *GetGroup("ruleGroups/g");
+  EXPECT_EQ(UpdateGroup(group)->rules(0).version(), 2);
+}
+
+TEST_F(ServiceTest, ChangeOfARuleIsCheckedLikeANewOne) {
+  v1::Rule rule = *CreateRule(GoodRule("T-1"));
+  const v1::Rule good = rule;
+  rule.mutable_row()->set_expression("exit_date < pg_sleep(1)");
+  EXPECT_THAT(UpdateRule(rule), HasReason("RULE_NOT_ALLOWED"));
+  rule = good;
+  rule.set_code("T-2");
+  EXPECT_THAT(UpdateRule(rule), HasReason("FIELD_INVALID"));
+  rule = good;
+  rule.set_title("Other");
+  EXPECT_THAT(UpdateRule(rule, "users/vera"), HasReason("NOT_PERMITTED"));
+  rule.set_name("rules/none");
+  EXPECT_THAT(UpdateRule(rule), HasReason("NOT_FOUND"));
+  rule = good;
+  rule.mutable_fixtures(0)->mutable_rows(1)->set_must_fire(true);
+  const absl::StatusOr<v1::Rule> second = UpdateRule(rule);
+  ASSERT_THAT(second, IsOk());
+  EXPECT_EQ(second->state(), v1::Rule::DRAFT);
+  EXPECT_EQ(second->version(), 2);
+  EXPECT_THAT(ActivateRule(rule.name(), second->etag()), HasReason("FIXTURE_FAILED"));
+  EXPECT_EQ(ActivateVersion(*second, 1)->active_version(), 1);
+  const v1::Rule archived = *ArchiveRule(rule.name(), GetRule(rule.name())->etag());
+  EXPECT_THAT(UpdateRule(archived), HasReason("TRANSITION_NOT_ALLOWED"));
+}
+
+TEST_F(ServiceTest, RuleGoesOutOfUseAndBack) {
+  const v1::Rule draft = *CreateRule(GoodRule("T-1"));
+  EXPECT_THAT(DeactivateRule(draft), HasReason("TRANSITION_NOT_ALLOWED"));
+  const v1::Rule active = *ActivateRule(draft.name(), draft.etag());
+  const v1::RuleGroup group = *CreateGroup("g", {draft.name()});
+  EXPECT_THAT(DeactivateRule(active, "users/vera"), HasReason("NOT_PERMITTED"));
+  const absl::StatusOr<v1::Rule> inactive = DeactivateRule(active);
+  ASSERT_THAT(inactive, IsOk());
+  EXPECT_EQ(inactive->state(), v1::Rule::INACTIVE);
+  EXPECT_EQ(inactive->active_version(), 1);
+  EXPECT_THAT(CreateGroup("h", {draft.name()}), HasReason("RULE_INACTIVE"));
+  EXPECT_THAT(ActivateGroup(group), HasReason("RULE_INACTIVE"));
+  ASSERT_THAT(ActivateRule(draft.name(), inactive->etag()), IsOk());
+  EXPECT_THAT(ActivateGroup(group), IsOk());
+}
+
+class TwoPeopleTest : public ServiceTest {
+ protected:
+  TwoPeopleTest() : ServiceTest(2) {}
+};
+
+TEST_F(TwoPeopleTest, SecondPersonMakesTheActivationEffective) {
+  const v1::Rule draft = *CreateRule(GoodRule("T-1"));
+  const absl::StatusOr<v1::Rule> asked = ActivateRule(draft.name(), draft.etag());
+  ASSERT_THAT(asked, IsOk());
+  EXPECT_EQ(asked->state(), v1::Rule::DRAFT);
+  EXPECT_EQ(asked->pending_activation().user(), "users/state");
+  EXPECT_EQ(asked->pending_activation().version(), 1);
+  EXPECT_THAT(CreateGroup("g", {draft.name()}), HasReason("RULE_INACTIVE"));
+  // The same person is no second one.
+  const absl::StatusOr<v1::Rule> again = ActivateRule(draft.name(), asked->etag());
+  ASSERT_THAT(again, IsOk());
+  EXPECT_EQ(again->etag(), asked->etag());
+  EXPECT_EQ(again->state(), v1::Rule::DRAFT);
+  EXPECT_THAT(ActivateRule(draft.name(), draft.etag(), "users/stella"), HasReason("ETAG_MISMATCH"));
+
+  const absl::StatusOr<v1::Rule> active = ActivateRule(draft.name(), asked->etag(), "users/stella");
+  ASSERT_THAT(active, IsOk());
+  EXPECT_EQ(active->state(), v1::Rule::ACTIVE);
+  EXPECT_FALSE(active->has_pending_activation());
+  pg::Database db = server_.database().db();
+  const auto rows = db.RunText("SELECT asked_by, activated_by FROM rule_activation");
+  ASSERT_THAT(rows, IsOk());
+  ASSERT_EQ(rows->size(), 1);
+  EXPECT_EQ((*rows)[0].Text("asked_by"), "users/state");
+  EXPECT_EQ((*rows)[0].Text("activated_by"), "users/stella");
+}
+
+TEST_F(TwoPeopleTest, WhatWasAskedOfAnotherVersionDoesNotCount) {
+  v1::Rule rule = *CreateRule(GoodRule("T-1"));
+  rule = *ActivateRule(rule.name(), rule.etag());
+  rule.set_title("Other");
+  rule = *UpdateRule(rule);
+  EXPECT_FALSE(rule.has_pending_activation());
+  const v1::Rule asked = *ActivateRule(rule.name(), rule.etag(), "users/stella");
+  EXPECT_EQ(asked.state(), v1::Rule::DRAFT);
+  EXPECT_EQ(asked.pending_activation().version(), 2);
+  const v1::Rule other = *ActivateVersion(asked, 1);
+  EXPECT_EQ(other.state(), v1::Rule::DRAFT);
+  EXPECT_EQ(other.pending_activation().version(), 1);
+  EXPECT_EQ(other.pending_activation().user(), "users/state");
+  const v1::Rule active = *ActivateVersion(other, 1, "users/stella");
+  EXPECT_EQ(active.active_version(), 1);
+  EXPECT_EQ(active.newest_version(), 2);
+}
+
+TEST_F(ServiceTest, EventKeepsTheVersionThatItPins) {
+  MakeGroup();
+  v1::RuleGroup group = *GetGroup("ruleGroups/g");
+  const v1::Rule other = *CreateRule(RuleWithParameter("T-2"));
+  ASSERT_THAT(ActivateRule(other.name(), other.etag()), IsOk());
+  group.add_rules()->set_rule(other.name());
+  group.set_title("More");
+  EXPECT_THAT(UpdateGroup(group, "users/vera"), HasReason("NOT_PERMITTED"));
+  const absl::StatusOr<v1::RuleGroup> updated = UpdateGroup(group);
+  ASSERT_THAT(updated, IsOk());
+  EXPECT_EQ(updated->version(), 2);
+  EXPECT_EQ(updated->active_version(), 1);
+  EXPECT_EQ(updated->rules_size(), 2);
+  EXPECT_THAT(UpdateGroup(group), HasReason("ETAG_MISMATCH"));
+  EXPECT_EQ(Call(&Stub::ListRuleGroups, v1::ListRuleGroupsRequest())->rule_groups(0).title(),
+            "Group g");
+  v1::RuleGroup level = *updated;
+  level.set_level(type::LEVEL_SCHOOL);
+  EXPECT_THAT(UpdateGroup(level), HasReason("FIELD_INVALID"));
+
+  v1::CreateReportRequest alone = ReportRequest();
+  alone.set_rule_group("ruleGroups/g");
+  EXPECT_EQ(Call(&Stub::CreateReport, alone)->rule_group_version(), 1);
+  access_.event.rule_group_version = 2;
+  EXPECT_THAT(CreateReport(), HasReason("RULE_GROUP_INACTIVE"));
+  ASSERT_THAT(ActivateGroup(*updated), IsOk());
+  EXPECT_THAT(ActivateGroup(*GetGroup("ruleGroups/g")), HasReason("TRANSITION_NOT_ALLOWED"));
+  alone.set_request_id(NewId());
+  EXPECT_EQ(Call(&Stub::CreateReport, alone)->rule_group_version(), 2);
+  ASSERT_EQ(CountListed("users/state"), 2);  // as many as may wait
+  Work(Call(&Stub::ListReports, v1::ListReportsRequest())->reports(0).name());
+  access_.event.rule_group_version = 1;
+  const absl::StatusOr<v1::Report> pinned = CreateReport();
+  ASSERT_THAT(pinned, IsOk());
+  EXPECT_EQ(pinned->rule_group_version(), 1);
+}
+
+TEST_F(ServiceTest, GroupSetsTheParametersOfItsRules) {
+  MakeGroup();
+  const v1::Rule rule = *CreateRule(RuleWithParameter("T-2"));
+  ASSERT_THAT(ActivateRule(rule.name(), rule.etag()), IsOk());
+  v1::RuleGroup group = *GetGroup("ruleGroups/g");
+  group.mutable_rules(0)->set_rule(rule.name());
+  for (const auto& [name, value] :
+       std::vector<std::pair<std::string, std::string>>{{"lowest", "many"}, {"highest", "1"}}) {
+    group.mutable_rules(0)->clear_parameter_values();
+    (*group.mutable_rules(0)->mutable_parameter_values())[name] = value;
+    EXPECT_THAT(UpdateGroup(group), HasReason("FIELD_INVALID")) << name;
+  }
+  group.mutable_rules(0)->clear_parameter_values();
+  (*group.mutable_rules(0)->mutable_parameter_values())["lowest"] = "99";
+  const absl::StatusOr<v1::RuleGroup> updated = UpdateGroup(group);
+  ASSERT_THAT(updated, IsOk());
+  EXPECT_EQ(updated->rules(0).parameter_values().at("lowest"), "99");
+  ASSERT_THAT(ActivateGroup(*updated), IsOk());
+  access_.event.rule_group_version = 2;
+  const std::string name = CreateReport()->name();
+  Work(name);
+  EXPECT_EQ(GetReport(name, "users/ada")->counts(3).records(), 2);  // s99, s100
+  EXPECT_NE(Download(name, "users/ada").bytes.find("With lowest = 99."), std::string::npos);
+}
+
+TEST_F(ServiceTest, ScheduleChangesTheSeverity) {
+  MakeGroup();
+  v1::RuleGroup group = *GetGroup("ruleGroups/g");
+  const absl::CivilDay today = absl::ToCivilDay(absl::Now(), absl::UTCTimeZone());
+  const auto add = [&](absl::CivilDay from, absl::CivilDay to, type::Severity severity) {
+    v1::RuleGroup::SeverityPeriod* period = group.mutable_rules(0)->add_severity_schedule();
+    *period->mutable_from_date() = rpc::ToProto(from);
+    *period->mutable_to_date() = rpc::ToProto(to);
+    period->set_severity(severity);
+    period->set_reason("The state's own list was late.");
+  };
+  add(today - 9, today + 9, type::SEVERITY_WARNING);
+  add(today - 1, today + 20, type::SEVERITY_INFO);
+  EXPECT_THAT(UpdateGroup(group), HasReason("FIELD_INVALID"));  // they overlap
+  group.mutable_rules(0)->mutable_severity_schedule()->RemoveLast();
+  add(today + 10, today + 9, type::SEVERITY_INFO);
+  EXPECT_THAT(UpdateGroup(group), HasReason("FIELD_INVALID"));
+  group.mutable_rules(0)->mutable_severity_schedule()->RemoveLast();
+  group.mutable_rules(0)->mutable_severity_schedule(0)->clear_reason();
+  EXPECT_THAT(UpdateGroup(group), HasReason("FIELD_INVALID"));
+  group.mutable_rules(0)->mutable_severity_schedule(0)->set_reason("The list was late.");
+  const v1::RuleGroup second = *UpdateGroup(group);
+  EXPECT_EQ(second.rules(0).severity(), type::SEVERITY_FATAL);
+  EXPECT_EQ(second.rules(0).severity_schedule(0).reason(), "The list was late.");
+  ASSERT_THAT(ActivateGroup(second), IsOk());
+
+  access_.event.rule_group_version = 2;
+  const std::string name = CreateReport()->name();
+  Work(name);
+  const v1::Report report = *GetReport(name, "users/ada");
+  EXPECT_EQ(report.counts(1).records(), 100);
+  EXPECT_EQ(report.counts(3).records(), 0);
+  EXPECT_TRUE(report.has_severity_date());
+  EXPECT_EQ(absl::FormatCivilTime(*rpc::ParseDate(report.next_severity_change(), "day")),
+            absl::FormatCivilTime(absl::ToCivilDay(absl::Now(), absl::UTCTimeZone()) + 10));
+  // The same report, made again, judges by the same day.
+  Sql("UPDATE validation.report SET severity_day = severity_day + 30");
+  EXPECT_FALSE(GetReport(name, "users/ada")->has_next_severity_change());
+}
+
+TEST_F(ServiceTest, PreviewCountsAndStoresNothing) {
+  v1::PreviewRuleRequest request;
+  *request.mutable_rule() = GoodRule("T-1");
+  request.add_organizations("organizations/north");
+  request.add_organizations("organizations/south");
+  request.set_copy(type::COPY_DISTRICT);
+  const auto preview = [&](std::string_view user = "users/state") {
+    grpc::ClientContext context;
+    server_.CallAs(context, user);
+    const auto reader = stub_->PreviewRule(&context, request);
+    std::vector<v1::PreviewRuleResponse> messages;
+    v1::PreviewRuleResponse message;
+    while (reader->Read(&message)) messages.push_back(message);
+    const absl::Status status = rpc::FromGrpc(reader->Finish());
+    return std::pair(status, messages);
+  };
+  auto [status, messages] = preview();
+  ASSERT_THAT(status, IsOk());
+  ASSERT_EQ(messages.size(), 3U);
+  const v1::PreviewRuleResponse::Organization& north = messages[0].organization();
+  EXPECT_EQ(north.name(), "organizations/north");
+  EXPECT_EQ(north.version(), 3);
+  EXPECT_EQ(north.rows(), 100);
+  EXPECT_EQ(north.findings(), 100);
+  EXPECT_EQ(north.outcome(), v1::PreviewRuleResponse::FAIL);
+  EXPECT_TRUE(north.blocked());
+  EXPECT_EQ(messages[1].organization().outcome(), v1::PreviewRuleResponse::PASS);
+  EXPECT_EQ(messages[2].summary().organizations(), 2);
+  EXPECT_EQ(messages[2].summary().with_findings(), 1);
+  EXPECT_EQ(messages[2].summary().blocked(), 1);
+  EXPECT_EQ(messages[2].summary().findings(), 100);
+  EXPECT_EQ(messages[2].summary().left_out(), 0);
+  for (const char* table : {"rule", "report", "finding", "job"}) {
+    EXPECT_EQ(server_.CountRows(table), 0) << table;
+  }
+
+  // A warning blocks nobody; a rule that fails does when it is fatal.
+  request.mutable_rule()->set_severity(type::SEVERITY_WARNING);
+  EXPECT_EQ(preview().second.back().summary().blocked(), 0);
+  *request.mutable_rule() = GoodRule("T-1");
+  request.mutable_rule()->mutable_row()->set_expression("1 / (school_year - school_year) > 0");
+  Sql("UPDATE dataset_read.enrollment SET school_year = 2026");
+  std::tie(status, messages) = preview();
+  EXPECT_EQ(messages[0].organization().error(), "divided by zero (22012)");
+  EXPECT_EQ(messages.back().summary().blocked(), 1);
+  EXPECT_EQ(messages.back().summary().errors(), 1);
+
+  // A stored rule, with the value of a parameter, at the participants of an event.
+  ASSERT_THAT(CreateRule(RuleWithParameter("T-2")), IsOk());
+  request.set_name("rules/t-2");
+  request.clear_organizations();
+  request.set_event("events/fall");
+  access_.event.participants = {"organizations/north"};
+  (*request.mutable_parameter_values())["lowest"] = "96";
+  EXPECT_EQ(preview().second.at(0).organization().findings(), 5);
+
+  EXPECT_THAT(preview("users/vera").first, HasReason("NOT_PERMITTED"));
+  EXPECT_THAT(preview("users/sten").first, HasReason("NOT_PERMITTED"));
+  (*request.mutable_parameter_values())["lowest"] = "x";
+  EXPECT_THAT(preview().first, HasReason("FIELD_INVALID"));
+  request.clear_parameter_values();
+  request.set_version(2);
+  EXPECT_THAT(preview().first, HasReason("NOT_FOUND"));
+  *request.mutable_rule() = GoodRule("T-3");
+  request.mutable_rule()->mutable_row()->set_expression("pg_sleep(1) IS NULL");
+  EXPECT_THAT(preview().first, HasReason("RULE_NOT_ALLOWED"));
+  request.add_organizations("organizations/north");
+  *request.mutable_rule() = GoodRule("T-3");
+  EXPECT_THAT(preview().first, HasReason("FIELD_INVALID"));  // both
+  request.clear_event();
+  request.add_organizations("organizations/north");
+  EXPECT_THAT(preview().first, HasReason("FIELD_INVALID"));  // twice
+  request.clear_organizations();
+  EXPECT_THAT(preview().first, HasReason("FIELD_INVALID"));  // none
+}
+
+TEST_F(ServiceTest, RulesGoInAndOutAsText) {
+  const auto import = [&](const std::string& text, bool dry_run = false,
+                          std::string_view user = "users/state") {
+    v1::ImportRulesRequest request;
+    request.set_request_id(NewId());
+    request.set_rules_json(text);
+    request.set_dry_run(dry_run);
+    return Call(&Stub::ImportRules, request, user);
+  };
+  const auto exported = [&](bool newest) {
+    grpc::ClientContext context;
+    server_.CallAs(context, "users/state");
+    v1::ExportRulesRequest request;
+    request.set_newest(newest);
+    const auto reader = stub_->ExportRules(&context, request);
+    std::string text;
+    std::string sha256;
+    v1::ExportRulesResponse message;
+    while (reader->Read(&message)) {
+      if (message.has_header()) sha256 = message.header().sha256();
+      text += message.chunk();
+    }
+    EXPECT_TRUE(reader->Finish().ok());
+    Sha256 digest;
+    digest.Add(text);
+    EXPECT_EQ(digest.Hex(), sha256);
+    return text;
+  };
+  const std::string text = ReadTestFile("rules/enrollment.json");
+  const auto dry = import(text, /*dry_run=*/true);
+  ASSERT_THAT(dry, IsOk());
+  EXPECT_GE(dry->created(), 15);
+  EXPECT_EQ(server_.CountRows("rule"), 0);
+  EXPECT_THAT(import(text, false, "users/vera"), HasReason("NOT_PERMITTED"));
+  const auto first = import(text);
+  ASSERT_THAT(first, IsOk());
+  EXPECT_EQ(first->created(), dry->created());
+  EXPECT_EQ(server_.CountRows("rule"), first->created());
+  EXPECT_EQ(GetRule(first->entries(0).name())->state(), v1::Rule::DRAFT);
+  const auto second = import(text);
+  EXPECT_EQ(second->unchanged(), first->created());
+  EXPECT_EQ(second->entries(0).etag(), first->entries(0).etag());
+
+  // What comes out goes in, and changes nothing; nor do the things that only the server says.
+  const std::string out = exported(false);
+  EXPECT_EQ(exported(false), out);
+  EXPECT_EQ(import(out)->unchanged(), first->created());
+  nlohmann::json rules = nlohmann::json::parse(out);
+  rules[1]["state"] = "ARCHIVED";
+  rules[1]["title"] = "Changed";
+  EXPECT_EQ(import(rules.dump(), /*dry_run=*/true)->updated(), 1);
+  const auto third = import(rules.dump());
+  ASSERT_THAT(third, IsOk());
+  EXPECT_EQ(third->updated(), 1);
+  EXPECT_EQ(third->entries(1).change(), v1::ImportRulesResponse::UPDATED);
+  EXPECT_EQ(third->entries(1).version(), 2);
+  ASSERT_THAT(ActivateRule(third->entries(0).name(), third->entries(0).etag()), IsOk());
+  rules[0]["title"] = "Also changed";
+  ASSERT_THAT(import(rules.dump()), IsOk());
+  EXPECT_EQ(exported(false).find("Also changed"), std::string::npos);
+  EXPECT_NE(exported(true).find("Also changed"), std::string::npos);
+
+  // All or nothing.
+  const auto refused = [&](const std::string& reason, const std::string& field) {
+    rules[0]["title"] = "Never";
+    const absl::Status status = import(rules.dump()).status();
+    EXPECT_THAT(status, HasReason(reason));
+    EXPECT_EQ(status::MetadataOf(status, "field"), field);
+    EXPECT_EQ(exported(true).find("Never"), std::string::npos);
+    rules = nlohmann::json::parse(exported(true));
+  };
+  rules[2]["row"] = {{"expression", "pg_sleep(1) IS NULL"}};
+  refused("RULE_NOT_ALLOWED", "rules_json[2].row.expression");
+  rules[2]["title"] = "";
+  refused("FIELD_INVALID", "rules_json[2].title");
+  rules[2]["tittle"] = "";
+  refused("FIELD_INVALID", "rules_json[2]");
+  rules[2]["code"] = rules[1]["code"];
+  refused("FIELD_INVALID", "rules_json[2].code");
+  const v1::Rule archived = *GetRule("rules/enr-002");
+  ASSERT_THAT(ArchiveRule(archived.name(), archived.etag()), IsOk());
+  rules[0]["title"] = "Never";
+  EXPECT_THAT(import(rules.dump()), HasReason("TRANSITION_NOT_ALLOWED"));
+  EXPECT_THAT(import(rules.dump(), /*dry_run=*/true), HasReason("TRANSITION_NOT_ALLOWED"));
+  for (const char* bad : {"", "{}", "[]", "[1]", "no", "[{}]"}) {
+    EXPECT_THAT(import(bad), HasReason("FIELD_INVALID")) << bad;
+  }
 }
 
 TEST_F(ServiceTest, RuleWithoutPassingFixturesStaysADraft) {
@@ -723,7 +1204,7 @@ TEST_F(ServiceTest, RefusedTransitionSaysWhatIsAllowed) {
   EXPECT_THAT(again, HasReason("TRANSITION_NOT_ALLOWED"));
   EXPECT_EQ(status::MetadataOf(again, "from"), "ACTIVE");
   EXPECT_EQ(status::MetadataOf(again, "action"), "ACTIVATE");
-  EXPECT_EQ(status::MetadataOf(again, "allowed"), "ARCHIVE");
+  EXPECT_EQ(status::MetadataOf(again, "allowed"), "UPDATE, DEACTIVATE, ARCHIVE");
   const v1::Rule archived = *ArchiveRule(active.name(), active.etag());
   for (const absl::Status& refused : {ArchiveRule(archived.name(), archived.etag()).status(),
                                       ActivateRule(archived.name(), archived.etag()).status()}) {

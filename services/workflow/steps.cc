@@ -20,8 +20,9 @@ bool IsFinished(const ReportFact& report) {
 }
 
 bool SameSource(const ReportFact& a, const ReportFact& b) {
+  // What has the same change before it was judged by the same severities.
   return a.versions == b.versions && a.rule_group_version == b.rule_group_version &&
-         a.snapshot == b.snapshot;
+         a.next_severity_change == b.next_severity_change && a.snapshot == b.snapshot;
 }
 
 // The report that speaks for the step: the newest, or an older one on exactly the same data and
@@ -81,7 +82,11 @@ Step Compute(int number, Copy copy, const std::string& snapshot, const StepInput
   const ReportFact* report = Choose(reports);
   if (report == nullptr) return step;
   Describe(*report, input, copy, step);
-  if (report->rule_group_version != input.rule_group_version) step.state = StepState::kStale;
+  const bool other_severities =
+      report->next_severity_change.has_value() && *report->next_severity_change <= input.today;
+  if (report->rule_group_version != input.rule_group_version || other_severities) {
+    step.state = StepState::kStale;
+  }
   return step;
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/time/civil_time.h"
 #include "absl/time/time.h"
 
 namespace edcert::workflow {
@@ -42,6 +43,7 @@ struct ReportFact {
   ReportState state = ReportState::kQueued;
   std::string snapshot;
   int rule_group_version = 0;
+  std::optional<absl::CivilDay> next_severity_change;  // from which on it does not count any more
   absl::Time created_at;
   std::optional<absl::Time> viewed_at;
   std::vector<SeverityCount> counts;
@@ -92,11 +94,12 @@ struct StepFact {
 struct StepInput {
   absl::Time round_started_at = absl::InfinitePast();  // older reports do not count
   int rule_group_version = 0;                          // the pinned one
+  absl::CivilDay today = absl::CivilDay::min();        // in the state's time zone
   std::vector<ReportFact> reports;                     // of the step's kind, newest first
   std::map<std::string, int64_t> versions;             // now, of the step's copy
 };
 
-// Steps 1 and 2: the newest report on a copy; STALE when data or rules moved since.
+// Steps 1 and 2: the newest report on a copy; STALE when data, rules or severities moved since.
 Step CopyStep(int number, const StepInput& input);
 
 // Step 3: the newest report on the candidate. The state's copy moving on does not stale it.

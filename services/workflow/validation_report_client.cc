@@ -33,6 +33,10 @@ ReportFact FactOf(const v1::Report& report) {
   fact.state = static_cast<ReportState>(report.state());
   fact.snapshot = report.snapshot();
   fact.rule_group_version = report.rule_group_version();
+  if (report.has_next_severity_change()) {
+    const type::Date& day = report.next_severity_change();
+    fact.next_severity_change = absl::CivilDay(day.year(), day.month(), day.day());
+  }
   fact.created_at = rpc::FromProto(report.create_time());
   if (report.has_viewed_by_caller_at()) {
     fact.viewed_at = rpc::FromProto(report.viewed_by_caller_at());

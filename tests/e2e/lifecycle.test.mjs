@@ -109,6 +109,49 @@ chapter('a district with records and an event', async () => {
   await feedsAreRead();
 });
 
+// --- Rules --------------------------------------------------------------------------------------
+
+chapter('a rule gets a new version, and the event keeps its own', async () => {
+  const seen = await call('sam', 'validation.GetRule', {name: w.rules[0].name});
+  const updated = await command('sam', 'validation.UpdateRule',
+      {rule: {...seen, title: 'Sharper', tags: ['spring']}});
+  assert.deepEqual([updated.state, updated.active_version, updated.newest_version], ['ACTIVE', 1, 2]);
+  const activate = (user, etag) => command(user, 'validation.ActivateRule', {name: seen.name, etag});
+  const asked = await activate('sam', updated.etag);
+  assert.deepEqual([asked.active_version, asked.pending_activation.user], [1, 'users/sam']);
+  const active = await activate('admin', asked.etag);
+  assert.deepEqual([active.active_version, active.pending_activation], [2, null]);
+
+  const group = await command('sam', 'validation.UpdateRuleGroup', {rule_group: {...w.group,
+    rules: w.group.rules.map(({rule}) => ({rule}))}});
+  assert.deepEqual([group.active_version, group.newest_version, group.rules[0].version], [1, 2, 2]);
+  w.group = await command('sam', 'validation.ActivateRuleGroup',
+      {name: group.name, etag: group.etag});
+  const event = await call('ann', 'registry.GetEvent', {name: w.event.name});
+  assert.equal(event.rule_group_version, 1);
+
+  const inactive = await command('sam', 'validation.DeactivateRule',
+      {name: active.name, etag: active.etag});
+  assert.equal(inactive.state, 'INACTIVE');
+  await activate('admin', (await activate('sam', inactive.etag)).etag);
+});
+
+chapter('a rule is tried before it is in use, and goes out and in as text', async () => {
+  const messages = await stream('sam', 'validation.PreviewRule',
+      {event: w.event.name, rule: {code: 'TRY-1', title: 'All', meaning: 'Every record is bad.',
+        severity: 'SEVERITY_FATAL', datasets: ['datasets/enrollment'], message: 'Bad.',
+        row: {expression: 'true'}}});
+  assert.deepEqual(messages[0].organization.name, D);
+  assert.equal(messages[0].organization.findings, district.rows.enrollment.length);
+  assert.deepEqual(messages[1].summary,
+      {organizations: 1, with_findings: 1, blocked: 1, errors: 0, left_out: 0,
+        findings: district.rows.enrollment.length});
+  const [, ...parts] = await stream('sam', 'validation.ExportRules', {});
+  const rules_json = Buffer.concat(parts.map(({chunk}) => chunk)).toString();
+  const again = await command('sam', 'validation.ImportRules', {rules_json, dry_run: true});
+  assert.equal(again.unchanged, w.rules.length);
+});
+
 // --- Messages -----------------------------------------------------------------------------------
 
 chapter('a message is read, then dismissed', async () => {

@@ -10,7 +10,7 @@ import {call, closeAll, list, makeToken, newId, Refusal, serviceToken, upload} f
 import {cluster, feedsAreRead, quote, SCHEMAS, sql, stored} from './lib/cluster.mjs';
 import {methods, SERVICES} from './lib/protos.mjs';
 import {
-  certificationOf, command, createCategory, createEvent, createOrganization, createUser, day,
+  activateRule, certificationOf, command, createCategory, createEvent, createOrganization, createUser, day,
   ensureState, eventOf, LOCAL_TOOLS, STATE_TOOLS, watchReport} from './lib/world.mjs';
 
 after(closeAll);
@@ -52,8 +52,7 @@ test('a small world', {timeout: 60_000}, async () => {
 
   w.draftRule = await command(state, 'validation.CreateRule', {rule: rule('REFUSAL-1')});
   const active = await command(state, 'validation.CreateRule', {rule: rule('REFUSAL-2')});
-  w.activeRule = await command(state, 'validation.ActivateRule',
-      {name: active.name, etag: active.etag});
+  w.activeRule = await activateRule(command, state, active);
   const archived = await command(state, 'validation.CreateRule', {rule: rule('REFUSAL-3')});
   w.archivedRule = await command(state, 'validation.ArchiveRule',
       {name: archived.name, etag: archived.etag});
@@ -258,6 +257,30 @@ const TABLE = {
     request: () => ({name: w.draftRule.name, etag: w.draftRule.etag}),
     refused: [local, outside, stale(state),
       ['state', state, () => ({name: w.archivedRule.name, etag: w.archivedRule.etag}), ...MOVE],
+      ['in use', state, () => ({name: w.activeRule.name, etag: w.activeRule.etag}), ...MOVE],
+      ['version', state, {version: 7}, ...NOT_FOUND],
+      ['existence', state, {name: 'rules/refusal-nothing'}, ...NOT_FOUND]]},
+  'validation.UpdateRule': {
+    user: state,
+    request: () => ({rule: {...rule('REFUSAL-1'), name: w.draftRule.name, etag: w.draftRule.etag,
+      title: 'Other'}}),
+    refused: [local, outside,
+      ['etag', state, () => ({rule: {...rule('REFUSAL-1'), name: w.draftRule.name, etag: '999999'}}),
+        ...ETAG],
+      ['state', state, () => ({rule: {...rule('REFUSAL-3'), name: w.archivedRule.name,
+        etag: w.archivedRule.etag}}), ...MOVE],
+      ['code', state, () => ({rule: {...rule('REFUSAL-9'), name: w.draftRule.name,
+        etag: w.draftRule.etag}}), 'INVALID_ARGUMENT', 'FIELD_INVALID'],
+      ['content', state, () => ({rule: {...rule('REFUSAL-1'), name: w.draftRule.name,
+        etag: w.draftRule.etag, row: {expression: 'pg_sleep(1) IS NULL'}}}),
+      'INVALID_ARGUMENT', 'RULE_NOT_ALLOWED'],
+      ['existence', state, {rule: {...rule('REFUSAL-1'), name: 'rules/refusal-nothing', etag: '1'}},
+        ...NOT_FOUND]]},
+  'validation.DeactivateRule': {
+    user: state,
+    request: () => ({name: w.activeRule.name, etag: w.activeRule.etag}),
+    refused: [local, outside, stale(state),
+      ['state', state, () => ({name: w.draftRule.name, etag: w.draftRule.etag}), ...MOVE],
       ['existence', state, {name: 'rules/refusal-nothing'}, ...NOT_FOUND]]},
   'validation.ArchiveRule': {
     user: state,
@@ -265,6 +288,16 @@ const TABLE = {
     refused: [local, outside, stale(state),
       ['state', state, () => ({name: w.archivedRule.name, etag: w.archivedRule.etag}), ...MOVE],
       ['existence', state, {name: 'rules/refusal-nothing'}, ...NOT_FOUND]]},
+  'validation.ImportRules': {
+    user: state,
+    request: () => ({rules_json: JSON.stringify([rule('REFUSAL-9')])}),
+    refused: [local, outside,
+      ['state', state, () => ({rules_json: JSON.stringify([
+        rule('REFUSAL-9'), {...rule('REFUSAL-3'), title: 'Other'}])}), ...MOVE],
+      ['content', state, {rules_json: JSON.stringify([
+        rule('REFUSAL-9'), {...rule('REFUSAL-8'), row: {expression: 'pg_sleep(1) IS NULL'}}])},
+      'INVALID_ARGUMENT', 'RULE_NOT_ALLOWED'],
+      ['syntax', state, {rules_json: '['}, 'INVALID_ARGUMENT', 'FIELD_INVALID']]},
   'validation.CreateRuleGroup': {
     user: state,
     request: () => ({rule_group_id: 'refusal-never', rule_group: {
@@ -275,6 +308,21 @@ const TABLE = {
       ['twice', state, () => ({rule_group: {title: 'Never', level: 'LEVEL_DISTRICT',
         rules: [{rule: w.activeRule.name}, {rule: w.activeRule.name}]}}),
       'INVALID_ARGUMENT', 'FIELD_INVALID']]},
+  'validation.UpdateRuleGroup': {
+    user: state,
+    request: () => ({rule_group: {name: w.group.name, etag: w.group.etag, title: 'Other',
+      level: 'LEVEL_DISTRICT', rules: [{rule: w.activeRule.name}]}}),
+    refused: [local, outside,
+      ['etag', state, () => ({rule_group: {...w.group, etag: '999999'}}), ...ETAG],
+      ['state', state, () => ({rule_group: {...w.group, rules: [{rule: w.archivedRule.name}]}}),
+        'FAILED_PRECONDITION', 'RULE_INACTIVE'],
+      ['level', state, () => ({rule_group: {...w.group, level: 'LEVEL_SCHOOL'}}),
+        'INVALID_ARGUMENT', 'FIELD_INVALID'],
+      ['value', state, () => ({rule_group: {...w.group, rules: [
+        {rule: w.activeRule.name, parameter_values: {none: '1'}}]}}),
+      'INVALID_ARGUMENT', 'FIELD_INVALID'],
+      ['existence', state, () => ({rule_group: {...w.group, name: 'ruleGroups/refusal-nothing'}}),
+        ...NOT_FOUND]]},
   'validation.ActivateRuleGroup': {
     user: state,
     request: () => ({name: w.draftGroup.name, etag: w.draftGroup.etag}),

@@ -366,7 +366,7 @@ class ColumnarTest : public ::testing::Test {
   edcert::testing::TestDatabase database_{"validation", components_};
   pg::Pool pool_{{.conninfo = database_.owner_conninfo() + " user=rule_exec", .size = 2}};
   Evaluator reference_{pool_};
-  Evaluator columnar_{pool_, kColumnBytes};
+  Evaluator columnar_{pool_, {.column_bytes = kColumnBytes}};
   Definitions definitions_;
   RowSources sources_;
 };
@@ -511,7 +511,7 @@ TEST_F(ColumnarTest, KeepsColumnsWithinTheirLimit) {
                             .definitions = definitions_,
                             .sources = sources_,
                             .progress = nullptr};
-  Evaluator small(pool_, 1000);
+  Evaluator small(pool_, {.column_bytes = 1000});
   const absl::StatusOr<Evaluation> by_statement = small.Evaluate(request, Deadline());
   ASSERT_THAT(by_statement, IsOk());
   EXPECT_EQ(by_statement->by_columns, 0);

@@ -141,7 +141,7 @@ int Main(int64_t rows) {
   CHECK(database.owner().RunScript(CountRows({{"attendance_summary", attendance}})).ok());
   const double scan = Seconds(scan_began);
 
-  Evaluator columns(pool, kColumnBytes);
+  Evaluator columns(pool, {.column_bytes = kColumnBytes});
   const double cold = timed(columns, request);
   std::vector<double> warm;
   Evaluation by_columns;

@@ -16,15 +16,18 @@ SELECT count(*) AS waiting
 -- name: insert_report
 INSERT INTO validation.report
   (report_id, title, event, event_title, organization, organization_display_name, district, kind,
-   format, snapshot, requester, rule_group_id, rule_group_version, datasets, versions, rows)
+   format, snapshot, requester, rule_group_id, rule_group_version, datasets, versions, rows,
+   severity_day)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14::text[], $15::bigint[],
-        $16::bigint[]);
+        $16::bigint[], $17);
 
 -- name: get_report
 -- $2: whose view counts.
 SELECT r.report_id, r.title, r.event, r.event_title, r.organization, r.organization_display_name,
        r.district, r.kind, r.format, r.snapshot, r.requester, r.rule_group_id,
-       g.title AS rule_group_title, r.rule_group_version, r.datasets, r.versions, r.rows,
+       g.title AS rule_group_title, r.rule_group_version, r.severity_day,
+       (SELECT min(day) FROM unnest(g.severity_changes) AS day WHERE day > r.severity_day)
+         AS next_severity_change, r.datasets, r.versions, r.rows,
        r.created_at, r.result_attempt, r.counts, r.truncated,
        encode(r.sha256, 'hex') AS sha256, r.size, r.media_type, r.file_name,
        j.state, j.attempt, j.progress_done, j.progress_total, j.progress_phase, j.failure,
@@ -41,7 +44,9 @@ SELECT r.report_id, r.title, r.event, r.event_title, r.organization, r.organizat
 -- every event; else of $6, '' among them: of none. His own he sees where no event forbids it.
 SELECT r.report_id, r.title, r.event, r.event_title, r.organization, r.organization_display_name,
        r.district, r.kind, r.format, r.snapshot, r.requester, r.rule_group_id,
-       g.title AS rule_group_title, r.rule_group_version, r.datasets, r.versions, r.rows,
+       g.title AS rule_group_title, r.rule_group_version, r.severity_day,
+       (SELECT min(day) FROM unnest(g.severity_changes) AS day WHERE day > r.severity_day)
+         AS next_severity_change, r.datasets, r.versions, r.rows,
        r.created_at, r.result_attempt, r.counts, r.truncated,
        encode(r.sha256, 'hex') AS sha256, r.size, r.media_type, r.file_name,
        j.state, j.attempt, j.progress_done, j.progress_total, j.progress_phase, j.failure,
