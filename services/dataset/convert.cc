@@ -184,7 +184,13 @@ v1::RecordDifference ToProto(const Difference& difference) {
   out.set_kind(!difference.in_state      ? v1::RecordDifference::KIND_ONLY_DISTRICT
                : !difference.in_district ? v1::RecordDifference::KIND_ONLY_STATE
                                          : v1::RecordDifference::KIND_DIFFERENT);
-  for (const std::string& column : difference.columns) out.add_columns(column);
+  for (const ColumnDifference& column : difference.columns) {
+    out.add_columns(column.column);
+    v1::ColumnDifference& values = *out.add_column_differences();
+    values.set_column(column.column);
+    if (column.district.has_value()) values.set_district_value(*column.district);
+    if (column.state.has_value()) values.set_state_value(*column.state);
+  }
   return out;
 }
 

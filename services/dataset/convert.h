@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "edcert/dataset/v1/dataset.pb.h"
 #include "services/dataset/batch_store.h"
+#include "services/dataset/comparison_store.h"
 #include "services/dataset/definition_store.h"
 #include "services/dataset/issue_store.h"
 #include "services/dataset/record_store.h"

@@ -15,6 +15,7 @@
 #include "common/rpc/watch.h"
 #include "common/status/errors.h"
 #include "common/status/macros.h"
+#include "services/dataset/comparison_store.h"
 #include "services/dataset/errors.h"
 #include "services/dataset/issue_store.h"
 #include "services/dataset/record_store.h"
@@ -291,11 +292,11 @@ grpc::ServerUnaryReactor* DatasetService::Resync(grpc::CallbackServerContext* co
       });
 }
 
-absl::StatusOr<v1::Resync> DatasetService::ReadResync(const rpc::Call& call,
-                                                      const std::string& name) {
+absl::StatusOr<dataset::Resync> DatasetService::ReadResync(const rpc::Call& call,
+                                                           const std::string& name) {
   ASSIGN_OR_RETURN(const std::string id, ResyncId(name, "name"));
   pg::Database db = call.db();
-  ASSIGN_OR_RETURN(const std::optional<dataset::Resync> resync, FindResync(db, id));
+  ASSIGN_OR_RETURN(std::optional<dataset::Resync> resync, FindResync(db, id));
   if (!resync.has_value() || resync->automatic) return status::NotFound(name);
   const std::string district = "organizations/" + resync->district;
   const absl::StatusOr<access::Access> access = access_.Resolve(call, {.organization = district});
@@ -304,17 +305,18 @@ absl::StatusOr<v1::Resync> DatasetService::ReadResync(const rpc::Call& call,
     return status::NotFound(name);
   }
   RETURN_IF_ERROR(access.status());
-  return ToProto(*resync);
+  return *std::move(resync);
 }
 
 grpc::ServerUnaryReactor* DatasetService::GetResync(grpc::CallbackServerContext* context,
                                                     const v1::GetResyncRequest* request,
                                                     v1::Resync* response) {
-  return rpc::Handle(runtime_, context, request, response,
-                     [=, this](rpc::Call& call) -> absl::Status {
-                       ASSIGN_OR_RETURN(*response, ReadResync(call, request->name()));
-                       return absl::OkStatus();
-                     });
+  return rpc::Handle(
+      runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
+        ASSIGN_OR_RETURN(const dataset::Resync resync, ReadResync(call, request->name()));
+        *response = ToProto(resync);
+        return absl::OkStatus();
+      });
 }
 
 absl::StatusOr<ResyncFilter> DatasetService::FilterOf(const rpc::Call& call,
@@ -368,10 +370,32 @@ grpc::ServerWriteReactor<v1::WatchResyncResponse>* DatasetService::WatchResync(
       [name = request->name(),
        this](rpc::Call& call) -> absl::StatusOr<rpc::WatchStep<v1::WatchResyncResponse>> {
         rpc::WatchStep<v1::WatchResyncResponse> step;
-        ASSIGN_OR_RETURN(const v1::Resync resync, ReadResync(call, name));
-        step.done = resync.state() != v1::Resync::QUEUED && resync.state() != v1::Resync::RUNNING;
-        *step.messages.emplace_back().mutable_resync() = resync;
+        ASSIGN_OR_RETURN(const dataset::Resync resync, ReadResync(call, name));
+        step.done = resync.state != jobs::State::kQueued && resync.state != jobs::State::kRunning;
+        *step.messages.emplace_back().mutable_resync() = ToProto(resync);
         return step;
+      });
+}
+
+grpc::ServerUnaryReactor* DatasetService::CancelResync(grpc::CallbackServerContext* context,
+                                                       const v1::CancelResyncRequest* request,
+                                                       v1::Resync* response) {
+  return rpc::Handle(
+      runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
+        ASSIGN_OR_RETURN(const dataset::Resync resync, ReadResync(call, request->name()));
+        return rpc::Command(
+            call, *request, response, [&](pg::Transaction& tx) -> absl::StatusOr<std::string> {
+              ASSIGN_OR_RETURN(const bool cancelled, jobs::Cancel(tx, resync.id));
+              ASSIGN_OR_RETURN(const auto now, FindResync(tx, resync.id));
+              if (!now.has_value()) return status::NotFound(request->name());
+              if (!cancelled) return CancelNotAllowed(*now);
+              feed::Append(tx, runtime_.ids().NewId(), call.principal().name(),
+                           {.subject = request->name(),
+                            .type = "resync_cancelled",
+                            .attributes = {{"district", "organizations/" + now->district}}});
+              *response = ToProto(*now);
+              return request->name();
+            });
       });
 }
 

@@ -52,6 +52,9 @@ class DatasetService final : public v1::Datasets::CallbackService {
                                         v1::ListResyncsResponse* response) override;
   grpc::ServerWriteReactor<v1::WatchResyncResponse>* WatchResync(
       grpc::CallbackServerContext* context, const v1::WatchResyncRequest* request) override;
+  grpc::ServerUnaryReactor* CancelResync(grpc::CallbackServerContext* context,
+                                         const v1::CancelResyncRequest* request,
+                                         v1::Resync* response) override;
   grpc::ServerUnaryReactor* CompareCopies(grpc::CallbackServerContext* context,
                                           const v1::CompareCopiesRequest* request,
                                           v1::CompareCopiesResponse* response) override;
@@ -63,7 +66,8 @@ class DatasetService final : public v1::Datasets::CallbackService {
                                              v1::ListAuditRecordsResponse* response) override;
 
  private:
-  absl::StatusOr<v1::Resync> ReadResync(const rpc::Call& call, const std::string& name);
+  // A resync that the caller may see and follow; NOT_FOUND otherwise.
+  absl::StatusOr<dataset::Resync> ReadResync(const rpc::Call& call, const std::string& name);
   absl::StatusOr<v1::Resync> AcceptResyncIn(pg::Transaction& tx, const rpc::Call& call,
                                             const std::string& district,
                                             std::vector<std::string> datasets,

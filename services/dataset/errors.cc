@@ -12,4 +12,9 @@ absl::Status VersionAboveCurrent() {
   return status::FieldInvalid("version", "is above the current version");
 }
 
+absl::Status CancelNotAllowed(const Resync& resync) {
+  return status::TransitionNotAllowed("resyncs/" + resync.id, jobs::ToString(resync.state),
+                                      "CANCEL", "");
+}
+
 }  // namespace edcert::dataset

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "absl/status/status.h"
+#include "services/dataset/resync_store.h"
 
 namespace edcert::dataset {
 
@@ -10,5 +11,8 @@ absl::Status TooManyPushes();
 
 // INVALID_ARGUMENT FIELD_INVALID for `version`.
 absl::Status VersionAboveCurrent();
+
+// FAILED_PRECONDITION TRANSITION_NOT_ALLOWED: the resync has ended.
+absl::Status CancelNotAllowed(const Resync& resync);
 
 }  // namespace edcert::dataset

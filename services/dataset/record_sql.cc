@@ -7,10 +7,12 @@
 #include <vector>
 
 #include "common/status/macros.h"
-#include "services/dataset/sql/record.sql.h"
+#include "services/dataset/sql/compare.sql.h"
 
 namespace edcert::dataset {
 namespace {
+
+constexpr std::string_view kAfter = " AND record_key > $5";
 
 // The columns that hold data, quoted.
 std::vector<std::string> DataColumns(const Dataset& dataset) {
@@ -62,15 +64,6 @@ std::string Values(const Dataset& dataset) {
   return out;
 }
 
-std::string Differing(const Dataset& dataset) {
-  std::string out;
-  for (const Column& column : dataset.columns) {
-    out += fmt::format("{}CASE WHEN d.\"{}\" IS DISTINCT FROM s.\"{}\" THEN '{}' END",
-                       out.empty() ? "" : ", ", column.name, column.name, column.name);
-  }
-  return out;
-}
-
 // The first check of the state that the record d breaks: its reason, or the column at fault.
 std::string Verdict(const Dataset& dataset, bool want_column) {
   std::string out;
@@ -99,10 +92,12 @@ std::string Verdict(const Dataset& dataset, bool want_column) {
   return out.empty() ? "NULL::text" : fmt::format("CASE{} END", out);
 }
 
-std::string RowsAt(const Dataset& dataset, Copy copy, std::string_view version) {
+// The rows of a copy at its version; `after`: more that their keys must be.
+std::string RowsAt(const Dataset& dataset, Copy copy, std::string_view after = "") {
   std::string text = SqlFor(sql::kRowsAt, dataset);
   text = Replace(text, "copy", ToString(copy));
-  return Replace(text, "version", version);
+  text = Replace(text, "version", copy == Copy::kDistrict ? "$2" : "$3");
+  return Replace(text, "after", after);
 }
 
 const std::map<std::string_view, std::function<std::string(const Dataset&)>>& Names() {
@@ -118,12 +113,14 @@ const std::map<std::string_view, std::function<std::string(const Dataset&)>>& Na
       {"view_columns", ViewColumns},
       {"values", Values},
       {"set", Assignments},
-      {"differing", Differing},
       {"broken_check", [](const Dataset& dataset) { return Verdict(dataset, false); }},
       {"broken_column", [](const Dataset& dataset) { return Verdict(dataset, true); }},
-      {"district_rows",
-       [](const Dataset& dataset) { return RowsAt(dataset, Copy::kDistrict, "$2"); }},
-      {"state_rows", [](const Dataset& dataset) { return RowsAt(dataset, Copy::kState, "$3"); }},
+      {"district_rows", [](const Dataset& dataset) { return RowsAt(dataset, Copy::kDistrict); }},
+      {"state_rows", [](const Dataset& dataset) { return RowsAt(dataset, Copy::kState); }},
+      {"district_rows_after",
+       [](const Dataset& dataset) { return RowsAt(dataset, Copy::kDistrict, kAfter); }},
+      {"state_rows_after",
+       [](const Dataset& dataset) { return RowsAt(dataset, Copy::kState, kAfter); }},
   };
   return names;
 }

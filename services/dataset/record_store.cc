@@ -199,46 +199,4 @@ absl::StatusOr<std::vector<Record>> ListRecords(pg::Querier& db, const Dataset& 
   return records;
 }
 
-absl::StatusOr<std::vector<SchoolCounts>> CompareSchools(pg::Querier& db, const Dataset& dataset,
-                                                         const std::string& district,
-                                                         const VersionPair& versions,
-                                                         const Schools& schools) {
-  ASSIGN_OR_RETURN(const pg::Result rows,
-                   db.RunText(SqlFor(sql::kCompareSchools, dataset), district, versions.district,
-                              versions.state, schools));
-  std::vector<SchoolCounts> counts;
-  for (const pg::Row row : rows) {
-    counts.push_back({.school = row.Text("school"),
-                      .district_rows = row.Int("district_rows"),
-                      .state_rows = row.Int("state_rows"),
-                      .only_district = row.Int("only_district"),
-                      .only_state = row.Int("only_state"),
-                      .different = row.Int("different")});
-  }
-  return counts;
-}
-
-absl::StatusOr<std::vector<Difference>> CompareRecords(pg::Querier& db, const Dataset& dataset,
-                                                       const std::string& district,
-                                                       const VersionPair& versions,
-                                                       const Schools& schools,
-                                                       const std::string& after, int limit) {
-  ASSIGN_OR_RETURN(const pg::Result rows,
-                   db.RunText(SqlFor(sql::kCompareRecords, dataset), district, versions.district,
-                              versions.state, schools, after, limit));
-  std::vector<Difference> differences;
-  for (const pg::Row row : rows) {
-    Difference& difference =
-        differences.emplace_back(Difference{.key = row.Text("record_key"),
-                                            .school = row.Text("school"),
-                                            .in_district = row.Bool("in_district"),
-                                            .in_state = row.Bool("in_state"),
-                                            .columns = {}});
-    if (difference.in_district && difference.in_state) {
-      difference.columns = row.TextArray("columns");
-    }
-  }
-  return differences;
-}
-
 }  // namespace edcert::dataset

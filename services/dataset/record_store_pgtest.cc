@@ -13,6 +13,7 @@
 #include "common/testing/database.h"
 #include "common/testing/matchers.h"
 #include "services/dataset/builtin_definitions.h"
+#include "services/dataset/comparison_store.h"
 #include "services/dataset/issue_store.h"
 #include "services/dataset/migrations/migrations.h"
 #include "services/dataset/organization_feed.h"
@@ -352,7 +353,9 @@ TEST_F(RecordStoreTest, TheComparisonIsThatOfTheShadows) {
       expected[key] = {"district"};
     } else if (it->second != row) {
       for (std::size_t i = 0; i < row.size(); ++i) {
-        if (row[i] != it->second[i]) expected[key].push_back(dataset_.columns[i].name);
+        if (row[i] == it->second[i]) continue;
+        expected[key].push_back(
+            fmt::format("{} {} {}", dataset_.columns[i].name, row[i], it->second[i]));
       }
     }
   }
@@ -367,9 +370,13 @@ TEST_F(RecordStoreTest, TheComparisonIsThatOfTheShadows) {
     ASSERT_THAT(page, IsOk());
     if (page->empty()) break;
     for (const Difference& one : *page) {
-      found[one.key] = !one.in_state      ? std::vector<std::string>{"district"}
-                       : !one.in_district ? std::vector<std::string>{"state"}
-                                          : one.columns;
+      if (!one.in_state) found[one.key] = {"district"};
+      if (!one.in_district) found[one.key] = {"state"};
+      for (const ColumnDifference& column : one.columns) {
+        found[one.key].push_back(
+            fmt::format("{} {} {}", column.column, column.district.value(), column.state.value()));
+      }
+      EXPECT_GT(one.key, after);
       after = one.key;
     }
   }
@@ -390,6 +397,32 @@ TEST_F(RecordStoreTest, TheComparisonIsThatOfTheShadows) {
   EXPECT_EQ(district_rows, static_cast<int64_t>(district.size()));
   EXPECT_EQ(state_rows, static_cast<int64_t>(state.size()));
   EXPECT_EQ(differing, static_cast<int64_t>(expected.size()));
+}
+
+TEST_F(RecordStoreTest, AComparisonHidesTheValuesOfOtherSchools) {
+  AddSchools();
+  const auto at = [](const std::string& student, const std::string& school) {
+    return Values{student, "1", "1.00", school, "", "", "", "", ""};
+  };
+  ASSERT_THAT(Push(Mode::kUpsert, {at("a", "001"), at("b", "002"), at("c", "001")}), IsOk());
+  ASSERT_THAT(Sync(), IsOk());
+  ASSERT_THAT(Push(Mode::kUpsert, {at("a", "002"), at("b", "001"), at("d", "002")}), IsOk());
+  const VersionPair versions{CurrentVersion(Copy::kDistrict), CurrentVersion(Copy::kState)};
+  pg::Database db = database_.db();
+  const Schools first = std::vector<std::string>{"001"};
+  const auto differences = CompareRecords(db, dataset_, kDistrict, versions, first, "", 10);
+  ASSERT_THAT(differences, IsOk());
+  ASSERT_EQ(differences->size(), 1U);
+  EXPECT_EQ(differences->front().key, "b|1");
+  ASSERT_EQ(differences->front().columns.size(), 1U);
+  EXPECT_EQ(differences->front().columns[0].column, "school");
+  EXPECT_EQ(differences->front().columns[0].district, "001");
+  EXPECT_EQ(differences->front().columns[0].state, std::nullopt);
+  const auto counts = CompareSchools(db, dataset_, kDistrict, versions, first);
+  ASSERT_EQ(counts->size(), 1U);
+  EXPECT_EQ(counts->front().district_rows, 2);
+  EXPECT_EQ(counts->front().state_rows, 2);
+  EXPECT_EQ(counts->front().different, 1);
 }
 
 Values Lunch(const std::string& student, const std::string& price) {

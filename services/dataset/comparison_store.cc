@@ -1,0 +1,130 @@
+#include "services/dataset/comparison_store.h"
+
+#include <algorithm>
+#include <map>
+
+#include "common/status/errors.h"
+#include "common/status/macros.h"
+#include "services/dataset/record_sql.h"
+#include "services/dataset/sql/compare.sql.h"
+#include "services/dataset/value.h"
+
+namespace edcert::dataset {
+namespace {
+
+// One record of one copy.
+struct Side {
+  std::string school;
+  std::vector<std::string> values;
+};
+
+struct Pair {
+  std::optional<Side> district;
+  std::optional<Side> state;
+};
+
+// Runs a statement that needs settings of its own.
+absl::StatusOr<pg::Result> RunWith(pg::Database& db, const pg::Statement& settings,
+                                   const std::string& sql, const std::vector<pg::Param>& params) {
+  absl::StatusOr<pg::Result> rows = pg::Result(nullptr);
+  RETURN_IF_ERROR(db.RunInTransaction([&](pg::Transaction& tx) -> absl::Status {
+    tx.Defer(settings);
+    rows = tx.Execute(pg::Statement{"", sql}, params);
+    return rows.status();
+  }));
+  return rows;
+}
+
+absl::StatusOr<std::map<std::string, Pair>> ReadPairs(pg::Querier& db, const Dataset& dataset,
+                                                      const std::string& district,
+                                                      const VersionPair& versions,
+                                                      const std::vector<std::string>& keys) {
+  constexpr int kFirstValue = 3;  // after of_district, record_key, record_school
+  ASSIGN_OR_RETURN(const pg::Result rows, db.RunText(SqlFor(sql::kCompareValues, dataset), district,
+                                                     versions.district, versions.state, keys));
+  std::map<std::string, Pair> pairs;
+  for (const pg::Row row : rows) {
+    Pair& pair = pairs[std::string(row.ViewAt(1))];
+    std::optional<Side>& side = row.Bool("of_district") ? pair.district : pair.state;
+    side = Side{.school = std::string(row.ViewAt(2)), .values = {}};
+    for (std::size_t i = 0; i < dataset.columns.size(); ++i) {
+      const int at = kFirstValue + static_cast<int>(i);
+      side->values.push_back(row.HasAt(at) ? FromDatabase(dataset.columns[i], row.ViewAt(at))
+                                           : std::string());
+    }
+  }
+  return pairs;
+}
+
+bool MayRead(const Schools& schools, const std::string& school) {
+  return !schools.has_value() ||
+         std::find(schools->begin(), schools->end(), school) != schools->end();
+}
+
+std::vector<ColumnDifference> DifferencesOf(const Dataset& dataset, const Pair& pair,
+                                            const Schools& schools) {
+  std::vector<ColumnDifference> differences;
+  const auto value = [&schools](const Side& side, std::size_t column) {
+    return MayRead(schools, side.school) ? std::optional(side.values[column]) : std::nullopt;
+  };
+  for (std::size_t i = 0; i < dataset.columns.size(); ++i) {
+    if (pair.district->values[i] == pair.state->values[i]) continue;
+    differences.push_back({.column = dataset.columns[i].name,
+                           .district = value(*pair.district, i),
+                           .state = value(*pair.state, i)});
+  }
+  return differences;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<SchoolCounts>> CompareSchools(pg::Database& db, const Dataset& dataset,
+                                                         const std::string& district,
+                                                         const VersionPair& versions,
+                                                         const Schools& schools) {
+  ASSIGN_OR_RETURN(const pg::Result rows,
+                   RunWith(db, sql::kCompareSettings, SqlFor(sql::kCompareSchools, dataset),
+                           {district, versions.district, versions.state, schools}));
+  std::vector<SchoolCounts> counts;
+  for (const pg::Row row : rows) {
+    counts.push_back({.school = row.Text("school"),
+                      .district_rows = row.Int("district_rows"),
+                      .state_rows = row.Int("state_rows"),
+                      .only_district = row.Int("only_district"),
+                      .only_state = row.Int("only_state"),
+                      .different = row.Int("different")});
+  }
+  return counts;
+}
+
+absl::StatusOr<std::vector<Difference>> CompareRecords(pg::Database& db, const Dataset& dataset,
+                                                       const std::string& district,
+                                                       const VersionPair& versions,
+                                                       const Schools& schools,
+                                                       const std::string& after, int limit) {
+  ASSIGN_OR_RETURN(const pg::Result rows,
+                   RunWith(db, sql::kPageSettings, SqlFor(sql::kDifferingKeys, dataset),
+                           {district, versions.district, versions.state, schools, after, limit}));
+  std::vector<std::string> keys;
+  for (const pg::Row row : rows) keys.push_back(row.Text("record_key"));
+  ASSIGN_OR_RETURN(const auto pairs, ReadPairs(db, dataset, district, versions, keys));
+  std::vector<Difference> differences;
+  for (const std::string& key : keys) {
+    const auto found = pairs.find(key);
+    // The rows of a version do not change.
+    if (found == pairs.end()) return status::Internal("a record that was just compared");
+    const Pair& pair = found->second;
+    Difference& difference = differences.emplace_back(
+        Difference{.key = key,
+                   .school = pair.district.has_value() ? pair.district->school : pair.state->school,
+                   .in_district = pair.district.has_value(),
+                   .in_state = pair.state.has_value(),
+                   .columns = {}});
+    if (difference.in_district && difference.in_state) {
+      difference.columns = DifferencesOf(dataset, pair, schools);
+    }
+  }
+  return differences;
+}
+
+}  // namespace edcert::dataset

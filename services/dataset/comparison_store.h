@@ -1,0 +1,55 @@
+// How the two copies of a dataset of a district differ, at any versions.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/pg/pg.h"
+#include "services/dataset/dataset.h"
+#include "services/dataset/record_store.h"
+
+namespace edcert::dataset {
+
+struct SchoolCounts {
+  std::string school;
+  int64_t district_rows = 0;
+  int64_t state_rows = 0;
+  int64_t only_district = 0;
+  int64_t only_state = 0;
+  int64_t different = 0;
+};
+
+// A column that is not the same in both copies. A value is absent when the record of that copy is
+// at a school that may not be read, empty when there is none.
+struct ColumnDifference {
+  std::string column;
+  std::optional<std::string> district;
+  std::optional<std::string> state;
+};
+
+struct Difference {
+  std::string key;
+  std::string school;
+  bool in_district = false;
+  bool in_state = false;
+  std::vector<ColumnDifference> columns;  // when it is in both
+};
+
+absl::StatusOr<std::vector<SchoolCounts>> CompareSchools(pg::Database& db, const Dataset& dataset,
+                                                         const std::string& district,
+                                                         const VersionPair& versions,
+                                                         const Schools& schools);
+
+// At most `limit` records that differ, by key, after the key `after`. Takes as long as the page is
+// far: it reads the records from `after` up to the last of the page.
+absl::StatusOr<std::vector<Difference>> CompareRecords(pg::Database& db, const Dataset& dataset,
+                                                       const std::string& district,
+                                                       const VersionPair& versions,
+                                                       const Schools& schools,
+                                                       const std::string& after, int limit);
+
+}  // namespace edcert::dataset
