@@ -23,16 +23,61 @@ struct Pair {
   std::optional<Side> state;
 };
 
-// Runs a statement that needs settings of its own.
-absl::StatusOr<pg::Result> RunWith(pg::Database& db, const pg::Statement& settings,
-                                   const std::string& sql, const std::vector<pg::Param>& params) {
+// To read a row in the order of the keys takes about so many times as long as to read all rows in
+// the order in which they lie.
+constexpr int64_t kOrderCost = 8;
+constexpr int64_t kFirstStretch = 4;  // pages
+constexpr int64_t kLongestStretch = 100'000;
+
+// What one comparison is about.
+struct Comparison {
+  const Dataset& dataset;
+  const std::string& district;
+  const VersionPair& versions;
+  const Schools& schools;
+};
+
+// Runs a statement that compares all rows.
+absl::StatusOr<pg::Result> CompareAll(pg::Database& db, const std::string& sql,
+                                      const std::vector<pg::Param>& params) {
   absl::StatusOr<pg::Result> rows = pg::Result(nullptr);
   RETURN_IF_ERROR(db.RunInTransaction([&](pg::Transaction& tx) -> absl::Status {
-    tx.Defer(settings);
+    tx.Defer(sql::kCompareSettings);
     rows = tx.Execute(pg::Statement{"", sql}, params);
     return rows.status();
   }));
   return rows;
+}
+
+absl::StatusOr<std::vector<std::string>> KeysOfAll(pg::Database& db, const Comparison& of,
+                                                   const std::string& after, int limit) {
+  ASSIGN_OR_RETURN(
+      const pg::Result rows,
+      CompareAll(db, SqlFor(sql::kDifferingKeys, of.dataset),
+                 {of.district, of.versions.district, of.versions.state, of.schools, after, limit}));
+  std::vector<std::string> keys;
+  for (const pg::Row row : rows) keys.push_back(row.Text("record_key"));
+  return keys;
+}
+
+// Stretch by stretch, each longer than the one before.
+absl::StatusOr<std::vector<std::string>> KeysInOrder(pg::Database& db, const Comparison& of,
+                                                     std::string after, int limit) {
+  const std::string sql = SqlFor(sql::kDifferingStretch, of.dataset);
+  std::vector<std::string> keys;
+  int64_t stretch = kFirstStretch * limit;
+  while (true) {
+    const int64_t wanted = limit - static_cast<int64_t>(keys.size());
+    ASSIGN_OR_RETURN(const pg::Result rows,
+                     db.RunText(sql, of.district, of.versions.district, of.versions.state,
+                                of.schools, after, wanted, stretch));
+    for (const pg::Row row : rows) {
+      if (row.Has("record_key")) keys.push_back(row.Text("record_key"));
+    }
+    if (static_cast<int64_t>(keys.size()) == limit || !rows[0].Has("last")) return keys;
+    after = rows[0].Text("last");
+    stretch = std::min(2 * stretch, kLongestStretch);
+  }
 }
 
 absl::StatusOr<std::map<std::string, Pair>> ReadPairs(pg::Querier& db, const Dataset& dataset,
@@ -83,8 +128,8 @@ absl::StatusOr<std::vector<SchoolCounts>> CompareSchools(pg::Database& db, const
                                                          const VersionPair& versions,
                                                          const Schools& schools) {
   ASSIGN_OR_RETURN(const pg::Result rows,
-                   RunWith(db, sql::kCompareSettings, SqlFor(sql::kCompareSchools, dataset),
-                           {district, versions.district, versions.state, schools}));
+                   CompareAll(db, SqlFor(sql::kCompareSchools, dataset),
+                              {district, versions.district, versions.state, schools}));
   std::vector<SchoolCounts> counts;
   for (const pg::Row row : rows) {
     counts.push_back({.school = row.Text("school"),
@@ -101,12 +146,12 @@ absl::StatusOr<std::vector<Difference>> CompareRecords(pg::Database& db, const D
                                                        const std::string& district,
                                                        const VersionPair& versions,
                                                        const Schools& schools,
-                                                       const std::string& after, int limit) {
-  ASSIGN_OR_RETURN(const pg::Result rows,
-                   RunWith(db, sql::kPageSettings, SqlFor(sql::kDifferingKeys, dataset),
-                           {district, versions.district, versions.state, schools, after, limit}));
-  std::vector<std::string> keys;
-  for (const pg::Row row : rows) keys.push_back(row.Text("record_key"));
+                                                       const PageStart& start, int limit) {
+  const Comparison of{dataset, district, versions, schools};
+  const bool in_order = start.differing > kOrderCost * limit;
+  ASSIGN_OR_RETURN(
+      const std::vector<std::string> keys,
+      in_order ? KeysInOrder(db, of, start.after, limit) : KeysOfAll(db, of, start.after, limit));
   ASSIGN_OR_RETURN(const auto pairs, ReadPairs(db, dataset, district, versions, keys));
   std::vector<Difference> differences;
   for (const std::string& key : keys) {

@@ -44,12 +44,18 @@ absl::StatusOr<std::vector<SchoolCounts>> CompareSchools(pg::Database& db, const
                                                          const VersionPair& versions,
                                                          const Schools& schools);
 
-// At most `limit` records that differ, by key, after the key `after`. Takes as long as the page is
-// far: it reads the records from `after` up to the last of the page.
+// Where a page of differences begins.
+struct PageStart {
+  std::string after;  // the key
+  // How many records differ in all: where many do, a page is full soon and is looked for in the
+  // order of the keys; else all records are compared at once.
+  int64_t differing = 0;
+};
+// At most `limit` records that differ, by key.
 absl::StatusOr<std::vector<Difference>> CompareRecords(pg::Database& db, const Dataset& dataset,
                                                        const std::string& district,
                                                        const VersionPair& versions,
                                                        const Schools& schools,
-                                                       const std::string& after, int limit);
+                                                       const PageStart& start, int limit);
 
 }  // namespace edcert::dataset

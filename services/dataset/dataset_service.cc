@@ -404,7 +404,7 @@ grpc::ServerUnaryReactor* DatasetService::CompareCopies(grpc::CallbackServerCont
                                                         v1::CompareCopiesResponse* response) {
   return rpc::Handle(
       runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
-        ASSIGN_OR_RETURN(const paging::Page page, paging::Read(*request, 3));
+        ASSIGN_OR_RETURN(const paging::Page page, paging::Read(*request, 4));
         ASSIGN_OR_RETURN(const std::string district, DistrictId(request->district()));
         ASSIGN_OR_RETURN(const Dataset* dataset,
                          FindDataset(request->dataset(), "dataset", catalogue_));
@@ -413,22 +413,29 @@ grpc::ServerUnaryReactor* DatasetService::CompareCopies(grpc::CallbackServerCont
         ASSIGN_OR_RETURN(const Schools schools, ReadableSchools(access, request->district()));
         pg::Database db = call.db();
         VersionPair versions;
+        PageStart start{.after = page.Key(3)};
         if (page.key.empty()) {
           ASSIGN_OR_RETURN(versions, GetVersionPair(db, *dataset, district));
           ASSIGN_OR_RETURN(const std::vector<SchoolCounts> counts,
                            CompareSchools(db, *dataset, district, versions, schools));
-          for (const SchoolCounts& one : counts) *response->add_schools() = ToProto(one);
+          for (const SchoolCounts& one : counts) {
+            *response->add_schools() = ToProto(one);
+            start.differing += one.only_district + one.only_state + one.different;
+          }
         } else {
           ASSIGN_OR_RETURN(versions.district, page.IntKey(0));
           ASSIGN_OR_RETURN(versions.state, page.IntKey(1));
+          ASSIGN_OR_RETURN(start.differing, page.IntKey(2));
         }
-        ASSIGN_OR_RETURN(
-            std::vector<Difference> differences,
-            CompareRecords(db, *dataset, district, versions, schools, page.Key(2), page.limit()));
+        std::vector<Difference> differences;
+        if (start.differing > 0) {
+          ASSIGN_OR_RETURN(differences, CompareRecords(db, *dataset, district, versions, schools,
+                                                       start, page.limit()));
+        }
         response->set_next_page_token(
-            paging::Cut(*request, page, differences, [&versions](const Difference& difference) {
+            paging::Cut(*request, page, differences, [&](const Difference& difference) {
               return std::vector{std::to_string(versions.district), std::to_string(versions.state),
-                                 difference.key};
+                                 std::to_string(start.differing), difference.key};
             }));
         for (const Difference& one : differences) *response->add_differences() = ToProto(one);
         response->set_district_version(versions.district);

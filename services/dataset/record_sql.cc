@@ -92,9 +92,10 @@ std::string Verdict(const Dataset& dataset, bool want_column) {
   return out.empty() ? "NULL::text" : fmt::format("CASE{} END", out);
 }
 
-// The rows of a copy at its version; `after`: more that their keys must be.
-std::string RowsAt(const Dataset& dataset, Copy copy, std::string_view after = "") {
-  std::string text = SqlFor(sql::kRowsAt, dataset);
+// A statement of the rows of a copy at its version; `after`: more that their keys must be.
+std::string RowsAt(const Dataset& dataset, const pg::Statement& statement, Copy copy,
+                   std::string_view after = "") {
+  std::string text = SqlFor(statement, dataset);
   text = Replace(text, "copy", ToString(copy));
   text = Replace(text, "version", copy == Copy::kDistrict ? "$2" : "$3");
   return Replace(text, "after", after);
@@ -115,12 +116,20 @@ const std::map<std::string_view, std::function<std::string(const Dataset&)>>& Na
       {"set", Assignments},
       {"broken_check", [](const Dataset& dataset) { return Verdict(dataset, false); }},
       {"broken_column", [](const Dataset& dataset) { return Verdict(dataset, true); }},
-      {"district_rows", [](const Dataset& dataset) { return RowsAt(dataset, Copy::kDistrict); }},
-      {"state_rows", [](const Dataset& dataset) { return RowsAt(dataset, Copy::kState); }},
+      {"district_rows",
+       [](const Dataset& dataset) { return RowsAt(dataset, sql::kRowsAt, Copy::kDistrict); }},
+      {"state_rows",
+       [](const Dataset& dataset) { return RowsAt(dataset, sql::kRowsAt, Copy::kState); }},
       {"district_rows_after",
-       [](const Dataset& dataset) { return RowsAt(dataset, Copy::kDistrict, kAfter); }},
+       [](const Dataset& dataset) {
+         return RowsAt(dataset, sql::kRowsAt, Copy::kDistrict, kAfter);
+       }},
       {"state_rows_after",
-       [](const Dataset& dataset) { return RowsAt(dataset, Copy::kState, kAfter); }},
+       [](const Dataset& dataset) { return RowsAt(dataset, sql::kRowsAt, Copy::kState, kAfter); }},
+      {"district_stretch",
+       [](const Dataset& dataset) { return RowsAt(dataset, sql::kStretchAt, Copy::kDistrict); }},
+      {"state_stretch",
+       [](const Dataset& dataset) { return RowsAt(dataset, sql::kStretchAt, Copy::kState); }},
   };
   return names;
 }

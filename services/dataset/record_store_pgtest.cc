@@ -362,25 +362,29 @@ TEST_F(RecordStoreTest, TheComparisonIsThatOfTheShadows) {
   for (const auto& [key, row] : state) {
     if (!district.contains(key)) expected[key] = {"state"};
   }
-  std::map<std::string, std::vector<std::string>> found;
-  std::string after;
-  while (true) {
-    pg::Database db = database_.db();
-    const auto page = CompareRecords(db, dataset_, kDistrict, versions, Schools(), after, 2);
-    ASSERT_THAT(page, IsOk());
-    if (page->empty()) break;
-    for (const Difference& one : *page) {
-      if (!one.in_state) found[one.key] = {"district"};
-      if (!one.in_district) found[one.key] = {"state"};
-      for (const ColumnDifference& column : one.columns) {
-        found[one.key].push_back(
-            fmt::format("{} {} {}", column.column, column.district.value(), column.state.value()));
+  // Few that differ are looked for among all records, many in the order of their keys.
+  for (const int64_t differing : {1, 1'000'000}) {
+    std::map<std::string, std::vector<std::string>> found;
+    std::string after;
+    while (true) {
+      pg::Database db = database_.db();
+      const auto page =
+          CompareRecords(db, dataset_, kDistrict, versions, Schools(), {after, differing}, 2);
+      ASSERT_THAT(page, IsOk());
+      if (page->empty()) break;
+      for (const Difference& one : *page) {
+        if (!one.in_state) found[one.key] = {"district"};
+        if (!one.in_district) found[one.key] = {"state"};
+        for (const ColumnDifference& column : one.columns) {
+          found[one.key].push_back(fmt::format("{} {} {}", column.column, column.district.value(),
+                                               column.state.value()));
+        }
+        EXPECT_GT(one.key, after);
+        after = one.key;
       }
-      EXPECT_GT(one.key, after);
-      after = one.key;
     }
+    EXPECT_EQ(found, expected);
   }
-  EXPECT_EQ(found, expected);
   EXPECT_GT(expected.size(), 3U);
 
   pg::Database db = database_.db();
@@ -399,6 +403,32 @@ TEST_F(RecordStoreTest, TheComparisonIsThatOfTheShadows) {
   EXPECT_EQ(differing, static_cast<int64_t>(expected.size()));
 }
 
+// A page of a district in which much differs reads a part of it, wherever it begins.
+TEST_F(RecordStoreTest, APageOfDifferencesReadsLittle) {
+  constexpr int kStudents = 5000;
+  ASSERT_THAT(Push(Mode::kUpsert, Students(1, kStudents, "1.00")), IsOk());
+  ASSERT_THAT(Sync(), IsOk());
+  ASSERT_THAT(Push(Mode::kUpsert, Students(1, kStudents, "2.00")), IsOk());
+  const VersionPair versions{CurrentVersion(Copy::kDistrict), CurrentVersion(Copy::kState)};
+  pg::Database db = database_.db();
+  for (const std::string after : {"", "s02500|1", "s04900|1"}) {
+    // The counters of a connection are sent when it has nothing to do; within a transaction they
+    // are its own.
+    const std::string sql =
+        "SELECT coalesce(sum(seq_tup_read + coalesce(idx_tup_fetch, 0)), 0)"
+        "::bigint AS n FROM pg_stat_user_tables WHERE relname = 'lunches'";
+    ASSERT_THAT(db.RunText("SELECT pg_stat_force_next_flush()"), IsOk());
+    const int64_t before = Number(sql);
+    const auto page =
+        CompareRecords(db, dataset_, kDistrict, versions, Schools(), {after, kStudents}, 20);
+    ASSERT_THAT(page, IsOk());
+    ASSERT_EQ(page->size(), 20U);
+    EXPECT_GT(page->front().key, after);
+    ASSERT_THAT(db.RunText("SELECT pg_stat_force_next_flush()"), IsOk());
+    EXPECT_LT(Number(sql) - before, 1000);
+  }
+}
+
 TEST_F(RecordStoreTest, AComparisonHidesTheValuesOfOtherSchools) {
   AddSchools();
   const auto at = [](const std::string& student, const std::string& school) {
@@ -410,7 +440,7 @@ TEST_F(RecordStoreTest, AComparisonHidesTheValuesOfOtherSchools) {
   const VersionPair versions{CurrentVersion(Copy::kDistrict), CurrentVersion(Copy::kState)};
   pg::Database db = database_.db();
   const Schools first = std::vector<std::string>{"001"};
-  const auto differences = CompareRecords(db, dataset_, kDistrict, versions, first, "", 10);
+  const auto differences = CompareRecords(db, dataset_, kDistrict, versions, first, {}, 10);
   ASSERT_THAT(differences, IsOk());
   ASSERT_EQ(differences->size(), 1U);
   EXPECT_EQ(differences->front().key, "b|1");

@@ -2,8 +2,9 @@
 -- versions of the DISTRICT and the STATE copy.
 
 -- name: compare_settings
--- For a comparison of all rows: a district fits into memory, whatever the server was set up for.
-SELECT set_config('work_mem', '64MB', true), set_config('jit', 'off', true);
+-- For a comparison of all rows, whose number the planner misjudges: they meet in a hash table.
+SELECT set_config('work_mem', '64MB', true), set_config('jit', 'off', true),
+       set_config('enable_mergejoin', 'off', true);
 
 -- name: compare_schools
 -- Counts by the schools of both records first: there are far fewer of these than records.
@@ -27,30 +28,33 @@ SELECT school, sum(district_rows)::bigint AS district_rows, sum(state_rows)::big
  WHERE ($4::text[] IS NULL OR school = ANY ($4::text[]))
  GROUP BY school ORDER BY school COLLATE "C";
 
--- name: page_settings
--- For a page: both copies are read in the order of their keys and met on the way, so that the page
--- is full long before all is read, whatever the statistics say.
-SELECT set_config('enable_hashjoin', 'off', true), set_config('enable_nestloop', 'off', true),
-       set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
-       set_config('jit', 'off', true);
-
 -- name: differing_keys
--- A page of the keys that differ: $4 schools or null, $5 the key after which to begin. What is at
--- another school in each copy is at that of the DISTRICT copy.
-(SELECT d.record_key COLLATE "C" AS record_key
-   FROM (${district_rows_after}) d
-   LEFT JOIN (${state_rows_after}) s ON s.record_key = d.record_key
-  WHERE s.row_hash IS DISTINCT FROM d.row_hash
-    AND ($4::text[] IS NULL OR d.record_school = ANY ($4::text[]))
-  ORDER BY d.record_key COLLATE "C" LIMIT $6)
-UNION ALL
-(SELECT s.record_key COLLATE "C"
-   FROM (${state_rows_after}) s
-   LEFT JOIN (${district_rows_after}) d ON d.record_key = s.record_key
-  WHERE d.record_key IS NULL
-    AND ($4::text[] IS NULL OR s.record_school = ANY ($4::text[]))
-  ORDER BY s.record_key COLLATE "C" LIMIT $6)
+-- A page of the keys that differ, found by comparing all rows: $4 schools or null, $5 the key after
+-- which to begin. What is at another school in each copy is at that of the DISTRICT copy.
+SELECT coalesce(d.record_key, s.record_key) COLLATE "C" AS record_key
+  FROM (${district_rows_after}) d FULL JOIN (${state_rows_after}) s ON s.record_key = d.record_key
+ WHERE d.row_hash IS DISTINCT FROM s.row_hash
+   AND ($4::text[] IS NULL OR (CASE WHEN d.record_key IS NULL THEN s.record_school
+                                    ELSE d.record_school END) = ANY ($4::text[]))
  ORDER BY 1 LIMIT $6;
+
+-- name: differing_stretch
+-- The same among the next $7 rows of each copy, in the order of their keys. `last` is the key up to
+-- which it looked; null when that was the end.
+WITH d AS MATERIALIZED (${district_stretch}), s AS MATERIALIZED (${state_stretch}),
+bound AS (
+  SELECT least(CASE WHEN (SELECT count(record_key) FROM d) = $7 THEN (SELECT max(record_key) FROM d) END,
+               CASE WHEN (SELECT count(record_key) FROM s) = $7 THEN (SELECT max(record_key) FROM s) END)
+         AS last),
+differing AS (
+  SELECT coalesce(d.record_key, s.record_key) AS record_key
+    FROM d FULL JOIN s ON s.record_key = d.record_key
+   WHERE d.row_hash IS DISTINCT FROM s.row_hash
+     AND ($4::text[] IS NULL OR (CASE WHEN d.record_key IS NULL THEN s.record_school
+                                      ELSE d.record_school END) = ANY ($4::text[])))
+SELECT b.last, p.record_key
+  FROM bound b LEFT JOIN differing p ON b.last IS NULL OR p.record_key COLLATE "C" <= b.last
+ ORDER BY p.record_key COLLATE "C" LIMIT $6;
 
 -- name: compare_values
 -- The records of both copies with the keys of a page, $4.
@@ -61,7 +65,7 @@ SELECT false, record_key, record_school, ${values}
   FROM (${state_rows}) s WHERE record_key = ANY ($4::text[]);
 
 -- name: rows_at
--- The rows of one copy at a version, for the others.
+-- The rows of one copy at a version, for those that read all of them.
 SELECT record_key, school_id AS record_school, row_hash, ${columns}
   FROM ${table}
  WHERE copy = '${copy}' AND district_id = $1 AND valid_from <= ${version}::bigint${after}
@@ -70,3 +74,20 @@ SELECT record_key, school_id, row_hash, ${columns}
   FROM ${history}
  WHERE copy = '${copy}' AND district_id = $1 AND valid_from <= ${version}::bigint
    AND valid_to > ${version}::bigint${after};
+
+-- name: stretch_at
+-- The next $7 of them after the key $5. Each table gives at most so many by itself: the planner would
+-- sort all rows of both.
+SELECT record_key, record_school, row_hash
+  FROM ((SELECT record_key, school_id AS record_school, row_hash
+           FROM ${table}
+          WHERE copy = '${copy}' AND district_id = $1 AND valid_from <= ${version}::bigint
+            AND record_key > $5
+          ORDER BY record_key LIMIT $7)
+        UNION ALL
+        (SELECT record_key, school_id, row_hash
+           FROM ${history}
+          WHERE copy = '${copy}' AND district_id = $1 AND valid_from <= ${version}::bigint
+            AND valid_to > ${version}::bigint AND record_key > $5
+          ORDER BY record_key LIMIT $7)) both_tables
+ ORDER BY record_key LIMIT $7;
