@@ -61,23 +61,33 @@ absl::StatusOr<std::vector<std::string>> KeysOfAll(pg::Database& db, const Compa
 }
 
 // Stretch by stretch, each longer than the one before.
-absl::StatusOr<std::vector<std::string>> KeysInOrder(pg::Database& db, const Comparison& of,
-                                                     std::string after, int limit) {
+absl::Status FindInOrder(pg::Transaction& tx, const Comparison& of, std::string after, int limit,
+                         std::vector<std::string>& keys) {
   const std::string sql = SqlFor(sql::kDifferingStretch, of.dataset);
-  std::vector<std::string> keys;
+  keys.clear();
+  tx.Defer(sql::kOrderSettings);
   int64_t stretch = kFirstStretch * limit;
   while (true) {
     const int64_t wanted = limit - static_cast<int64_t>(keys.size());
     ASSIGN_OR_RETURN(const pg::Result rows,
-                     db.RunText(sql, of.district, of.versions.district, of.versions.state,
+                     tx.RunText(sql, of.district, of.versions.district, of.versions.state,
                                 of.schools, after, wanted, stretch));
     for (const pg::Row row : rows) {
       if (row.Has("record_key")) keys.push_back(row.Text("record_key"));
     }
-    if (static_cast<int64_t>(keys.size()) == limit || !rows[0].Has("last")) return keys;
+    const bool full = static_cast<int64_t>(keys.size()) == limit;
+    if (full || !rows[0].Has("last")) return absl::OkStatus();
     after = rows[0].Text("last");
     stretch = std::min(2 * stretch, kLongestStretch);
   }
+}
+
+absl::StatusOr<std::vector<std::string>> KeysInOrder(pg::Database& db, const Comparison& of,
+                                                     const std::string& after, int limit) {
+  std::vector<std::string> keys;
+  RETURN_IF_ERROR(db.RunInTransaction(
+      [&](pg::Transaction& tx) { return FindInOrder(tx, of, after, limit, keys); }));
+  return keys;
 }
 
 absl::StatusOr<std::map<std::string, Pair>> ReadPairs(pg::Querier& db, const Dataset& dataset,

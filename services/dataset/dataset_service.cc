@@ -93,50 +93,16 @@ absl::StatusOr<int64_t> VersionToRead(const v1::ListRecordsRequest& request,
 }  // namespace
 
 DatasetService::DatasetService(rpc::Runtime& runtime, access::Resolver& access,
-                               jobs::Dispatcher* dispatcher, Catalogue catalogue,
-                               std::map<std::string, DefinitionTimes> times,
-                               const PushOptions& options)
+                               jobs::Dispatcher* dispatcher, const PushOptions& options)
     : runtime_(runtime),
       access_(access),
       dispatcher_(dispatcher),
-      catalogue_(std::move(catalogue)),
-      times_(std::move(times)),
-      pusher_(catalogue_, access_, dispatcher, options) {}
+      pusher_(definitions_, access_, dispatcher, options) {}
 
-v1::Dataset DatasetService::DatasetMessage(const Dataset& dataset) const {
-  const auto it = times_.find(dataset.id);
-  return ToProto(dataset, it == times_.end() ? DefinitionTimes{} : it->second);
-}
-
-grpc::ServerUnaryReactor* DatasetService::GetDataset(grpc::CallbackServerContext* context,
-                                                     const v1::GetDatasetRequest* request,
-                                                     v1::Dataset* response) {
-  return rpc::Handle(
-      runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
-        RETURN_IF_ERROR(names::DatasetName::Parse(request->name(), "name").status());
-        RETURN_IF_ERROR(access_.Resolve(call, {}).status());
-        ASSIGN_OR_RETURN(const Dataset* dataset, FindDataset(request->name(), "name", catalogue_));
-        *response = DatasetMessage(*dataset);
-        return absl::OkStatus();
-      });
-}
-
-grpc::ServerUnaryReactor* DatasetService::ListDatasets(grpc::CallbackServerContext* context,
-                                                       const v1::ListDatasetsRequest* request,
-                                                       v1::ListDatasetsResponse* response) {
-  return rpc::Handle(
-      runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
-        ASSIGN_OR_RETURN(const paging::Page page, paging::Read(*request, 1));
-        RETURN_IF_ERROR(access_.Resolve(call, {}).status());
-        std::vector<Dataset> rows;
-        for (const Dataset& dataset : catalogue_.all()) {
-          if (dataset.id > page.Key(0)) rows.push_back(dataset);
-        }
-        response->set_next_page_token(paging::Cut(
-            *request, page, rows, [](const Dataset& dataset) { return std::vector{dataset.id}; }));
-        for (const Dataset& dataset : rows) *response->add_datasets() = DatasetMessage(dataset);
-        return absl::OkStatus();
-      });
+absl::StatusOr<std::shared_ptr<const Definitions>> DatasetService::DefinitionsOf(
+    const rpc::Call& call) {
+  pg::Database db = call.db();
+  return definitions_.Get(db);
 }
 
 grpc::ServerReadReactor<v1::PushRecordsRequest>* DatasetService::PushRecords(
@@ -176,13 +142,14 @@ grpc::ServerUnaryReactor* DatasetService::GetVersions(grpc::CallbackServerContex
       runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
         ASSIGN_OR_RETURN(const std::string district, DistrictId(request->district()));
         ASSIGN_OR_RETURN(const Copy copy, ParseCopy(request->copy(), "copy"));
+        ASSIGN_OR_RETURN(const auto definitions, DefinitionsOf(call));
         ASSIGN_OR_RETURN(std::vector<std::string> wanted,
-                         ParseDatasets(request->datasets(), catalogue_));
+                         ParseDatasets(request->datasets(), definitions->catalogue));
         const bool by_school = !request->school().empty();
         RETURN_IF_ERROR(
             by_school ? SchoolOf(call, request->district(), request->school()).status()
                       : access_.Resolve(call, {.organization = request->district()}).status());
-        if (wanted.empty()) wanted = AllIds(catalogue_);
+        if (wanted.empty()) wanted = AllIds(definitions->catalogue);
         pg::Database db = call.db();
         ASSIGN_OR_RETURN(const std::vector<Version> known,
                          dataset::GetVersions(db, copy, district));
@@ -227,8 +194,9 @@ grpc::ServerUnaryReactor* DatasetService::ListRecords(grpc::CallbackServerContex
         ASSIGN_OR_RETURN(const paging::Page page, paging::Read(*request, 2));
         ASSIGN_OR_RETURN(const Copy copy, ParseCopy(request->copy(), "copy"));
         ASSIGN_OR_RETURN(const std::string district, DistrictId(request->district()));
+        ASSIGN_OR_RETURN(const auto definitions, DefinitionsOf(call));
         ASSIGN_OR_RETURN(const Dataset* dataset,
-                         FindDataset(request->dataset(), "dataset", catalogue_));
+                         FindDataset(request->dataset(), "dataset", definitions->catalogue));
         ASSIGN_OR_RETURN(const Schools schools, SchoolsOf(call, *request));
         pg::Database db = call.db();
         ASSIGN_OR_RETURN(const VersionPair current, GetVersionPair(db, *dataset, district));
@@ -275,8 +243,9 @@ grpc::ServerUnaryReactor* DatasetService::Resync(grpc::CallbackServerContext* co
   return rpc::Handle(
       runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
         ASSIGN_OR_RETURN(const std::string district, DistrictId(request->district()));
+        ASSIGN_OR_RETURN(const auto definitions, DefinitionsOf(call));
         ASSIGN_OR_RETURN(const std::vector<std::string> datasets,
-                         ParseDatasets(request->datasets(), catalogue_));
+                         ParseDatasets(request->datasets(), definitions->catalogue));
         ASSIGN_OR_RETURN(const access::Access access,
                          access_.Resolve(call, {.organization = request->district()}));
         RETURN_IF_ERROR(RequireWholeDistrict(access, request->district()));
@@ -406,8 +375,9 @@ grpc::ServerUnaryReactor* DatasetService::CompareCopies(grpc::CallbackServerCont
       runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
         ASSIGN_OR_RETURN(const paging::Page page, paging::Read(*request, 4));
         ASSIGN_OR_RETURN(const std::string district, DistrictId(request->district()));
+        ASSIGN_OR_RETURN(const auto definitions, DefinitionsOf(call));
         ASSIGN_OR_RETURN(const Dataset* dataset,
-                         FindDataset(request->dataset(), "dataset", catalogue_));
+                         FindDataset(request->dataset(), "dataset", definitions->catalogue));
         ASSIGN_OR_RETURN(const access::Access access,
                          access_.Resolve(call, {.organization = request->district()}));
         ASSIGN_OR_RETURN(const Schools schools, ReadableSchools(access, request->district()));

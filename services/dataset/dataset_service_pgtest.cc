@@ -317,7 +317,7 @@ TEST_F(DatasetServiceTest, AResyncTellsHowManyRecordsItHasDone) {
   };
   look();
   Watching watching(*job, look);
-  SyncRunner runner(*BuiltinCatalogue(), ids::IdSource::Real());
+  SyncRunner runner(ids::IdSource::Real());
   ASSERT_THAT(runner.Run(watching), IsOk());
   look();
   EXPECT_THAT(seen, ::testing::ElementsAre("RUNNING 0/0", "RUNNING 0/5", "RUNNING 3/5",
@@ -349,7 +349,7 @@ TEST_F(DatasetServiceTest, AResyncCanBeCancelledWhileItWaitsOrRuns) {
     EXPECT_THAT(Unary(&v1::Datasets::Stub::CancelResync, request),
                 HasReason("TRANSITION_NOT_ALLOWED"));
     if (running) {
-      SyncRunner runner(*BuiltinCatalogue(), ids::IdSource::Real());
+      SyncRunner runner(ids::IdSource::Real());
       EXPECT_EQ(runner.Run(*job).code(), absl::StatusCode::kCancelled);
     }
     EXPECT_EQ(GetResync(request.name()).state(), v1::Resync::CANCELLED);

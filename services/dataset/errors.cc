@@ -8,6 +8,10 @@ absl::Status TooManyPushes() {
   return status::QuotaExceeded("batches of the district at once", absl::Seconds(5));
 }
 
+absl::Status TooManyDatasets() {
+  return status::QuotaExceeded("datasets of the state", absl::Hours(24));
+}
+
 absl::Status VersionAboveCurrent() {
   return status::FieldInvalid("version", "is above the current version");
 }

@@ -9,6 +9,9 @@ namespace edcert::dataset {
 // RESOURCE_EXHAUSTED QUOTA_EXCEEDED: too many pushes of one district at once.
 absl::Status TooManyPushes();
 
+// RESOURCE_EXHAUSTED QUOTA_EXCEEDED: the state has as many datasets of its own as it may have.
+absl::Status TooManyDatasets();
+
 // INVALID_ARGUMENT FIELD_INVALID for `version`.
 absl::Status VersionAboveCurrent();
 

@@ -239,7 +239,9 @@ absl::Status Pusher::Push(rpc::Call& call, rpc::UploadReader<v1::PushRecordsRequ
     return status::FieldInvalid("header", "must be the first message");
   }
   RETURN_IF_ERROR(call.SetRequestId(first.header().request_id(), "header.request_id"));
-  ASSIGN_OR_RETURN(const BatchHeader header, ParseHeader(first.header(), catalogue_));
+  pg::Database db = call.db();
+  ASSIGN_OR_RETURN(const auto definitions, definitions_.Get(db));
+  ASSIGN_OR_RETURN(const BatchHeader header, ParseHeader(first.header(), definitions->catalogue));
   const std::string district = "organizations/" + header.district;
   ASSIGN_OR_RETURN(const access::Access access, access_.Resolve(call, {.organization = district}));
   RETURN_IF_ERROR(RequireWholeDistrict(access, district));

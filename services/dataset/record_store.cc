@@ -56,10 +56,13 @@ absl::StatusOr<int64_t> RecordBatch::RejectDuplicates() {
 }
 
 absl::StatusOr<Version> RecordBatch::Lock() {
+  tx_.Defer(pg::Statement{"", SqlFor(sql::kLockTable, dataset_)});
   tx_.Defer(sql::kEnsureVersion, ToString(copy_), dataset_.id, district_);
   ASSIGN_OR_RETURN(const pg::Result rows,
                    tx_.Run(sql::kLockVersion, ToString(copy_), dataset_.id, district_));
   if (rows.empty()) return status::Internal("version row");
+  // The rows were made by an older definition: what it does not have would stay as it was.
+  if (rows[0].Int("revision") != dataset_.revision) return status::Conflict();
   version_ = VersionOf(rows[0], dataset_.id);
   return version_;
 }

@@ -58,7 +58,8 @@ class RecordBatch {
   std::string CopyStatement() const;
   // How many rows were rejected because another one has the same key.
   absl::StatusOr<int64_t> RejectDuplicates();
-  // Locks the version row; the version as it is.
+  // Locks the version row; the version as it is. CONFLICT when the definition is not the one that
+  // the rows were made by.
   absl::StatusOr<Version> Lock();
   // Applies the staged rows that are not rejected; `rows` says how many were staged. The version
   // rises when something changes.

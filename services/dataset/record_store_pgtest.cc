@@ -14,6 +14,7 @@
 #include "common/testing/matchers.h"
 #include "services/dataset/builtin_definitions.h"
 #include "services/dataset/comparison_store.h"
+#include "services/dataset/definition_store.h"
 #include "services/dataset/issue_store.h"
 #include "services/dataset/migrations/migrations.h"
 #include "services/dataset/organization_feed.h"
@@ -66,6 +67,8 @@ class RecordStoreTest : public ::testing::Test {
                                      {"food", "A", "", "", ""},
                                      {"food", "B", "", "", ""}};
     CHECK(Install(database_.owner(), *catalogue, codes).ok());
+    pg::Database db = database_.db();
+    dataset_ = *ReadDefinitions(db)->catalogue.Find(dataset_.id);
   }
 
   static const std::vector<pg::Component>& Components() {
@@ -268,7 +271,7 @@ class RecordStoreTest : public ::testing::Test {
   }
 
   edcert::testing::TestDatabase database_;
-  const Dataset dataset_;
+  Dataset dataset_;
   std::mt19937 random_{20251001};
   Shadow shadow_;
   int64_t rows_read_ = 0;  // by the last Push or Sync

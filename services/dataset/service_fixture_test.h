@@ -115,8 +115,7 @@ class DatasetServiceTest : public ::testing::Test {
     CHECK(Install(server_.database().owner(), *BuiltinCatalogue(), *BuiltinCodes()).ok());
     pg::Database db = server_.database().db();
     service_ =
-        std::make_unique<DatasetService>(server_.runtime(), resolver_, nullptr, *BuiltinCatalogue(),
-                                         *ReadDefinitionTimes(db), PushOptions{});
+        std::make_unique<DatasetService>(server_.runtime(), resolver_, nullptr, PushOptions{});
     server_.Serve(*service_, v1::Datasets::service_full_name());
     stub_ = v1::Datasets::NewStub(server_.channel());
     CHECK(db.RunInTransaction([](pg::Transaction& tx) {
@@ -213,7 +212,7 @@ class DatasetServiceTest : public ::testing::Test {
 
   // Does what the workers would do, until nothing waits.
   void RunJobs() {
-    SyncRunner runner(*BuiltinCatalogue(), ids::IdSource::Real());
+    SyncRunner runner(ids::IdSource::Real());
     while (const std::unique_ptr<InlineJob> job = Claim()) {
       ASSERT_THAT(runner.Run(*job), edcert::testing::IsOk());
     }

@@ -5,7 +5,6 @@
 #include "common/feed/feed.h"
 #include "common/status/errors.h"
 #include "common/status/macros.h"
-#include "services/dataset/builtin_definitions.h"
 #include "services/dataset/record_store.h"
 #include "services/dataset/resync_store.h"
 #include "services/dataset/sync.h"
@@ -64,7 +63,8 @@ absl::Status SyncRunner::Run(jobs::Running& running) {
   }));
   ASSIGN_OR_RETURN(Plan plan, PlanOf(db, *resync));
   const auto sync_one = [&](pg::Transaction& tx, const Version& version) -> absl::Status {
-    const Dataset* dataset = catalogue_.Find(version.dataset);
+    ASSIGN_OR_RETURN(const auto definitions, definitions_.Get(tx));
+    const Dataset* dataset = definitions->catalogue.Find(version.dataset);
     if (dataset == nullptr) return status::Internal("no dataset " + version.dataset);
     return SyncDataset(tx, *dataset, *resync, ids_).status();
   };
@@ -97,8 +97,7 @@ absl::Status SyncRunner::Failed(pg::Transaction& tx, const jobs::Job& job) {
 
 absl::StatusOr<std::unique_ptr<jobs::Runner>> MakeSyncRunner(
     const edcert::config::Server& /*server*/) {
-  ASSIGN_OR_RETURN(const Catalogue catalogue, BuiltinCatalogue());
-  return std::make_unique<SyncRunner>(catalogue, ids::IdSource::Real());
+  return std::make_unique<SyncRunner>(ids::IdSource::Real());
 }
 
 }  // namespace edcert::dataset

@@ -6,6 +6,11 @@
 SELECT set_config('work_mem', '64MB', true), set_config('jit', 'off', true),
        set_config('enable_mergejoin', 'off', true);
 
+-- name: order_settings
+-- For a stretch: in the order of the keys, whatever the statistics say.
+SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
+       set_config('jit', 'off', true);
+
 -- name: compare_schools
 -- Counts by the schools of both records first: there are far fewer of these than records.
 WITH pair AS (

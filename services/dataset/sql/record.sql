@@ -7,11 +7,11 @@ SELECT set_config('work_mem', '64MB', true), set_config('lock_timeout', '60s', t
        set_config('jit', 'off', true), set_config('enable_nestloop', 'off', true);
 
 -- name: create_batch
--- The rows of the batch; they go with the transaction, however it ends.
-CREATE TEMPORARY TABLE batch_row ON COMMIT DROP AS
-SELECT 0::bigint AS line, ''::text AS reason, ''::text AS column_name, ''::text AS message,
-       ${columns}, record_key, row_hash
-  FROM ${table} LIMIT 0;
+-- The rows of the batch; they go with the transaction, however it ends. Made without a look at the
+-- table of the records, which would keep a column from being added for as long as a push takes.
+CREATE TEMPORARY TABLE batch_row (
+  line bigint, reason text, column_name text, message text, ${typed_columns},
+  record_key text COLLATE "C", row_hash bytea) ON COMMIT DROP;
 
 -- name: create_removed
 CREATE TEMPORARY TABLE batch_removed (record_key text COLLATE "C" NOT NULL) ON COMMIT DROP;
@@ -53,9 +53,15 @@ SELECT v.dataset, v.version, v.row_count
  ORDER BY v.dataset
    FOR UPDATE;
 
+-- name: lock_table
+-- From here on nobody changes the table or its definition.
+LOCK TABLE ${table}, ${history} IN ROW EXCLUSIVE MODE;
+
 -- name: lock_version
-SELECT version, row_count FROM dataset.data_version
- WHERE copy = $1 AND dataset = $2 AND district_id = $3 FOR UPDATE;
+SELECT v.version, v.row_count,
+       (SELECT d.revision FROM dataset.definition d WHERE d.dataset = v.dataset) AS revision
+  FROM dataset.data_version v
+ WHERE v.copy = $1 AND v.dataset = $2 AND v.district_id = $3 FOR UPDATE OF v;
 
 -- name: hold_version
 -- Keeps others from raising a version for as long as the transaction reads what it counts.
@@ -176,14 +182,17 @@ SELECT DISTINCT dataset FROM dataset.data_version
  WHERE district_id = $1 AND row_count > 0 ORDER BY dataset;
 
 -- name: list_records
--- One page at a version: $3 the version, $4 the key after which to begin, $5 schools or null.
+-- One page at a version: $3 the version, $4 the key after which to begin, $5 schools or null. Each
+-- table gives a page by itself: the planner might sort all rows of both.
 SELECT record_key, school_id AS school, row_hash, valid_from, ${values}
-  FROM (SELECT record_key, valid_from, row_hash, ${columns} FROM ${table}
-         WHERE copy = $1 AND district_id = $2 AND valid_from <= $3::bigint AND record_key > $4
-           AND ($5::text[] IS NULL OR school_id = ANY ($5::text[]))
+  FROM ((SELECT record_key, valid_from, row_hash, ${columns} FROM ${table}
+          WHERE copy = $1 AND district_id = $2 AND valid_from <= $3::bigint AND record_key > $4
+            AND ($5::text[] IS NULL OR school_id = ANY ($5::text[]))
+          ORDER BY record_key LIMIT $6)
         UNION ALL
-        SELECT record_key, valid_from, row_hash, ${columns} FROM ${history}
-         WHERE copy = $1 AND district_id = $2 AND valid_from <= $3::bigint
-           AND valid_to > $3::bigint AND record_key > $4
-           AND ($5::text[] IS NULL OR school_id = ANY ($5::text[]))) v
+        (SELECT record_key, valid_from, row_hash, ${columns} FROM ${history}
+          WHERE copy = $1 AND district_id = $2 AND valid_from <= $3::bigint
+            AND valid_to > $3::bigint AND record_key > $4
+            AND ($5::text[] IS NULL OR school_id = ANY ($5::text[]))
+          ORDER BY record_key LIMIT $6)) v
  ORDER BY record_key LIMIT $6;
