@@ -137,6 +137,7 @@ absl::StatusOr<std::vector<SchoolCounts>> CompareSchools(pg::Database& db, const
                                                          const std::string& district,
                                                          const VersionPair& versions,
                                                          const Schools& schools) {
+  if (dataset.read_only()) return std::vector<SchoolCounts>();
   ASSIGN_OR_RETURN(const pg::Result rows,
                    CompareAll(db, SqlFor(sql::kCompareSchools, dataset),
                               {district, versions.district, versions.state, schools}));
@@ -157,6 +158,7 @@ absl::StatusOr<std::vector<Difference>> CompareRecords(pg::Database& db, const D
                                                        const VersionPair& versions,
                                                        const Schools& schools,
                                                        const PageStart& start, int limit) {
+  if (dataset.read_only()) return std::vector<Difference>();
   const Comparison of{dataset, district, versions, schools};
   const bool in_order = start.differing > kOrderCost * limit;
   ASSIGN_OR_RETURN(

@@ -9,6 +9,7 @@
 #include "common/rpc/standard.h"
 #include "common/status/errors.h"
 #include "common/status/macros.h"
+#include "services/dataset/errors.h"
 #include "services/dataset/value.h"
 
 namespace edcert::dataset {
@@ -87,6 +88,7 @@ v1::Column ToProto(const Column& column) {
   out.set_personal_data(static_cast<v1::Column::PersonalData>(column.personal_data));
   out.set_description(column.description);
   out.set_unit(column.unit);
+  out.set_date_column(column.date_column);
   return out;
 }
 
@@ -120,6 +122,8 @@ absl::StatusOr<Column> ParseColumn(const v1::Column& message, const std::string&
   RETURN_IF_ERROR(CheckWords(message.code_list(), field + ".code_list", 0, names::kMaxIdLength));
   RETURN_IF_ERROR(CheckWords(message.description(), field + ".description", 0, kMaxColumnText));
   RETURN_IF_ERROR(CheckWords(message.unit(), field + ".unit", 0, kMaxUnit));
+  RETURN_IF_ERROR(
+      CheckWords(message.date_column(), field + ".date_column", 0, names::kMaxIdLength));
   return Column{.name = message.name(),
                 .type = static_cast<ColumnType>(message.type()),
                 .length = message.length(),
@@ -129,7 +133,8 @@ absl::StatusOr<Column> ParseColumn(const v1::Column& message, const std::string&
                 .required = message.required(),
                 .personal_data = static_cast<PersonalData>(message.personal_data()),
                 .description = message.description(),
-                .unit = message.unit()};
+                .unit = message.unit(),
+                .date_column = message.date_column()};
 }
 
 absl::StatusOr<std::vector<Column>> ParseColumns(
@@ -156,6 +161,7 @@ v1::Dataset ToProto(const Dataset& dataset, const DefinitionTimes& times) {
     out.set_school_column(dataset.columns[static_cast<std::size_t>(dataset.school)].name);
   }
   out.set_builtin(dataset.builtin);
+  out.set_read_only(dataset.read_only());
   *out.mutable_create_time() = rpc::ToProto(times.created_at);
   *out.mutable_update_time() = rpc::ToProto(times.updated_at);
   return out;
@@ -322,6 +328,7 @@ absl::StatusOr<BatchHeader> ParseHeader(const v1::PushRecordsRequest::Header& he
   }
   ASSIGN_OR_RETURN(const Dataset* dataset,
                    FindDataset(header.dataset(), "header.dataset", catalogue));
+  if (dataset->read_only()) return KeptByTheService("header.dataset");
   std::string batch_id = header.batch_id();
   std::transform(batch_id.begin(), batch_id.end(), batch_id.begin(),
                  [](char c) { return c >= 'A' && c <= 'F' ? static_cast<char>(c + 32) : c; });

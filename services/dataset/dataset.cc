@@ -85,6 +85,23 @@ absl::Status CheckKey(const Dataset& dataset, std::string_view prefix) {
   return absl::OkStatus();
 }
 
+bool IsDateOfCodes(const Dataset& dataset, const Column& column) {
+  if (column.date_column.empty()) return true;
+  const int date = dataset.Find(column.date_column);
+  return NeedsCodeList(column.type) && date >= 0 &&
+         dataset.columns[static_cast<std::size_t>(date)].type == ColumnType::kDate;
+}
+
+absl::Status CheckDates(const Dataset& dataset, std::string_view prefix) {
+  for (std::size_t i = 0; i < dataset.columns.size(); ++i) {
+    if (!IsDateOfCodes(dataset, dataset.columns[i])) {
+      return status::FieldInvalid(fmt::format("{}columns[{}].date_column", prefix, i),
+                                  "must be a DATE, and is for CODE and CODES");
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckSchool(const Dataset& dataset, std::string_view prefix) {
   if (dataset.school >= 0 &&
       dataset.columns[static_cast<std::size_t>(dataset.school)].type != ColumnType::kString) {
@@ -149,8 +166,28 @@ std::optional<ColumnType> ColumnTypeFromString(std::string_view text) {
   return Read<ColumnType>(text, ColumnType::kCodes);
 }
 
+std::optional<Keeper> KeeperFromString(std::string_view text) {
+  for (const Keeper keeper :
+       {Keeper::kSource, Keeper::kServiceByDistrict, Keeper::kServiceForAll}) {
+    if (ToString(keeper) == text) return keeper;
+  }
+  return std::nullopt;
+}
+
 std::optional<PersonalData> PersonalDataFromString(std::string_view text) {
   return Read<PersonalData>(text, PersonalData::kRestricted);
+}
+
+std::string_view ToString(Keeper keeper) {
+  switch (keeper) {
+    case Keeper::kSource:
+      return "SOURCE";
+    case Keeper::kServiceByDistrict:
+      return "SERVICE_BY_DISTRICT";
+    case Keeper::kServiceForAll:
+      return "SERVICE_FOR_ALL";
+  }
+  return "";
 }
 
 std::string_view ToString(Copy copy) { return copy == Copy::kDistrict ? "DISTRICT" : "STATE"; }
@@ -188,6 +225,7 @@ absl::Status CheckFields(const Dataset& dataset, std::string_view prefix) {
   if (!IsIdentifier(dataset.id, kMaxId)) return status::FieldInvalid("id", "not a dataset id");
   RETURN_IF_ERROR(CheckColumns(dataset.columns, prefix));
   RETURN_IF_ERROR(CheckKey(dataset, prefix));
+  RETURN_IF_ERROR(CheckDates(dataset, prefix));
   return CheckSchool(dataset, prefix);
 }
 

@@ -36,9 +36,18 @@ struct Column {
   PersonalData personal_data = PersonalData::kNone;
   std::string description;
   std::string unit;
+  // Of codes: the DATE column with the day on which they must be in force; empty: on any day.
+  std::string date_column;
 
   bool operator==(const Column&) const = default;
 };
+
+// Who keeps the records of a dataset: those who push them, or the service itself, for each district
+// or one set for all. What the service keeps is the same in both copies.
+enum class Keeper { kSource, kServiceByDistrict, kServiceForAll };
+// SOURCE, ...: as in the database.
+std::string_view ToString(Keeper keeper);
+std::optional<Keeper> KeeperFromString(std::string_view text);
 
 // The definition of one kind of records.
 struct Dataset {
@@ -49,8 +58,11 @@ struct Dataset {
   std::vector<std::size_t> key;  // places in `columns`, in the order of the key
   int school = -1;               // place in `columns`; -1 when records belong to no school
   bool builtin = false;
+  Keeper keeper = Keeper::kSource;
   int64_t revision = 0;  // at which the definition became what it is
 
+  // Whether the service keeps the records: nobody may push them.
+  bool read_only() const { return keeper != Keeper::kSource; }
   // `datasets/{id}`
   std::string name() const { return "datasets/" + id; }
   // The place of a column; -1 when there is none of this name.

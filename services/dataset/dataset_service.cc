@@ -249,6 +249,10 @@ grpc::ServerUnaryReactor* DatasetService::Resync(grpc::CallbackServerContext* co
         ASSIGN_OR_RETURN(const access::Access access,
                          access_.Resolve(call, {.organization = request->district()}));
         RETURN_IF_ERROR(RequireWholeDistrict(access, request->district()));
+        for (const std::string& dataset : datasets) {
+          if (definitions->catalogue.Find(dataset)->read_only())
+            return KeptByTheService("datasets");
+        }
         std::optional<jobs::NewJob> job;
         RETURN_IF_ERROR(rpc::Command(
             call, *request, response, [&](pg::Transaction& tx) -> absl::StatusOr<std::string> {

@@ -425,7 +425,7 @@ TEST_F(DatasetServiceTest, PeopleOfASchoolGetTheVersionsOfItsDistrict) {
   request.set_school(kSchool);
   const auto versions = Unary(&v1::Datasets::Stub::GetVersions, request, "users/sid");
   ASSERT_THAT(versions, IsOk());
-  ASSERT_EQ(versions->versions_size(), 3);
+  ASSERT_EQ(versions->versions_size(), 10);
   EXPECT_EQ(versions->versions(0).version(), 1);
   EXPECT_EQ(versions->versions(0).row_count(), 0);  // not his to know
   EXPECT_FALSE(versions->versions(0).has_changed_at());
@@ -448,7 +448,7 @@ TEST_F(DatasetServiceTest, VersionsAndDefinitions) {
   request.set_copy(type::COPY_DISTRICT);
   const auto versions = Unary(&v1::Datasets::Stub::GetVersions, request);
   ASSERT_THAT(versions, IsOk());
-  ASSERT_EQ(versions->versions_size(), 3);
+  ASSERT_EQ(versions->versions_size(), 10);
   EXPECT_EQ(versions->versions(0).dataset(), kDataset);
   EXPECT_EQ(versions->versions(0).version(), 1);
   EXPECT_EQ(versions->versions(0).row_count(), 1);
@@ -459,13 +459,61 @@ TEST_F(DatasetServiceTest, VersionsAndDefinitions) {
   const auto page = Unary(&v1::Datasets::Stub::ListDatasets, list);
   ASSERT_THAT(page, IsOk());
   list.set_page_token(page->next_page_token());
-  EXPECT_EQ(Unary(&v1::Datasets::Stub::ListDatasets, list)->datasets_size(), 1);
+  list.set_page_size(50);
+  EXPECT_EQ(Unary(&v1::Datasets::Stub::ListDatasets, list)->datasets_size(), 8);
   v1::GetDatasetRequest get;
   get.set_name(kDataset);
   const auto dataset = Unary(&v1::Datasets::Stub::GetDataset, get);
   ASSERT_THAT(dataset, IsOk());
   EXPECT_EQ(dataset->key_columns_size(), 4);
   EXPECT_EQ(dataset->school_column(), "school_id");
+  EXPECT_FALSE(dataset->read_only());
+  EXPECT_EQ(dataset->columns(3).name(), "category");
+  EXPECT_EQ(dataset->columns(3).date_column(), "event_date");
+  EXPECT_EQ(dataset->columns(5).date_column(), "");
+}
+
+TEST_F(DatasetServiceTest, WhatTheStateKeepsIsReadAndNotPushed) {
+  const auto refused = [](const absl::Status& status, const std::string& field) {
+    EXPECT_THAT(status, HasReason("FIELD_INVALID"));
+    EXPECT_THAT(std::string(status.message()), ::testing::HasSubstr(field));
+    EXPECT_THAT(std::string(status.message()), ::testing::HasSubstr("read-only"));
+  };
+  for (const char* dataset : {"datasets/organization", "datasets/code"}) {
+    v1::PushRecordsRequest header = Header();
+    header.mutable_header()->set_dataset(dataset);
+    refused(Push(header, "").status(), "header.dataset");
+    v1::ResyncRequest resync;
+    resync.set_request_id(ids::IdSource::Real().NewId());
+    resync.set_district(kDistrict);
+    resync.add_datasets(dataset);
+    refused(Unary(&v1::Datasets::Stub::Resync, resync).status(), "datasets");
+    v1::GetDatasetRequest get;
+    get.set_name(dataset);
+    EXPECT_TRUE(Unary(&v1::Datasets::Stub::GetDataset, get)->read_only());
+    v1::CompareCopiesRequest compare;
+    compare.set_dataset(dataset);
+    compare.set_district(kDistrict);
+    const auto compared = Unary(&v1::Datasets::Stub::CompareCopies, compare);
+    ASSERT_THAT(compared, IsOk());
+    EXPECT_EQ(compared->differences_size(), 0);
+    EXPECT_EQ(compared->district_version(), compared->state_version());
+  }
+  v1::ListRecordsRequest list;
+  list.set_dataset("datasets/code");
+  list.set_district(kDistrict);
+  list.set_copy(type::COPY_DISTRICT);
+  list.set_page_size(1);
+  const auto codes = Unary(&v1::Datasets::Stub::ListRecords, list, "users/sue");
+  ASSERT_THAT(codes, IsOk());
+  EXPECT_EQ(codes->version(), 1);
+  ASSERT_EQ(codes->records_size(), 1);
+  EXPECT_EQ(codes->records(0).values(0), "accommodation");
+  v1::GetVersionsRequest versions;
+  versions.set_district(kDistrict);
+  versions.add_datasets("datasets/code");
+  versions.set_copy(type::COPY_STATE);
+  EXPECT_EQ(Unary(&v1::Datasets::Stub::GetVersions, versions)->versions(0).version(), 1);
 }
 
 }  // namespace

@@ -104,7 +104,8 @@ absl::StatusOr<v1::Dataset> DatasetService::ChangeDefinition(
   ASSIGN_OR_RETURN(const int64_t revision, LockDefinitions(tx));
   ASSIGN_OR_RETURN(const Definitions before, ReadDefinitions(tx));
   ASSIGN_OR_RETURN(const Dataset grown, grow(before));
-  RETURN_IF_ERROR(PutDefinition(tx, grown, revision));
+  PutDefinition(tx, grown, revision);
+  RETURN_IF_ERROR(MakeRecords(tx, grown.id));
   feed::Append(tx, runtime_.ids().NewId(), call.principal().name(),
                {.subject = grown.name(), .type = std::string(change)});
   ASSIGN_OR_RETURN(const Definitions after, ReadDefinitions(tx));
@@ -151,6 +152,7 @@ grpc::ServerUnaryReactor* DatasetService::AddColumns(grpc::CallbackServerContext
               const auto grow = [&](const Definitions& known) -> absl::StatusOr<Dataset> {
                 ASSIGN_OR_RETURN(const Dataset* dataset,
                                  FindDataset(request->name(), "name", known.catalogue));
+                if (dataset->read_only()) return KeptByTheService("name");
                 RETURN_IF_ERROR(CheckWords(tx, columns, ""));
                 return Extended(*dataset, columns);
               };

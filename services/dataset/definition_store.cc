@@ -1,5 +1,6 @@
 #include "services/dataset/definition_store.h"
 
+#include <optional>
 #include <utility>
 
 #include "common/status/errors.h"
@@ -22,16 +23,20 @@ absl::StatusOr<Column> ColumnOf(const pg::Row& row) {
                 .required = row.Bool("required"),
                 .personal_data = *personal_data,
                 .description = row.Text("column_description"),
-                .unit = row.Text("unit")};
+                .unit = row.Text("unit"),
+                .date_column = row.Text("date_column")};
 }
 
 // The dataset of a run of rows, one for each column.
 absl::StatusOr<Dataset> DatasetOf(const pg::Result& rows, int& at) {
   const pg::Row first = rows[at];
+  const std::optional<Keeper> keeper = KeeperFromString(first.View("keeper"));
+  if (!keeper.has_value()) return status::Internal("a stored definition");
   Dataset dataset{.id = first.Text("dataset"),
                   .title = first.Text("title"),
                   .description = first.Text("description"),
                   .builtin = first.Bool("builtin"),
+                  .keeper = *keeper,
                   .revision = first.Int("revision")};
   for (; at < rows.size() && rows[at].View("dataset") == dataset.id; ++at) {
     ASSIGN_OR_RETURN(Column column, ColumnOf(rows[at]));
@@ -102,18 +107,17 @@ absl::StatusOr<int64_t> LockDefinitions(pg::Transaction& tx) {
   return rows[0].Int("revision");
 }
 
-absl::Status PutDefinition(pg::Transaction& tx, const Dataset& dataset, int64_t revision) {
+void PutDefinition(pg::Transaction& tx, const Dataset& dataset, int64_t revision) {
   const std::string school =
       dataset.school < 0 ? "" : dataset.columns[static_cast<std::size_t>(dataset.school)].name;
   tx.Defer(sql::kPutDefinition, dataset.id, dataset.title, dataset.description, KeyColumns(dataset),
-           school, dataset.builtin, revision);
+           school, dataset.builtin, ToString(dataset.keeper), revision);
   int ordinal = 0;
   for (const Column& column : dataset.columns) {
     tx.Defer(sql::kPutColumn, dataset.id, ++ordinal, column.name, ToString(column.type),
              column.length, column.precision, column.scale, column.code_list, column.required,
-             ToString(column.personal_data), column.description, column.unit);
+             ToString(column.personal_data), column.description, column.unit, column.date_column);
   }
-  return MakeRecords(tx, dataset.id);
 }
 
 absl::Status MakeRecords(pg::Transaction& tx, const std::string& dataset) {

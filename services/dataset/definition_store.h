@@ -47,9 +47,9 @@ class DefinitionCache {
 // Changes, in the transaction that has called LockDefinitions: one at a time, whoever makes them.
 // The new revision.
 absl::StatusOr<int64_t> LockDefinitions(pg::Transaction& tx);
-// Stores a definition at a revision, and makes or extends its tables and its view.
-absl::Status PutDefinition(pg::Transaction& tx, const Dataset& dataset, int64_t revision);
-// Makes or extends them again, as the stored definition says.
+// Stores a definition at a revision.
+void PutDefinition(pg::Transaction& tx, const Dataset& dataset, int64_t revision);
+// Makes or extends the tables and the view of a stored definition of what is pushed.
 absl::Status MakeRecords(pg::Transaction& tx, const std::string& dataset);
 // Gives up soon when somebody reads the tables that are to be changed: who comes later waits
 // behind.

@@ -12,6 +12,10 @@ absl::Status TooManyDatasets() {
   return status::QuotaExceeded("datasets of the state", absl::Hours(24));
 }
 
+absl::Status KeptByTheService(std::string_view field) {
+  return status::FieldInvalid(field, "is read-only: the state keeps its records");
+}
+
 absl::Status VersionAboveCurrent() {
   return status::FieldInvalid("version", "is above the current version");
 }

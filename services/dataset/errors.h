@@ -1,6 +1,8 @@
 // The errors of this service that are not of the common catalogue functions.
 #pragma once
 
+#include <string_view>
+
 #include "absl/status/status.h"
 #include "services/dataset/resync_store.h"
 
@@ -11,6 +13,9 @@ absl::Status TooManyPushes();
 
 // RESOURCE_EXHAUSTED QUOTA_EXCEEDED: the state has as many datasets of its own as it may have.
 absl::Status TooManyDatasets();
+
+// INVALID_ARGUMENT FIELD_INVALID for a field that names a dataset which the service keeps itself.
+absl::Status KeptByTheService(std::string_view field);
 
 // INVALID_ARGUMENT FIELD_INVALID for `version`.
 absl::Status VersionAboveCurrent();

@@ -85,7 +85,8 @@ absl::StatusOr<Dataset> Extended(const Dataset& known, const std::vector<Column>
     }
     Column& there = grown.columns[static_cast<std::size_t>(place)];
     if (!Holds(column, there) || column.code_list != there.code_list ||
-        column.required != there.required || column.personal_data != there.personal_data) {
+        column.date_column != there.date_column || column.required != there.required ||
+        column.personal_data != there.personal_data) {
       return status::FieldInvalid(field, "is there already, and can only get longer");
     }
     there = column;

@@ -28,11 +28,11 @@ PushOptions OptionsOf(const config::Config& config) {
 
 // Everything that lives as long as the server; the last made ends first.
 struct App {
-  App(rpc::Runtime& runtime, const PushOptions& options)
+  App(rpc::Runtime& runtime, const PushOptions& options, const Catalogue& builtin)
       : access(runtime),
         dispatcher(runtime.pool(), runtime.config().redis(), kSchema),
         service(runtime, access, &dispatcher, options),
-        consumer(FollowRegistry(runtime, access, options.automatic_sync)) {}
+        consumer(FollowRegistry(runtime, access, builtin, options.automatic_sync)) {}
 
   access::RegistryAccess access;
   jobs::Dispatcher dispatcher;
@@ -48,7 +48,8 @@ absl::Status InstallBuiltins(pg::Connection& owner) {
 
 absl::StatusOr<rpc::ServiceMain::Running> Make(rpc::Runtime& runtime,
                                                const config::Config& config) {
-  return rpc::Run(std::make_shared<App>(runtime, OptionsOf(config)));
+  ASSIGN_OR_RETURN(const Catalogue builtin, BuiltinCatalogue());
+  return rpc::Run(std::make_shared<App>(runtime, OptionsOf(config), builtin));
 }
 
 int Main(int argc, char** argv) {

@@ -20,6 +20,11 @@ Version VersionOf(const pg::Row& row, std::string dataset) {
           .row_count = row.Int("row_count")};
 }
 
+// The district under which the records of one are stored.
+std::string PlaceOf(const Dataset& dataset, const std::string& district) {
+  return dataset.keeper == Keeper::kServiceForAll ? "" : district;
+}
+
 }  // namespace
 
 std::string_view ToString(Mode mode) {
@@ -62,7 +67,10 @@ absl::StatusOr<Version> RecordBatch::Lock() {
                    tx_.Run(sql::kLockVersion, ToString(copy_), dataset_.id, district_));
   if (rows.empty()) return status::Internal("version row");
   // The rows were made by an older definition: what it does not have would stay as it was.
-  if (rows[0].Int("revision") != dataset_.revision) return status::Conflict();
+  // Of what the service keeps, it brings all of each record.
+  if (!dataset_.read_only() && rows[0].Int("revision") != dataset_.revision) {
+    return status::Conflict();
+  }
   version_ = VersionOf(rows[0], dataset_.id);
   return version_;
 }
@@ -166,8 +174,11 @@ absl::StatusOr<std::vector<Version>> LockVersions(pg::Transaction& tx, Copy copy
 
 absl::StatusOr<VersionPair> GetVersionPair(pg::Querier& db, const Dataset& dataset,
                                            const std::string& district) {
-  ASSIGN_OR_RETURN(const pg::Result rows, db.Run(sql::kVersionPair, dataset.id, district));
-  return VersionPair{.district = rows[0].Int("district"), .state = rows[0].Int("state")};
+  ASSIGN_OR_RETURN(const pg::Result rows,
+                   db.Run(sql::kVersionPair, dataset.id, PlaceOf(dataset, district)));
+  const int64_t state = rows[0].Int("state");
+  return VersionPair{.district = dataset.read_only() ? state : rows[0].Int("district"),
+                     .state = state};
 }
 
 absl::StatusOr<std::vector<std::string>> DatasetsWithRecords(pg::Querier& db,
@@ -183,9 +194,11 @@ absl::StatusOr<std::vector<Record>> ListRecords(pg::Querier& db, const Dataset& 
                                                 const Schools& schools, const std::string& after,
                                                 int limit) {
   constexpr int kFirstValue = 4;  // after record_key, school, row_hash, valid_from
-  ASSIGN_OR_RETURN(const pg::Result rows,
-                   db.RunText(SqlFor(sql::kListRecords, dataset), ToString(copy), district, version,
-                              after, schools, limit));
+  const bool kept = dataset.read_only();
+  ASSIGN_OR_RETURN(
+      const pg::Result rows,
+      db.RunText(SqlFor(sql::kListRecords, dataset), ToString(kept ? Copy::kState : copy),
+                 PlaceOf(dataset, district), version, after, kept ? Schools() : schools, limit));
   std::vector<Record> records;
   for (const pg::Row row : rows) {
     Record& record = records.emplace_back(Record{.key = std::string(row.ViewAt(0)),

@@ -96,13 +96,16 @@ class RecordBatch {
   Version version_;
 };
 
+// What the service keeps (Dataset::read_only) is the same in both copies and says nothing of
+// people: it is read whatever copy and schools are asked for, and no comparison finds a difference.
+
 // The versions of the datasets of a district that have one, in one statement.
 absl::StatusOr<std::vector<Version>> GetVersions(pg::Querier& db, Copy copy,
                                                  const std::string& district);
 
-// Locks the versions of a copy of every dataset of a district, also of those that never got a
-// record, until the transaction ends. By dataset, so that two who do this do not wait for each
-// other.
+// Locks the versions of a copy of every dataset of a district that is pushed, also of those that
+// never got a record, until the transaction ends. By dataset, so that two who do this do not wait
+// for each other.
 absl::StatusOr<std::vector<Version>> LockVersions(pg::Transaction& tx, Copy copy,
                                                   const std::string& district);
 

@@ -7,6 +7,7 @@
 #include "common/status/macros.h"
 #include "services/dataset/definition_store.h"
 #include "services/dataset/growth.h"
+#include "services/dataset/kept_records.h"
 #include "services/dataset/record_sql.h"
 #include "services/dataset/sql/table.sql.h"
 
@@ -23,10 +24,10 @@ absl::Status InstallDataset(pg::Transaction& tx, const Dataset* known, const Dat
   if (known != nullptr) {
     ASSIGN_OR_RETURN(wanted, Upgraded(*known, builtin));
     wanted.revision = known->revision;
-    // What is being pushed by this definition may go on.
-    if (wanted == *known) return MakeRecords(tx, wanted.id);
   }
-  return PutDefinition(tx, wanted, revision);
+  // What is being pushed by a definition that stays may go on.
+  if (known == nullptr || wanted != *known) PutDefinition(tx, wanted, revision);
+  return wanted.read_only() ? InstallKept(tx, wanted) : MakeRecords(tx, wanted.id);
 }
 
 absl::Status InstallAll(pg::Transaction& tx, const Catalogue& catalogue,
@@ -40,9 +41,9 @@ absl::Status InstallAll(pg::Transaction& tx, const Catalogue& catalogue,
   for (const Code& code : codes) {
     tx.Defer(sql::kPutCode, code.list, code.code, code.label, code.valid_from, code.valid_to);
   }
+  RETURN_IF_ERROR(KeepCodes(tx, catalogue));
   for (const pg::Statement& statement :
-       {sql::kViewDataVersion, sql::kViewDatasetDefinition, sql::kViewColumnDefinition,
-        sql::kViewOrganization, sql::kViewCode}) {
+       {sql::kViewDataVersion, sql::kViewDatasetDefinition, sql::kViewColumnDefinition}) {
     RETURN_IF_ERROR(tx.Run(statement).status());
   }
   for (const char* role : kReaders) {

@@ -285,7 +285,8 @@ TEST_F(ReportWorkerTest, ListIsNewestFirstAndScoped) {
 TEST_F(ReportWorkerTest, IsQuick) {
   AddEnrollments(5000);
   std::vector<v1::Rule> rules = ProductRules();
-  rules.resize(20);
+  std::erase_if(rules, [](const v1::Rule& rule) { return !rule.code().starts_with("ENR-"); });
+  rules.resize(std::min<std::size_t>(rules.size(), 20));
   MakeGroup("g", rules);
   const auto runner = MakeRunner();
   std::vector<absl::Duration> times;
@@ -301,9 +302,9 @@ TEST_F(ReportWorkerTest, IsQuick) {
     for (const SeverityCount& count : report.result->counts) findings += count.records;
   }
   std::sort(times.begin(), times.end());
-  std::printf("5,000 records, 20 rules, %d findings: median %s, worst %s\n",
-              static_cast<int>(findings), absl::FormatDuration(times[7]).c_str(),
-              absl::FormatDuration(times.back()).c_str());
+  std::printf("5,000 records, %d rules, %d findings: median %s, worst %s\n",
+              static_cast<int>(rules.size()), static_cast<int>(findings),
+              absl::FormatDuration(times[7]).c_str(), absl::FormatDuration(times.back()).c_str());
   EXPECT_LT(times[7], absl::Seconds(2));
 }
 

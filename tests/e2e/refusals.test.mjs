@@ -263,7 +263,9 @@ const TABLE = {
       ['rights', lena, {}, ...NOT_PERMITTED],
       ['organisation', dora, {}, ...NOT_FOUND],
       ['existence', ann, () => ({header: {dataset: 'datasets/nothing', batch_id: newId(),
-        district: `organizations/${D1}`, mode: 'MODE_UPSERT'}}), ...NOT_FOUND]]},
+        district: `organizations/${D1}`, mode: 'MODE_UPSERT'}}), ...NOT_FOUND],
+      ['read-only', ann, () => ({header: {dataset: 'datasets/organization', batch_id: newId(),
+        district: `organizations/${D1}`, mode: 'MODE_UPSERT'}}), 'INVALID_ARGUMENT', 'FIELD_INVALID']]},
   'dataset.Resync': {
     user: ann,
     request: () => ({district: `organizations/${D1}`, datasets: ['datasets/enrollment']}),
@@ -272,7 +274,8 @@ const TABLE = {
       ['organisation', dora, {}, ...NOT_FOUND],
       ['existence', ann, {datasets: ['datasets/nothing']}, ...NOT_FOUND],
       ['twice', ann, {datasets: ['datasets/enrollment', 'datasets/enrollment']},
-        'INVALID_ARGUMENT', 'FIELD_INVALID']]},
+        'INVALID_ARGUMENT', 'FIELD_INVALID'],
+      ['read-only', ann, {datasets: ['datasets/code']}, 'INVALID_ARGUMENT', 'FIELD_INVALID']]},
   'dataset.CancelResync': {
     user: ann,
     request: () => ({name: w.resync.name}),

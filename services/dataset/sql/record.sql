@@ -41,9 +41,9 @@ INSERT INTO dataset.data_version (copy, dataset, district_id) VALUES ($1, $2, $3
 ON CONFLICT DO NOTHING;
 
 -- name: ensure_versions
--- The same for every dataset.
+-- The same for every dataset that is pushed.
 INSERT INTO dataset.data_version (copy, dataset, district_id)
-SELECT $1, d.dataset, $2 FROM dataset.definition d ORDER BY d.dataset
+SELECT $1, d.dataset, $2 FROM dataset.definition d WHERE d.keeper = 'SOURCE' ORDER BY d.dataset
 ON CONFLICT DO NOTHING;
 
 -- name: lock_versions
@@ -141,7 +141,7 @@ SELECT 0, verdict.reason, verdict.column_name,
        CASE verdict.reason
          WHEN 'SCHOOL_UNKNOWN' THEN 'the state does not know this school in the district'
          WHEN 'CODE_UNKNOWN'
-           THEN verdict.column_name || ' has a code that is not in the state''s list'
+           THEN verdict.column_name || ' has a code that is not in the state''s list, or not on its day'
        END,
        ${d.columns}, d.record_key, d.row_hash
   FROM ${table} d
@@ -152,6 +152,28 @@ SELECT 0, verdict.reason, verdict.column_name,
          SELECT ${broken_check} AS reason, ${broken_column} AS column_name OFFSET 0) verdict
  WHERE d.copy = 'DISTRICT' AND d.district_id = $1
    AND (verdict.reason IS NOT NULL OR s.row_hash IS DISTINCT FROM d.row_hash);
+
+-- name: unknown_code
+-- Whether the record d has a code that its list does not have, or not on the record's day.
+d.${column} IS NOT NULL AND (d.${column} NOT IN (
+  SELECT c.code FROM dataset.code c WHERE c.code_list = ${list}) OR ${late})
+
+-- name: late_code
+-- Few codes begin or end: a hash says whether this is one of them, and only then its days are read.
+(d.${column} IN (SELECT c.code FROM dataset.code c
+                  WHERE c.code_list = ${list} AND num_nonnulls(c.valid_from, c.valid_to) > 0)
+ AND EXISTS (SELECT FROM dataset.code c
+              WHERE c.code_list = ${list} AND c.code = d.${column} AND ${out_of_force}))
+
+-- name: unknown_codes
+-- The same of a column with several codes.
+EXISTS (SELECT FROM unnest(string_to_array(d.${column}, ';')) one (code)
+         WHERE NOT EXISTS (SELECT FROM dataset.code c
+                            WHERE c.code_list = ${list} AND c.code = one.code AND NOT ${late}))
+
+-- name: out_of_force
+-- Whether the day of the record d lies before or after the days of the code c.
+coalesce(d.${date} < c.valid_from OR d.${date} > c.valid_to, false)
 
 -- name: remove_sync
 -- What the DISTRICT copy does not have, or no longer with values that the state takes.
@@ -168,8 +190,13 @@ SELECT s.record_key
 SELECT count(line) AS rejected FROM batch_row WHERE reason IS NOT NULL;
 
 -- name: versions
-SELECT dataset, version, changed_at, row_count FROM dataset.data_version
- WHERE copy = $1 AND district_id = $2;
+-- Of a copy of a district. What the service keeps stands in the STATE copy, perhaps for all.
+SELECT v.dataset, v.version, v.changed_at, v.row_count
+  FROM dataset.data_version v
+  JOIN dataset.definition d ON d.dataset = v.dataset
+ WHERE (d.keeper = 'SOURCE' AND v.copy = $1 AND v.district_id = $2)
+    OR (d.keeper = 'SERVICE_BY_DISTRICT' AND v.copy = 'STATE' AND v.district_id = $2)
+    OR (d.keeper = 'SERVICE_FOR_ALL' AND v.copy = 'STATE' AND v.district_id = '');
 
 -- name: version_pair
 -- Both copies' versions at one moment.
@@ -178,8 +205,10 @@ SELECT coalesce(max(version) FILTER (WHERE copy = 'DISTRICT'), 0) AS district,
   FROM dataset.data_version WHERE dataset = $1 AND district_id = $2;
 
 -- name: with_records
-SELECT DISTINCT dataset FROM dataset.data_version
- WHERE district_id = $1 AND row_count > 0 ORDER BY dataset;
+SELECT DISTINCT v.dataset
+  FROM dataset.data_version v
+  JOIN dataset.definition d ON d.dataset = v.dataset AND d.keeper = 'SOURCE'
+ WHERE v.district_id = $1 AND v.row_count > 0 ORDER BY v.dataset;
 
 -- name: list_records
 -- One page at a version: $3 the version, $4 the key after which to begin, $5 schools or null. Each

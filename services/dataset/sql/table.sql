@@ -3,25 +3,33 @@ CREATE SCHEMA IF NOT EXISTS dataset_read;
 
 -- name: view_data_version
 CREATE OR REPLACE VIEW dataset_read.data_version AS
-SELECT copy, dataset, district_id, version, changed_at, row_count FROM dataset.data_version;
+SELECT v.copy, v.dataset, v.district_id, v.version, v.changed_at, v.row_count
+  FROM dataset.data_version v
+  JOIN dataset.definition d ON d.dataset = v.dataset AND d.keeper = 'SOURCE'
+UNION ALL
+SELECT c.copy, v.dataset, v.district_id, v.version, v.changed_at, v.row_count
+  FROM dataset.data_version v
+  JOIN dataset.definition d ON d.dataset = v.dataset AND d.keeper = 'SERVICE_BY_DISTRICT'
+ CROSS JOIN (VALUES ('DISTRICT'), ('STATE')) c (copy)
+ WHERE v.copy = 'STATE'
+UNION ALL
+SELECT c.copy, v.dataset, o.organization_id, v.version, v.changed_at, v.row_count
+  FROM dataset.data_version v
+  JOIN dataset.definition d ON d.dataset = v.dataset AND d.keeper = 'SERVICE_FOR_ALL'
+ CROSS JOIN (VALUES ('DISTRICT'), ('STATE')) c (copy)
+ CROSS JOIN dataset.known_organization o
+ WHERE v.copy = 'STATE' AND v.district_id = '' AND o.kind = 'DISTRICT';
 
 -- name: view_dataset_definition
 CREATE OR REPLACE VIEW dataset_read.dataset_definition AS
-SELECT dataset, title, description, key_columns, school_column, builtin FROM dataset.definition;
+SELECT dataset, title, description, key_columns, school_column, builtin, keeper
+  FROM dataset.definition;
 
 -- name: view_column_definition
 CREATE OR REPLACE VIEW dataset_read.column_definition AS
 SELECT dataset, ordinal, name, type, length, precision, scale, code_list, required, personal_data,
-       description, unit
+       description, unit, date_column
   FROM dataset.definition_column;
-
--- name: view_organization
-CREATE OR REPLACE VIEW dataset_read.organization AS
-SELECT organization_id, kind, parent_id, display_name FROM dataset.known_organization;
-
--- name: view_code
-CREATE OR REPLACE VIEW dataset_read.code AS
-SELECT code_list, code, label, valid_from, valid_to FROM dataset.code;
 
 -- name: create_reader
 -- A role that another service will log in as; whoever comes first makes it.
