@@ -94,13 +94,14 @@ absl::StatusOr<std::map<std::string, Pair>> ReadPairs(pg::Querier& db, const Dat
                                                       const std::string& district,
                                                       const VersionPair& versions,
                                                       const std::vector<std::string>& keys) {
-  constexpr int kFirstValue = 3;  // after of_district, record_key, record_school
+  constexpr int kFirstValue = 3;  // after copy, record_key, record_school
   ASSIGN_OR_RETURN(const pg::Result rows, db.RunText(SqlFor(sql::kCompareValues, dataset), district,
                                                      versions.district, versions.state, keys));
   std::map<std::string, Pair> pairs;
   for (const pg::Row row : rows) {
     Pair& pair = pairs[std::string(row.ViewAt(1))];
-    std::optional<Side>& side = row.Bool("of_district") ? pair.district : pair.state;
+    const bool of_district = row.ViewAt(0) == ToString(Copy::kDistrict);
+    std::optional<Side>& side = of_district ? pair.district : pair.state;
     side = Side{.school = std::string(row.ViewAt(2)), .values = {}};
     for (std::size_t i = 0; i < dataset.columns.size(); ++i) {
       const int at = kFirstValue + static_cast<int>(i);

@@ -63,11 +63,24 @@ SELECT b.last, p.record_key
 
 -- name: compare_values
 -- The records of both copies with the keys of a page, $4.
-SELECT true AS of_district, record_key, record_school, ${values}
-  FROM (${district_rows}) d WHERE record_key = ANY ($4::text[])
+${district_values}
 UNION ALL
-SELECT false, record_key, record_school, ${values}
-  FROM (${state_rows}) s WHERE record_key = ANY ($4::text[]);
+${state_values};
+
+-- name: values_at
+-- Those of one copy. The current ones are looked up one by one, whatever the statistics say.
+SELECT '${copy}' AS copy, d.record_key, d.record_school, ${values}
+  FROM unnest($4::text[]) k (record_key)
+ CROSS JOIN LATERAL (
+         SELECT r.record_key, r.school_id AS record_school, ${columns}
+           FROM ${table} r
+          WHERE r.copy = '${copy}' AND r.district_id = $1 AND r.valid_from <= ${version}::bigint
+            AND r.record_key = k.record_key OFFSET 0) d
+UNION ALL
+SELECT '${copy}', record_key, school_id, ${values}
+  FROM ${history}
+ WHERE copy = '${copy}' AND district_id = $1 AND valid_from <= ${version}::bigint
+   AND valid_to > ${version}::bigint AND record_key = ANY ($4::text[]);
 
 -- name: rows_at
 -- The rows of one copy at a version, for those that read all of them.
