@@ -85,17 +85,15 @@ class Benchmark {
 
   int64_t Count(const std::string& district) {
     pg::Database db = LongDb();
-    const auto counts = CompareSchools(db, dataset_, district, kVersions, Schools());
+    const auto counts = CompareSchools(db, dataset_, district, kVersions, Schools(), 51);
     CHECK(counts.ok());
-    int64_t differing = 0;
-    for (const SchoolCounts& one : *counts) differing += one.different;
-    return differing;
+    return counts->differing;
   }
 
   void Page(const std::string& district, const char* after, int64_t differing) {
     pg::Database db = LongDb();
-    const auto page =
-        CompareRecords(db, dataset_, district, kVersions, Schools(), {after, differing}, 51);
+    const auto page = CompareRecords(db, dataset_, district, kVersions, Schools(),
+                                     {.after = after, .differing = differing}, 51);
     CHECK(page.ok() && !page->empty());
   }
 

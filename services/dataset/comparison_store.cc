@@ -132,26 +132,46 @@ std::vector<ColumnDifference> DifferencesOf(const Dataset& dataset, const Pair& 
   return differences;
 }
 
+// The keys of the page.
+absl::StatusOr<std::vector<std::string>> KeysOfPage(pg::Database& db, const Comparison& of,
+                                                    const PageStart& start, int limit) {
+  if (!start.keys.empty()) {
+    const auto end = std::min(start.keys.size(), static_cast<std::size_t>(limit));
+    return std::vector<std::string>(start.keys.begin(),
+                                    start.keys.begin() + static_cast<std::ptrdiff_t>(end));
+  }
+  return start.differing > kOrderCost * limit ? KeysInOrder(db, of, start.after, limit)
+                                              : KeysOfAll(db, of, start.after, limit);
+}
+
 }  // namespace
 
-absl::StatusOr<std::vector<SchoolCounts>> CompareSchools(pg::Database& db, const Dataset& dataset,
-                                                         const std::string& district,
-                                                         const VersionPair& versions,
-                                                         const Schools& schools) {
-  if (dataset.read_only()) return std::vector<SchoolCounts>();
-  ASSIGN_OR_RETURN(const pg::Result rows,
-                   CompareAll(db, SqlFor(sql::kCompareSchools, dataset),
-                              {district, versions.district, versions.state, schools}));
-  std::vector<SchoolCounts> counts;
+absl::StatusOr<SchoolComparison> CompareSchools(pg::Database& db, const Dataset& dataset,
+                                                const std::string& district,
+                                                const VersionPair& versions, const Schools& schools,
+                                                int limit) {
+  SchoolComparison comparison;
+  if (dataset.read_only()) return comparison;
+  ASSIGN_OR_RETURN(const pg::Result rows, CompareAll(db, SqlFor(sql::kCompareSchools, dataset),
+                                                     {district, versions.district, versions.state,
+                                                      schools, kOrderCost * limit}));
   for (const pg::Row row : rows) {
-    counts.push_back({.school = row.Text("school"),
-                      .district_rows = row.Int("district_rows"),
-                      .state_rows = row.Int("state_rows"),
-                      .only_district = row.Int("only_district"),
-                      .only_state = row.Int("only_state"),
-                      .different = row.Int("different")});
+    if (row.Has("record_key")) {
+      comparison.keys.push_back(row.Text("record_key"));
+      continue;
+    }
+    const SchoolCounts& counts =
+        comparison.schools.emplace_back(SchoolCounts{.school = row.Text("school"),
+                                                     .district_rows = row.Int("district_rows"),
+                                                     .state_rows = row.Int("state_rows"),
+                                                     .only_district = row.Int("only_district"),
+                                                     .only_state = row.Int("only_state"),
+                                                     .different = row.Int("different")});
+    comparison.differing += counts.only_district + counts.only_state + counts.different;
   }
-  return counts;
+  // Bytes, as the collation "C" has it.
+  std::sort(comparison.keys.begin(), comparison.keys.end());
+  return comparison;
 }
 
 absl::StatusOr<std::vector<Difference>> CompareRecords(pg::Database& db, const Dataset& dataset,
@@ -161,10 +181,7 @@ absl::StatusOr<std::vector<Difference>> CompareRecords(pg::Database& db, const D
                                                        const PageStart& start, int limit) {
   if (dataset.read_only()) return std::vector<Difference>();
   const Comparison of{dataset, district, versions, schools};
-  const bool in_order = start.differing > kOrderCost * limit;
-  ASSIGN_OR_RETURN(
-      const std::vector<std::string> keys,
-      in_order ? KeysInOrder(db, of, start.after, limit) : KeysOfAll(db, of, start.after, limit));
+  ASSIGN_OR_RETURN(const std::vector<std::string> keys, KeysOfPage(db, of, start, limit));
   ASSIGN_OR_RETURN(const auto pairs, ReadPairs(db, dataset, district, versions, keys));
   std::vector<Difference> differences;
   for (const std::string& key : keys) {

@@ -39,14 +39,24 @@ struct Difference {
   std::vector<ColumnDifference> columns;  // when it is in both
 };
 
-absl::StatusOr<std::vector<SchoolCounts>> CompareSchools(pg::Database& db, const Dataset& dataset,
-                                                         const std::string& district,
-                                                         const VersionPair& versions,
-                                                         const Schools& schools);
+struct SchoolComparison {
+  std::vector<SchoolCounts> schools;  // by school
+  int64_t differing = 0;
+  // All keys that differ, in order, when these are so few that a page of them would have to be
+  // looked for among all records once more.
+  std::vector<std::string> keys;
+};
+// `limit`: of the page that follows.
+absl::StatusOr<SchoolComparison> CompareSchools(pg::Database& db, const Dataset& dataset,
+                                                const std::string& district,
+                                                const VersionPair& versions, const Schools& schools,
+                                                int limit);
 
 // Where a page of differences begins.
 struct PageStart {
   std::string after;  // the key
+  // The keys that differ, when they are known.
+  std::vector<std::string> keys;
   // How many records differ in all: where many do, a page is full soon and is looked for in the
   // order of the keys; else all records are compared at once.
   int64_t differing = 0;

@@ -390,12 +390,11 @@ grpc::ServerUnaryReactor* DatasetService::CompareCopies(grpc::CallbackServerCont
         PageStart start{.after = page.Key(3)};
         if (page.key.empty()) {
           ASSIGN_OR_RETURN(versions, GetVersionPair(db, *dataset, district));
-          ASSIGN_OR_RETURN(const std::vector<SchoolCounts> counts,
-                           CompareSchools(db, *dataset, district, versions, schools));
-          for (const SchoolCounts& one : counts) {
-            *response->add_schools() = ToProto(one);
-            start.differing += one.only_district + one.only_state + one.different;
-          }
+          ASSIGN_OR_RETURN(SchoolComparison compared,
+                           CompareSchools(db, *dataset, district, versions, schools, page.limit()));
+          for (const SchoolCounts& one : compared.schools) *response->add_schools() = ToProto(one);
+          start.differing = compared.differing;
+          start.keys = std::move(compared.keys);
         } else {
           ASSIGN_OR_RETURN(versions.district, page.IntKey(0));
           ASSIGN_OR_RETURN(versions.state, page.IntKey(1));

@@ -410,8 +410,8 @@ TEST_F(RecordStoreTest, TheComparisonIsThatOfTheShadows) {
     std::string after;
     while (true) {
       pg::Database db = database_.db();
-      const auto page =
-          CompareRecords(db, dataset_, kDistrict, versions, Schools(), {after, differing}, 2);
+      const auto page = CompareRecords(db, dataset_, kDistrict, versions, Schools(),
+                                       {.after = after, .differing = differing}, 2);
       ASSERT_THAT(page, IsOk());
       if (page->empty()) break;
       for (const Difference& one : *page) {
@@ -430,12 +430,12 @@ TEST_F(RecordStoreTest, TheComparisonIsThatOfTheShadows) {
   EXPECT_GT(expected.size(), 3U);
 
   pg::Database db = database_.db();
-  const auto schools = CompareSchools(db, dataset_, kDistrict, versions, Schools());
+  const auto schools = CompareSchools(db, dataset_, kDistrict, versions, Schools(), 10);
   ASSERT_THAT(schools, IsOk());
   int64_t district_rows = 0;
   int64_t state_rows = 0;
   int64_t differing = 0;
-  for (const SchoolCounts& counts : *schools) {
+  for (const SchoolCounts& counts : schools->schools) {
     district_rows += counts.district_rows;
     state_rows += counts.state_rows;
     differing += counts.only_district + counts.only_state + counts.different;
@@ -443,6 +443,12 @@ TEST_F(RecordStoreTest, TheComparisonIsThatOfTheShadows) {
   EXPECT_EQ(district_rows, static_cast<int64_t>(district.size()));
   EXPECT_EQ(state_rows, static_cast<int64_t>(state.size()));
   EXPECT_EQ(differing, static_cast<int64_t>(expected.size()));
+  EXPECT_EQ(schools->differing, differing);
+  std::vector<std::string> keys;
+  for (const auto& [key, columns] : expected) keys.push_back(key);
+  EXPECT_EQ(schools->keys, keys);
+  // Too many to name.
+  EXPECT_THAT(CompareSchools(db, dataset_, kDistrict, versions, Schools(), 0)->keys, IsEmpty());
 }
 
 // A page of a district in which much differs reads a part of it, wherever it begins.
@@ -461,8 +467,8 @@ TEST_F(RecordStoreTest, APageOfDifferencesReadsLittle) {
         "::bigint AS n FROM pg_stat_user_tables WHERE relname = 'lunches'";
     ASSERT_THAT(db.RunText("SELECT pg_stat_force_next_flush()"), IsOk());
     const int64_t before = Number(sql);
-    const auto page =
-        CompareRecords(db, dataset_, kDistrict, versions, Schools(), {after, kStudents}, 20);
+    const auto page = CompareRecords(db, dataset_, kDistrict, versions, Schools(),
+                                     {.after = after, .differing = kStudents}, 20);
     ASSERT_THAT(page, IsOk());
     ASSERT_EQ(page->size(), 20U);
     EXPECT_GT(page->front().key, after);
@@ -490,11 +496,12 @@ TEST_F(RecordStoreTest, AComparisonHidesTheValuesOfOtherSchools) {
   EXPECT_EQ(differences->front().columns[0].column, "school");
   EXPECT_EQ(differences->front().columns[0].district, "001");
   EXPECT_EQ(differences->front().columns[0].state, std::nullopt);
-  const auto counts = CompareSchools(db, dataset_, kDistrict, versions, first);
-  ASSERT_EQ(counts->size(), 1U);
-  EXPECT_EQ(counts->front().district_rows, 2);
-  EXPECT_EQ(counts->front().state_rows, 2);
-  EXPECT_EQ(counts->front().different, 1);
+  const auto counts = CompareSchools(db, dataset_, kDistrict, versions, first, 10);
+  ASSERT_EQ(counts->schools.size(), 1U);
+  EXPECT_EQ(counts->schools.front().district_rows, 2);
+  EXPECT_EQ(counts->schools.front().state_rows, 2);
+  EXPECT_EQ(counts->schools.front().different, 1);
+  EXPECT_THAT(counts->keys, ElementsAre("b|1"));
 }
 
 Values Lunch(const std::string& student, const std::string& price) {

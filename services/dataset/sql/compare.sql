@@ -12,26 +12,37 @@ SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan'
        set_config('jit', 'off', true);
 
 -- name: compare_schools
--- Counts by the schools of both records first: there are far fewer of these than records.
-WITH pair AS (
+-- Counts by the schools of both records first: there are far fewer of these than records. $4 schools
+-- or null. The keys that differ come too, one a row, when there are at most $5.
+WITH pair AS MATERIALIZED (
   SELECT d.record_key IS NOT NULL AS in_district, s.record_key IS NOT NULL AS in_state,
          coalesce(d.record_school, '') AS district_school,
          coalesce(s.record_school, '') AS state_school, count(*) AS records,
-         count(*) FILTER (WHERE d.row_hash <> s.row_hash) AS different
+         count(*) FILTER (WHERE d.row_hash <> s.row_hash) AS different,
+         array_agg(coalesce(d.record_key, s.record_key))
+           FILTER (WHERE d.row_hash IS DISTINCT FROM s.row_hash) AS keys
     FROM (${district_rows}) d FULL JOIN (${state_rows}) s ON s.record_key = d.record_key
-   GROUP BY 1, 2, 3, 4)
-SELECT school, sum(district_rows)::bigint AS district_rows, sum(state_rows)::bigint AS state_rows,
-       sum(only_district)::bigint AS only_district, sum(only_state)::bigint AS only_state,
-       sum(different)::bigint AS different
-  FROM (SELECT district_school AS school, records AS district_rows, 0 AS state_rows,
-               CASE WHEN in_state THEN 0 ELSE records END AS only_district, 0 AS only_state,
-               different
-          FROM pair WHERE in_district
-        UNION ALL
-        SELECT state_school, 0, records, 0, CASE WHEN in_district THEN 0 ELSE records END, 0
-          FROM pair WHERE in_state) one
- WHERE ($4::text[] IS NULL OR school = ANY ($4::text[]))
- GROUP BY school ORDER BY school COLLATE "C";
+   GROUP BY 1, 2, 3, 4),
+differing AS (
+  SELECT keys FROM pair
+   WHERE $4::text[] IS NULL
+      OR CASE WHEN in_district THEN district_school ELSE state_school END = ANY ($4::text[]))
+(SELECT school, sum(district_rows)::bigint AS district_rows, sum(state_rows)::bigint AS state_rows,
+        sum(only_district)::bigint AS only_district, sum(only_state)::bigint AS only_state,
+        sum(different)::bigint AS different, NULL::text AS record_key
+   FROM (SELECT district_school AS school, records AS district_rows, 0 AS state_rows,
+                CASE WHEN in_state THEN 0 ELSE records END AS only_district, 0 AS only_state,
+                different
+           FROM pair WHERE in_district
+         UNION ALL
+         SELECT state_school, 0, records, 0, CASE WHEN in_district THEN 0 ELSE records END, 0
+           FROM pair WHERE in_state) one
+  WHERE ($4::text[] IS NULL OR school = ANY ($4::text[]))
+  GROUP BY school ORDER BY school COLLATE "C")
+UNION ALL
+SELECT NULL, 0, 0, 0, 0, 0, one.record_key
+  FROM differing, unnest(differing.keys) one (record_key)
+ WHERE (SELECT sum(cardinality(keys)) FROM differing) <= $5::bigint;
 
 -- name: differing_keys
 -- A page of the keys that differ, found by comparing all rows: $4 schools or null, $5 the key after
