@@ -7,10 +7,13 @@
 #include <vector>
 
 #include "common/status/macros.h"
+#include "services/dataset/sql/compare.sql.h"
 #include "services/dataset/sql/record.sql.h"
 
 namespace edcert::dataset {
 namespace {
+
+constexpr std::string_view kAfter = " AND record_key > $5";
 
 // The columns that hold data, quoted.
 std::vector<std::string> DataColumns(const Dataset& dataset) {
@@ -62,15 +65,6 @@ std::string Values(const Dataset& dataset) {
   return out;
 }
 
-std::string Differing(const Dataset& dataset) {
-  std::string out;
-  for (const Column& column : dataset.columns) {
-    out += fmt::format("{}CASE WHEN d.\"{}\" IS DISTINCT FROM s.\"{}\" THEN '{}' END",
-                       out.empty() ? "" : ", ", column.name, column.name, column.name);
-  }
-  return out;
-}
-
 // Whether the record d has a code that is not in its list, or not on its day.
 std::string UnknownCode(const Column& column) {
   std::string text;
@@ -106,10 +100,13 @@ std::string Verdict(const Dataset& dataset, bool want_column) {
   return out.empty() ? "NULL::text" : fmt::format("CASE{} END", out);
 }
 
-std::string RowsAt(const Dataset& dataset, Copy copy, std::string_view version) {
-  std::string text = SqlFor(sql::kRowsAt, dataset);
+// A statement of the rows of a copy at its version; `after`: more that their keys must be.
+std::string RowsAt(const Dataset& dataset, const pg::Statement& statement, Copy copy,
+                   std::string_view after = "") {
+  std::string text = SqlFor(statement, dataset);
   text = Replace(text, "copy", ToString(copy));
-  return Replace(text, "version", version);
+  text = Replace(text, "version", copy == Copy::kDistrict ? "$2" : "$3");
+  return Replace(text, "after", after);
 }
 
 const std::map<std::string_view, std::function<std::string(const Dataset&)>>& Names() {
@@ -126,12 +123,26 @@ const std::map<std::string_view, std::function<std::string(const Dataset&)>>& Na
       {"r.view_columns", [](const Dataset& dataset) { return ViewColumns(dataset, "r."); }},
       {"values", Values},
       {"set", Assignments},
-      {"differing", Differing},
       {"broken_check", [](const Dataset& dataset) { return Verdict(dataset, false); }},
       {"broken_column", [](const Dataset& dataset) { return Verdict(dataset, true); }},
       {"district_rows",
-       [](const Dataset& dataset) { return RowsAt(dataset, Copy::kDistrict, "$2"); }},
-      {"state_rows", [](const Dataset& dataset) { return RowsAt(dataset, Copy::kState, "$3"); }},
+       [](const Dataset& dataset) { return RowsAt(dataset, sql::kRowsAt, Copy::kDistrict); }},
+      {"state_rows",
+       [](const Dataset& dataset) { return RowsAt(dataset, sql::kRowsAt, Copy::kState); }},
+      {"district_rows_after",
+       [](const Dataset& dataset) {
+         return RowsAt(dataset, sql::kRowsAt, Copy::kDistrict, kAfter);
+       }},
+      {"state_rows_after",
+       [](const Dataset& dataset) { return RowsAt(dataset, sql::kRowsAt, Copy::kState, kAfter); }},
+      {"district_values",
+       [](const Dataset& dataset) { return RowsAt(dataset, sql::kValuesAt, Copy::kDistrict); }},
+      {"state_values",
+       [](const Dataset& dataset) { return RowsAt(dataset, sql::kValuesAt, Copy::kState); }},
+      {"district_stretch",
+       [](const Dataset& dataset) { return RowsAt(dataset, sql::kStretchAt, Copy::kDistrict); }},
+      {"state_stretch",
+       [](const Dataset& dataset) { return RowsAt(dataset, sql::kStretchAt, Copy::kState); }},
   };
   return names;
 }

@@ -13,6 +13,8 @@
 #include "common/testing/database.h"
 #include "common/testing/matchers.h"
 #include "services/dataset/builtin_definitions.h"
+#include "services/dataset/comparison_store.h"
+#include "services/dataset/definition_store.h"
 #include "services/dataset/issue_store.h"
 #include "services/dataset/migrations/migrations.h"
 #include "services/dataset/organization_feed.h"
@@ -75,6 +77,8 @@ class RecordStoreTest : public ::testing::Test {
                                      {"food", "B", "", "", ""},
                                      {"food", "OLD", "", "", "2025-07-31"}};
     CHECK(Install(database_.owner(), *catalogue, codes).ok());
+    pg::Database db = database_.db();
+    dataset_ = *ReadDefinitions(db)->catalogue.Find(dataset_.id);
   }
 
   static const std::vector<pg::Component>& Components() {
@@ -304,7 +308,7 @@ class RecordStoreTest : public ::testing::Test {
   }
 
   edcert::testing::TestDatabase database_;
-  const Dataset dataset_;
+  Dataset dataset_;
   const Dataset organization_ = *BuiltinCatalogue()->Find("organization");
   const Dataset code_ = *BuiltinCatalogue()->Find("code");
   std::mt19937 random_{20251001};
@@ -391,37 +395,47 @@ TEST_F(RecordStoreTest, TheComparisonIsThatOfTheShadows) {
       expected[key] = {"district"};
     } else if (it->second != row) {
       for (std::size_t i = 0; i < row.size(); ++i) {
-        if (row[i] != it->second[i]) expected[key].push_back(dataset_.columns[i].name);
+        if (row[i] == it->second[i]) continue;
+        expected[key].push_back(
+            fmt::format("{} {} {}", dataset_.columns[i].name, row[i], it->second[i]));
       }
     }
   }
   for (const auto& [key, row] : state) {
     if (!district.contains(key)) expected[key] = {"state"};
   }
-  std::map<std::string, std::vector<std::string>> found;
-  std::string after;
-  while (true) {
-    pg::Database db = database_.db();
-    const auto page = CompareRecords(db, dataset_, kDistrict, versions, Schools(), after, 2);
-    ASSERT_THAT(page, IsOk());
-    if (page->empty()) break;
-    for (const Difference& one : *page) {
-      found[one.key] = !one.in_state      ? std::vector<std::string>{"district"}
-                       : !one.in_district ? std::vector<std::string>{"state"}
-                                          : one.columns;
-      after = one.key;
+  // Few that differ are looked for among all records, many in the order of their keys.
+  for (const int64_t differing : {1, 1'000'000}) {
+    std::map<std::string, std::vector<std::string>> found;
+    std::string after;
+    while (true) {
+      pg::Database db = database_.db();
+      const auto page = CompareRecords(db, dataset_, kDistrict, versions, Schools(),
+                                       {.after = after, .differing = differing}, 2);
+      ASSERT_THAT(page, IsOk());
+      if (page->empty()) break;
+      for (const Difference& one : *page) {
+        if (!one.in_state) found[one.key] = {"district"};
+        if (!one.in_district) found[one.key] = {"state"};
+        for (const ColumnDifference& column : one.columns) {
+          found[one.key].push_back(fmt::format("{} {} {}", column.column, column.district.value(),
+                                               column.state.value()));
+        }
+        EXPECT_GT(one.key, after);
+        after = one.key;
+      }
     }
+    EXPECT_EQ(found, expected);
   }
-  EXPECT_EQ(found, expected);
   EXPECT_GT(expected.size(), 3U);
 
   pg::Database db = database_.db();
-  const auto schools = CompareSchools(db, dataset_, kDistrict, versions, Schools());
+  const auto schools = CompareSchools(db, dataset_, kDistrict, versions, Schools(), 10);
   ASSERT_THAT(schools, IsOk());
   int64_t district_rows = 0;
   int64_t state_rows = 0;
   int64_t differing = 0;
-  for (const SchoolCounts& counts : *schools) {
+  for (const SchoolCounts& counts : schools->schools) {
     district_rows += counts.district_rows;
     state_rows += counts.state_rows;
     differing += counts.only_district + counts.only_state + counts.different;
@@ -429,6 +443,65 @@ TEST_F(RecordStoreTest, TheComparisonIsThatOfTheShadows) {
   EXPECT_EQ(district_rows, static_cast<int64_t>(district.size()));
   EXPECT_EQ(state_rows, static_cast<int64_t>(state.size()));
   EXPECT_EQ(differing, static_cast<int64_t>(expected.size()));
+  EXPECT_EQ(schools->differing, differing);
+  std::vector<std::string> keys;
+  for (const auto& [key, columns] : expected) keys.push_back(key);
+  EXPECT_EQ(schools->keys, keys);
+  // Too many to name.
+  EXPECT_THAT(CompareSchools(db, dataset_, kDistrict, versions, Schools(), 0)->keys, IsEmpty());
+}
+
+// A page of a district in which much differs reads a part of it, wherever it begins.
+TEST_F(RecordStoreTest, APageOfDifferencesReadsLittle) {
+  constexpr int kStudents = 5000;
+  ASSERT_THAT(Push(Mode::kUpsert, Students(1, kStudents, "1.00")), IsOk());
+  ASSERT_THAT(Sync(), IsOk());
+  ASSERT_THAT(Push(Mode::kUpsert, Students(1, kStudents, "2.00")), IsOk());
+  const VersionPair versions{CurrentVersion(Copy::kDistrict), CurrentVersion(Copy::kState)};
+  pg::Database db = database_.db();
+  for (const std::string after : {"", "s02500|1", "s04900|1"}) {
+    // The counters of a connection are sent when it has nothing to do; within a transaction they
+    // are its own.
+    const std::string sql =
+        "SELECT coalesce(sum(seq_tup_read + coalesce(idx_tup_fetch, 0)), 0)"
+        "::bigint AS n FROM pg_stat_user_tables WHERE relname = 'lunches'";
+    ASSERT_THAT(db.RunText("SELECT pg_stat_force_next_flush()"), IsOk());
+    const int64_t before = Number(sql);
+    const auto page = CompareRecords(db, dataset_, kDistrict, versions, Schools(),
+                                     {.after = after, .differing = kStudents}, 20);
+    ASSERT_THAT(page, IsOk());
+    ASSERT_EQ(page->size(), 20U);
+    EXPECT_GT(page->front().key, after);
+    ASSERT_THAT(db.RunText("SELECT pg_stat_force_next_flush()"), IsOk());
+    EXPECT_LT(Number(sql) - before, 1000);
+  }
+}
+
+TEST_F(RecordStoreTest, AComparisonHidesTheValuesOfOtherSchools) {
+  AddSchools();
+  const auto at = [](const std::string& student, const std::string& school) {
+    return Values{student, "1", "1.00", school, "", "", "", "", ""};
+  };
+  ASSERT_THAT(Push(Mode::kUpsert, {at("a", "001"), at("b", "002"), at("c", "001")}), IsOk());
+  ASSERT_THAT(Sync(), IsOk());
+  ASSERT_THAT(Push(Mode::kUpsert, {at("a", "002"), at("b", "001"), at("d", "002")}), IsOk());
+  const VersionPair versions{CurrentVersion(Copy::kDistrict), CurrentVersion(Copy::kState)};
+  pg::Database db = database_.db();
+  const Schools first = std::vector<std::string>{"001"};
+  const auto differences = CompareRecords(db, dataset_, kDistrict, versions, first, {}, 10);
+  ASSERT_THAT(differences, IsOk());
+  ASSERT_EQ(differences->size(), 1U);
+  EXPECT_EQ(differences->front().key, "b|1");
+  ASSERT_EQ(differences->front().columns.size(), 1U);
+  EXPECT_EQ(differences->front().columns[0].column, "school");
+  EXPECT_EQ(differences->front().columns[0].district, "001");
+  EXPECT_EQ(differences->front().columns[0].state, std::nullopt);
+  const auto counts = CompareSchools(db, dataset_, kDistrict, versions, first, 10);
+  ASSERT_EQ(counts->schools.size(), 1U);
+  EXPECT_EQ(counts->schools.front().district_rows, 2);
+  EXPECT_EQ(counts->schools.front().state_rows, 2);
+  EXPECT_EQ(counts->schools.front().different, 1);
+  EXPECT_THAT(counts->keys, ElementsAre("b|1"));
 }
 
 Values Lunch(const std::string& student, const std::string& price) {

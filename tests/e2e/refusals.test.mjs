@@ -6,7 +6,7 @@ import crypto from 'node:crypto';
 import fs from 'node:fs';
 import {after, test} from 'node:test';
 import protobuf from 'protobufjs';
-import {call, closeAll, list, makeToken, newId, Refusal, serviceToken, upload} from './lib/client.mjs';
+import {call, closeAll, list, makeToken, newId, Refusal, serviceToken, stream, upload} from './lib/client.mjs';
 import {cluster, feedsAreRead, quote, SCHEMAS, sql, stored} from './lib/cluster.mjs';
 import {methods, SERVICES} from './lib/protos.mjs';
 import {
@@ -32,6 +32,12 @@ const rule = (code) => ({
   datasets: ['datasets/enrollment'], message: 'No name: {student_uid}.',
   row: {expression: 'first_name IS NULL'},
   fixtures: [{rows: [{values: {student_uid: '1'}, must_fire: true}]}]});
+
+const column = (name, more = {}) => ({name, type: 'TYPE_STRING', length: 10, code_list: '',
+  personal_data: 'PERSONAL_DATA_NONE', description: 'A column.', unit: '', ...more});
+const dataset = () => ({title: 'Lunches', description: 'One row per lunch.',
+  columns: [column('student', {required: true}), column('school')], key_columns: ['student'],
+  school_column: 'school'});
 
 test('a small world', {timeout: 60_000}, async () => {
   await ensureState();
@@ -76,6 +82,11 @@ test('a small world', {timeout: 60_000}, async () => {
     organization: `organizations/${D1}`, kind: 'REPORT_KIND_STATE_DATA',
     format: 'REPORT_FORMAT_HTML'});
   await watchReport(ann, w.report.name);
+  w.dataset = await command(state, 'dataset.CreateDataset',
+      {dataset_id: 'state_refusal', dataset: dataset()});
+  w.resync = await command(ann, 'dataset.Resync',
+      {district: `organizations/${D1}`, datasets: ['datasets/enrollment']});
+  await stream(ann, 'dataset.WatchResync', {name: w.resync.name});
   await feedsAreRead();
   [w.message] = await list(ann, 'notification.ListMessages', {parent: `users/${ann}`}, 'messages');
 });
@@ -221,6 +232,28 @@ const TABLE = {
       ['state', state, () => ({name: w.event.name, etag: w.event.etag}), ...MOVE],
       ['role', ann, () => ({name: w.event.name, etag: w.event.etag}), ...NOT_PERMITTED]]},
 
+  'dataset.CreateDataset': {
+    user: state,
+    request: () => ({dataset_id: 'state_refusal_never', dataset: dataset()}),
+    refused: [local, outside,
+      ['state', state, {dataset_id: 'state_refusal'}, ...EXISTS],
+      ['name', state, {dataset_id: 'enrollments'}, 'INVALID_ARGUMENT', 'FIELD_INVALID'],
+      ['word of SQL', state, () => ({dataset: {...dataset(),
+        columns: [...dataset().columns, column('select')]}}), 'INVALID_ARGUMENT', 'FIELD_INVALID'],
+      ['code list', state, () => ({dataset: {...dataset(),
+        columns: [...dataset().columns, column('kind', {type: 'TYPE_CODE', code_list: 'nothing'})]}}),
+        'INVALID_ARGUMENT', 'FIELD_INVALID']]},
+  'dataset.AddColumns': {
+    user: state,
+    request: () => ({name: w.dataset.name, columns: [column('dessert')]}),
+    refused: [local, outside,
+      ['existence', state, {name: 'datasets/nothing'}, ...NOT_FOUND],
+      ['required', state, {columns: [column('dessert', {required: true})]},
+        'INVALID_ARGUMENT', 'FIELD_INVALID'],
+      ['shorter', state, {columns: [column('school', {length: 9})]},
+        'INVALID_ARGUMENT', 'FIELD_INVALID'],
+      ['of the product', state, {name: 'datasets/enrollment', columns: [column('dessert')]},
+        'INVALID_ARGUMENT', 'FIELD_INVALID']]},
   'dataset.PushRecords': {
     user: ann,
     request: () => ({header: {dataset: 'datasets/enrollment', batch_id: newId(),
@@ -242,6 +275,14 @@ const TABLE = {
       ['twice', ann, {datasets: ['datasets/enrollment', 'datasets/enrollment']},
         'INVALID_ARGUMENT', 'FIELD_INVALID'],
       ['read-only', ann, {datasets: ['datasets/code']}, 'INVALID_ARGUMENT', 'FIELD_INVALID']]},
+  'dataset.CancelResync': {
+    user: ann,
+    request: () => ({name: w.resync.name}),
+    refused: [
+      ['rights', lena, {}, ...NOT_PERMITTED],
+      ['organisation', dora, {}, ...NOT_FOUND],
+      ['existence', ann, {name: `resyncs/${nobody}`}, ...NOT_FOUND],
+      ['state', ann, {}, ...MOVE]]},
 
   'validation.CreateRule': {
     user: state,
