@@ -135,6 +135,21 @@ absl::StatusOr<Fixture> FixtureOf(const v1::Fixture& fixture, const std::string&
   return out;
 }
 
+// What became of the findings of the i-th severity. Of a report from before that is not known.
+void SetChanges(const SeverityCount& count, const std::optional<SeverityChanges>& all,
+                std::size_t i, v1::Report::SeverityCount& to) {
+  if (!all.has_value()) {
+    to.set_records_unknown(count.records);
+    return;
+  }
+  const ChangeCounts& changes = all->at(i);
+  to.set_records_new(changes[FindingChange::kNew]);
+  to.set_records_open(changes[FindingChange::kOpen]);
+  to.set_records_regressed(changes[FindingChange::kRegressed]);
+  to.set_records_fixed(changes[FindingChange::kFixed]);
+  to.set_records_unknown(changes[FindingChange::kUnknown]);
+}
+
 }  // namespace
 
 absl::StatusOr<RuleContent> ContentOf(const v1::Rule& rule) {
@@ -292,6 +307,7 @@ v1::Report ToProto(const Report& report) {
       to->set_rules(count.rules);
       to->set_records(count.records);
       to->set_rules_errored(count.rules_errored);
+      SetChanges(count, report.result->changes, i, *to);
     }
     out.set_rules_errored(report.result->rules_errored());
     out.set_truncated(report.result->truncated);
@@ -309,10 +325,13 @@ v1::Report ToProto(const Report& report) {
     out.mutable_failure()->set_reason("EVALUATION_FAILED");
     out.mutable_failure()->set_message(report.failure);
   }
+  if (!report.previous_report.empty()) {
+    out.set_previous_report(names::ReportName::FromId(report.previous_report).ToString());
+  }
   return out;
 }
 
-v1::Finding ToProto(const ListedFinding& finding) {
+v1::Finding ToProto(const ListedFinding& finding, std::optional<absl::Time> seen) {
   v1::Finding out;
   out.set_rule(names::RuleName::FromId(finding.rule).ToString());
   out.set_rule_version(finding.rule_version);
@@ -326,6 +345,43 @@ v1::Finding ToProto(const ListedFinding& finding) {
   out.mutable_fields()->insert(finding.finding.fields.begin(), finding.finding.fields.end());
   out.set_message(finding.finding.message);
   out.set_fingerprint(finding.finding.fingerprint);
+  out.set_change(static_cast<v1::FindingChange>(finding.finding.change));
+  out.set_group(finding.group);
+  out.set_group_size(finding.group_size);
+  if (finding.first_seen.has_value()) {
+    *out.mutable_first_seen_time() = rpc::ToProto(*finding.first_seen);
+  }
+  if (finding.last_seen.has_value()) seen = finding.last_seen;
+  if (seen.has_value()) *out.mutable_last_seen_time() = rpc::ToProto(*seen);
+  if (finding.explanation.has_value()) *out.mutable_explanation() = ToProto(*finding.explanation);
+  return out;
+}
+
+v1::FindingGroup ToProto(const ListedGroup& group) {
+  v1::FindingGroup out;
+  out.set_group(group.group.id);
+  out.set_rule(names::RuleName::FromId(group.rule).ToString());
+  out.set_rule_version(group.rule_version);
+  out.set_rule_code(group.rule_code);
+  out.set_severity(static_cast<type::Severity>(group.severity));
+  out.set_dataset(DatasetName(group.dataset));
+  out.mutable_cause()->insert(group.group.cause.begin(), group.group.cause.end());
+  out.set_description(group.group.description);
+  out.set_size(group.group.size);
+  out.set_size_new(group.group.changes[FindingChange::kNew]);
+  out.set_size_regressed(group.group.changes[FindingChange::kRegressed]);
+  out.set_truncated(group.truncated);
+  out.set_unexplained(group.unexplained);
+  if (group.explanation.has_value()) *out.mutable_explanation() = ToProto(*group.explanation);
+  out.set_suggested_explanation(group.suggestion);
+  return out;
+}
+
+v1::Explanation ToProto(const Explanation& explanation) {
+  v1::Explanation out;
+  out.set_text(explanation.text);
+  out.set_author(explanation.author);
+  *out.mutable_create_time() = rpc::ToProto(explanation.created_at);
   return out;
 }
 

@@ -56,4 +56,13 @@ absl::Status CheckMayAsk(const access::Access& access, const Report& report) {
   return access.event.has_value() ? CheckWindow(*access.event) : absl::OkStatus();
 }
 
+absl::Status CheckMayExplain(const access::Access& access, const Report& report) {
+  const bool is_member =
+      access.Has(access::Role::kCertifier) || access.Has(access::Role::kReviewer);
+  if (report.event.empty() || !is_member) {
+    return status::NotPermitted("the role of a certifier or reviewer of the organisation");
+  }
+  return access.event.has_value() ? CheckWindow(*access.event) : absl::OkStatus();
+}
+
 }  // namespace edcert::validation_report

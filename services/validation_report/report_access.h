@@ -22,4 +22,8 @@ ReportScope ScopeOf(const access::Access& access);
 // records, NOT_PERMITTED, WINDOW_NOT_OPEN or WINDOW_CLOSED, in this order.
 absl::Status CheckMayAsk(const access::Access& access, const Report& report);
 
+// Whether the caller may explain findings of the report now: a certifier or reviewer of the
+// organisation while the event is open. NOT_PERMITTED, WINDOW_NOT_OPEN or WINDOW_CLOSED.
+absl::Status CheckMayExplain(const access::Access& access, const Report& report);
+
 }  // namespace edcert::validation_report

@@ -10,6 +10,7 @@
 #include "common/status/error.h"
 #include "common/status/macros.h"
 #include "services/validation_report/definition_store.h"
+#include "services/validation_report/root_cause.h"
 
 namespace edcert::validation_report {
 namespace {
@@ -85,6 +86,15 @@ std::vector<render::SchoolCount> SchoolsOf(const std::vector<RanRule>& rules) {
   return counts;
 }
 
+// New ones against the run before; nothing when there is none, or a part was cut off.
+std::optional<int64_t> NewFindingsOf(const Report& report, const RuleResult& result) {
+  if (report.previous_report.empty() || result.outcome == Outcome::kError ||
+      result.changes[FindingChange::kUnknown] > 0) {
+    return std::nullopt;
+  }
+  return result.changes[FindingChange::kNew];
+}
+
 // What is rendered, and where each rule of the header is in the run.
 struct Page {
   render::ReportHeader header;
@@ -127,14 +137,15 @@ Page PageOf(const Report& report, const std::vector<RanRule>& rules,
                             .truncated = result.truncated(),
                             .suggested_fix = content.suggested_fix,
                             .error_reason = result.error,
-                            .new_findings = std::nullopt});
+                            .new_findings = NewFindingsOf(report, result)});
   }
   render::SortRules(header.rules);
   header.schools = SchoolsOf(rules);
   return page;
 }
 
-absl::Status Render(render::ReportWriter& writer, const Page& page) {
+// `compared`: whether there was a run to compare with.
+absl::Status Render(render::ReportWriter& writer, const Page& page, bool compared) {
   RETURN_IF_ERROR(writer.Begin(page.header));
   for (const render::RuleResult& each : page.header.rules) {
     const RanRule& rule = *page.by_code.at(each.code);
@@ -146,6 +157,7 @@ absl::Status Render(render::ReportWriter& writer, const Page& page) {
       finding.record_key = found.record_key;
       finding.school_id = found.school;
       finding.message = found.message;
+      finding.is_new = compared && found.change == FindingChange::kNew;
       for (const auto& [name, value] : found.fields) finding.fields.push_back({name, value});
       RETURN_IF_ERROR(writer.Add(finding));
     }
@@ -194,7 +206,7 @@ absl::StatusOr<BuiltReport> ReportBuilder::Build(
                            .progress = [&](int64_t done) { return progress(done, total); }},
                           db.deadline()));
 
-  BuiltReport built{.report = report, .result = {}, .rules = {}, .chunks = {}};
+  BuiltReport built{.report = report, .result = {}, .rules = {}, .comparison = {}, .chunks = {}};
   for (ReportDataVersion& version : built.report.data_versions) {
     version.rows = evaluation.rows[version.dataset];
   }
@@ -209,9 +221,13 @@ absl::StatusOr<BuiltReport> ReportBuilder::Build(
                            .dataset = content.dataset(),
                            .result = std::move(evaluation.results[i])});
     built.result.truncated |= built.rules.back().result.truncated();
+    GroupByCause(content, report.organization, built.rules.back().result);
   }
   SortForFindings(built.rules);
+  ASSIGN_OR_RETURN(built.comparison, findings_.Compare(db, built.report, built.rules));
+  built.report.previous_report = built.comparison.previous_report();
   built.result.counts = CountBySeverity(built.rules);
+  built.result.changes = ChangesBySeverity(built.rules);
 
   const Page page = PageOf(built.report, built.rules, contents, now, time_zone_);
   render::FunctionSink sink([&](std::string_view chunk) {
@@ -219,7 +235,8 @@ absl::StatusOr<BuiltReport> ReportBuilder::Build(
     return absl::OkStatus();
   });
   const render::Format format = FormatOf(report.format);
-  RETURN_IF_ERROR(Render(*render::MakeWriter(format, sink), page));
+  RETURN_IF_ERROR(
+      Render(*render::MakeWriter(format, sink), page, !built.report.previous_report.empty()));
   Sha256 digest;
   for (const std::string& chunk : built.chunks) {
     digest.Add(chunk);

@@ -11,6 +11,7 @@
 #include "absl/time/time.h"
 #include "common/pg/pg.h"
 #include "services/validation_report/evaluator.h"
+#include "services/validation_report/finding_store.h"
 #include "services/validation_report/report.h"
 #include "services/validation_report/rule_group_store.h"
 
@@ -20,6 +21,7 @@ struct BuiltReport {
   Report report;  // with the rows of its data versions
   ReportResult result;
   std::vector<RanRule> rules;  // in the order of findings
+  Comparison comparison;       // with the runs before
   std::vector<std::string> chunks;
 };
 
@@ -48,6 +50,7 @@ class ReportBuilder {
   Evaluator evaluator_;
   const absl::TimeZone time_zone_;
   RuleGroupStore groups_;
+  FindingStore findings_;
   // By group and version: a version never changes.
   std::map<std::pair<std::string, int>, CompiledGroup> compiled_;
 };

@@ -15,6 +15,7 @@ namespace edcert::validation_report {
 namespace {
 
 constexpr std::size_t kMaxEtag = 64;
+constexpr std::size_t kMaxExplanation = 2000;
 constexpr std::size_t kMaxPrincipal = 256;
 
 std::string LowerCase(std::string text) {
@@ -106,6 +107,31 @@ absl::Status ReadRules(const v1::CreateReportRequest& request, Report& report) {
   return absl::OkStatus();
 }
 
+// The id of a group of findings in a filter, or nothing.
+absl::StatusOr<std::string> OptionalGroup(const std::string& group) {
+  const bool is_hex = std::all_of(group.begin(), group.end(), [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+  });
+  if (!group.empty() && (group.size() != kGroupIdSize || !is_hex)) {
+    return status::FieldInvalid("group", "must be the `group` of a FindingGroup");
+  }
+  return group;
+}
+
+// Which findings of a report are meant.
+template <typename Request>
+absl::StatusOr<FindingTarget> TargetOf(const Request& request) {
+  FindingTarget target;
+  if (request.has_rule()) {
+    ASSIGN_OR_RETURN(const auto rule, names::RuleName::Parse(request.rule(), "rule"));
+    target.rule = rule.id();
+    return target;
+  }
+  ASSIGN_OR_RETURN(target.group, OptionalGroup(request.group()));
+  if (target.group.empty()) return status::FieldInvalid("group", "this or `rule` is required");
+  return target;
+}
+
 }  // namespace
 
 absl::StatusOr<NewRule> FromProto(const v1::CreateRuleRequest& request) {
@@ -194,8 +220,35 @@ absl::StatusOr<ReportFilter> FromProto(const v1::ListReportsRequest& request) {
 
 absl::StatusOr<FindingFilter> FromProto(const v1::ListFindingsRequest& request) {
   ASSIGN_OR_RETURN(const auto report, names::ReportName::Parse(request.report(), "report"));
-  ASSIGN_OR_RETURN(std::string rule, OptionalId<names::RuleName>(request.rule(), "rule"));
-  return FindingFilter{report.ToString(), std::move(rule)};
+  FindingFilter filter{.report = report.ToString(), .query = {}};
+  ASSIGN_OR_RETURN(filter.query.rule, OptionalId<names::RuleName>(request.rule(), "rule"));
+  ASSIGN_OR_RETURN(filter.query.changes,
+                   EnumsOf(request.change(), FindingChange::kUnknown, "change"));
+  ASSIGN_OR_RETURN(filter.query.group, OptionalGroup(request.group()));
+  return filter;
+}
+
+absl::StatusOr<GroupsFilter> FromProto(const v1::ListFindingGroupsRequest& request) {
+  ASSIGN_OR_RETURN(const auto report, names::ReportName::Parse(request.report(), "report"));
+  GroupsFilter filter{.report = report.ToString(), .query = {}};
+  ASSIGN_OR_RETURN(filter.query.rule, OptionalId<names::RuleName>(request.rule(), "rule"));
+  ASSIGN_OR_RETURN(filter.query.severity,
+                   OptionalEnum(request.severity(), Severity::kFatal, "severity"));
+  filter.query.unexplained = request.unexplained_only();
+  if (request.has_explained_by_time()) {
+    filter.query.explained_by = rpc::FromProto(request.explained_by_time());
+  }
+  return filter;
+}
+
+absl::StatusOr<NewExplanation> FromProto(const v1::ExplainFindingsRequest& request) {
+  NewExplanation explanation;
+  ASSIGN_OR_RETURN(const auto report, names::ReportName::Parse(request.report(), "report"));
+  explanation.report = report.ToString();
+  ASSIGN_OR_RETURN(explanation.target, TargetOf(request));
+  RETURN_IF_ERROR(rpc::CheckText(request.text(), "text", 1, kMaxExplanation));
+  explanation.explanation.text = request.text();
+  return explanation;
 }
 
 }  // namespace edcert::validation_report

@@ -6,6 +6,8 @@
 #include "absl/status/statusor.h"
 #include "common/ids/ids.h"
 #include "edcert/validation/v1/validation_report.pb.h"
+#include "services/validation_report/explanation.h"
+#include "services/validation_report/finding_store.h"
 #include "services/validation_report/report_store.h"
 #include "services/validation_report/rule_group_store.h"
 #include "services/validation_report/rule_store.h"
@@ -31,9 +33,14 @@ struct Verb {
   std::string etag;
 };
 
+// Which findings, or groups of them, of which report (a resource name).
 struct FindingFilter {
-  std::string report;  // resource name
-  std::string rule;    // id; empty: every rule
+  std::string report;
+  FindingQuery query;
+};
+struct GroupsFilter {
+  std::string report;
+  GroupQuery query;
 };
 
 absl::StatusOr<NewRule> FromProto(const v1::CreateRuleRequest& request);
@@ -54,5 +61,8 @@ absl::StatusOr<Report> FromProto(const v1::CreateReportRequest& request);
 // What is asked for, not yet narrowed to what the caller may see.
 absl::StatusOr<ReportFilter> FromProto(const v1::ListReportsRequest& request);
 absl::StatusOr<FindingFilter> FromProto(const v1::ListFindingsRequest& request);
+absl::StatusOr<GroupsFilter> FromProto(const v1::ListFindingGroupsRequest& request);
+// Without ids, time and what the report says; the report is a resource name.
+absl::StatusOr<NewExplanation> FromProto(const v1::ExplainFindingsRequest& request);
 
 }  // namespace edcert::validation_report

@@ -1,4 +1,4 @@
--- Reports, their files, findings and views.
+-- Reports, their files and views.
 
 -- name: read_versions
 -- The current versions of a district's copy, all at one moment.
@@ -25,7 +25,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14::text[], $15
 SELECT r.report_id, r.title, r.event, r.event_title, r.organization, r.organization_display_name,
        r.district, r.kind, r.format, r.snapshot, r.requester, r.rule_group_id,
        g.title AS rule_group_title, r.rule_group_version, r.datasets, r.versions, r.rows,
-       r.created_at, r.result_attempt, r.counts, r.truncated,
+       r.created_at, r.result_attempt, r.counts, r.changes, r.previous_report_id, r.truncated,
        encode(r.sha256, 'hex') AS sha256, r.size, r.media_type, r.file_name,
        j.state, j.attempt, j.progress_done, j.progress_total, j.progress_phase, j.failure,
        j.started_at, j.finished_at, v.first_viewed_at
@@ -42,7 +42,7 @@ SELECT r.report_id, r.title, r.event, r.event_title, r.organization, r.organizat
 SELECT r.report_id, r.title, r.event, r.event_title, r.organization, r.organization_display_name,
        r.district, r.kind, r.format, r.snapshot, r.requester, r.rule_group_id,
        g.title AS rule_group_title, r.rule_group_version, r.datasets, r.versions, r.rows,
-       r.created_at, r.result_attempt, r.counts, r.truncated,
+       r.created_at, r.result_attempt, r.counts, r.changes, r.previous_report_id, r.truncated,
        encode(r.sha256, 'hex') AS sha256, r.size, r.media_type, r.file_name,
        j.state, j.attempt, j.progress_done, j.progress_total, j.progress_phase, j.failure,
        j.started_at, j.finished_at, v.first_viewed_at
@@ -74,38 +74,12 @@ SELECT a.place, a.bytes
 -- name: drop_lost_artifacts
 DELETE FROM validation.report_artifact WHERE report_id = $1 AND attempt <> $2;
 
--- name: insert_rules
-INSERT INTO validation.report_rule
-  (report_id, place, rule_id, rule_version, code, severity, dataset, outcome, findings, error)
-SELECT $1, u.place, u.rule_id, u.rule_version, u.code, u.severity, u.dataset, u.outcome,
-       u.findings, u.error
-  FROM unnest($2::text[], $3::int[], $4::text[], $5::smallint[], $6::text[], $7::text[],
-              $8::bigint[], $9::text[]) WITH ORDINALITY
-       AS u (rule_id, rule_version, code, severity, dataset, outcome, findings, error, place);
-
--- name: insert_findings
--- $2: the place before the first.
-INSERT INTO validation.finding
-  (report_id, place, rule_place, record_key, school, fields, message, fingerprint)
-SELECT $1, $2::int + u.place, u.rule_place, u.record_key, u.school, u.fields::jsonb, u.message,
-       decode(u.fingerprint, 'hex')
-  FROM unnest($3::int[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[])
-       WITH ORDINALITY
-       AS u (rule_place, record_key, school, fields, message, fingerprint, place);
-
 -- name: set_result
 UPDATE validation.report
    SET result_attempt = $2, rows = $3::bigint[], counts = $4::bigint[], truncated = $5,
-       sha256 = decode($6, 'hex'), size = $7, media_type = $8, file_name = $9
+       sha256 = decode($6, 'hex'), size = $7, media_type = $8, file_name = $9,
+       changes = $10::bigint[], previous_report_id = nullif($11, '')::uuid
  WHERE report_id = $1;
-
--- name: list_findings
-SELECT f.place, u.rule_id, u.rule_version, u.code, u.severity, u.dataset, f.record_key, f.school,
-       f.fields, f.message, encode(f.fingerprint, 'hex') AS fingerprint
-  FROM validation.finding f
-  JOIN validation.report_rule u ON u.report_id = f.report_id AND u.place = f.rule_place
- WHERE f.report_id = $1 AND ($2 = '' OR u.rule_id = $2) AND f.place > $3
- ORDER BY f.place LIMIT $4;
 
 -- name: record_view
 INSERT INTO validation.report_view (report_id, user_name) VALUES ($1, $2) ON CONFLICT DO NOTHING;
