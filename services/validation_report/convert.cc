@@ -307,6 +307,7 @@ v1::Report ToProto(const Report& report) {
       to->set_rules(count.rules);
       to->set_records(count.records);
       to->set_rules_errored(count.rules_errored);
+      to->set_records_waived(count.waived);
       SetChanges(count, report.result->changes, i, *to);
     }
     out.set_rules_errored(report.result->rules_errored());
@@ -354,6 +355,9 @@ v1::Finding ToProto(const ListedFinding& finding, std::optional<absl::Time> seen
   if (finding.last_seen.has_value()) seen = finding.last_seen;
   if (seen.has_value()) *out.mutable_last_seen_time() = rpc::ToProto(*seen);
   if (finding.explanation.has_value()) *out.mutable_explanation() = ToProto(*finding.explanation);
+  if (!finding.waiver.empty()) {
+    out.set_waiver(names::WaiverName::FromId(finding.waiver).ToString());
+  }
   return out;
 }
 
@@ -374,6 +378,32 @@ v1::FindingGroup ToProto(const ListedGroup& group) {
   out.set_unexplained(group.unexplained);
   if (group.explanation.has_value()) *out.mutable_explanation() = ToProto(*group.explanation);
   out.set_suggested_explanation(group.suggestion);
+  out.set_waived(group.waived);
+  return out;
+}
+
+v1::Waiver ToProto(const Waiver& waiver, absl::Time now) {
+  v1::Waiver out;
+  out.set_name(waiver.name());
+  out.set_event(waiver.event);
+  out.set_organization(waiver.organization);
+  out.set_report(names::ReportName::FromId(waiver.report).ToString());
+  out.set_rule(names::RuleName::FromId(waiver.rule).ToString());
+  out.set_rule_code(waiver.rule_code);
+  out.set_target(waiver.target);
+  out.set_findings(waiver.findings);
+  out.set_reason(waiver.reason);
+  *out.mutable_until_date() = rpc::ToProto(waiver.until);
+  out.set_state(static_cast<v1::Waiver::State>(StateOf(waiver, now)));
+  out.set_asked_by(waiver.asked_by);
+  *out.mutable_ask_time() = rpc::ToProto(waiver.asked_at);
+  out.set_confirmed_by(waiver.confirmed_by);
+  if (waiver.confirmed_at.has_value()) {
+    *out.mutable_confirm_time() = rpc::ToProto(*waiver.confirmed_at);
+  }
+  out.set_revoked_by(waiver.revoked_by);
+  if (waiver.revoked_at.has_value()) *out.mutable_revoke_time() = rpc::ToProto(*waiver.revoked_at);
+  out.set_revoke_reason(waiver.revoke_reason);
   return out;
 }
 

@@ -11,6 +11,7 @@
 #include "services/validation_report/report.h"
 #include "services/validation_report/rule.h"
 #include "services/validation_report/rule_group.h"
+#include "services/validation_report/waiver.h"
 
 namespace edcert::validation_report {
 
@@ -34,6 +35,7 @@ v1::Report ToProto(const Report& report);
 v1::Finding ToProto(const ListedFinding& finding, std::optional<absl::Time> seen);
 v1::FindingGroup ToProto(const ListedGroup& group);
 v1::Explanation ToProto(const Explanation& explanation);
+v1::Waiver ToProto(const Waiver& waiver, absl::Time now);
 
 v1::TestRuleResponse ToProto(const Rule& rule, const std::vector<FixtureResult>& results);
 

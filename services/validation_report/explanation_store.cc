@@ -20,9 +20,8 @@ absl::StatusOr<int64_t> ExplanationStore::Explain(pg::Transaction& tx,
            explanation.organization, found[0].View("code"), explanation.report,
            explanation.explanation.text, explanation.explanation.author,
            explanation.explanation.created_at);
-  ASSIGN_OR_RETURN(const pg::Result explained,
-                   tx.Run(sql::kExplainFindings, explanation.report, target.rule, target.group,
-                          explanation.id));
+  ASSIGN_OR_RETURN(const pg::Result explained, tx.Run(sql::kExplainFindings, explanation.report,
+                                                      target.rule, target.group, explanation.id));
   return explained.affected();
 }
 

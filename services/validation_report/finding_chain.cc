@@ -52,7 +52,8 @@ void CountChanges(RuleResult& result) {
   for (FindingGroup& group : result.groups) group.changes = {};
   for (const Finding& finding : result.stored) {
     ++result.changes[finding.change];
-    if (finding.group < result.groups.size()) ++result.groups[finding.group].changes[finding.change];
+    if (finding.group < result.groups.size())
+      ++result.groups[finding.group].changes[finding.change];
   }
 }
 
@@ -80,8 +81,7 @@ void CompareWithChain(const FindingChain& chain, Relation relation,
       finding.change = FindingChange::kOpen;
       if (next != known.end() && next->place == place) {
         const bool cut = before != nullptr && before->cut;
-        finding.change =
-            next->change.value_or(cut ? FindingChange::kUnknown : FindingChange::kNew);
+        finding.change = next->change.value_or(cut ? FindingChange::kUnknown : FindingChange::kNew);
         ++next;
       }
       ++place;

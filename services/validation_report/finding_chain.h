@@ -22,13 +22,13 @@ struct ChainRule {
 // A chain as its last run left it.
 struct FindingChain {
   int64_t id = 0;
-  int64_t run = 0;                                   // how many runs it has
-  std::string last_report = {};                      // id
-  std::string previous_report = {};                  // id; what the last one was compared with
-  int rule_group_version = 0;                        // of the last one, like what follows
+  int64_t run = 0;                   // how many runs it has
+  std::string last_report = {};      // id
+  std::string previous_report = {};  // id; what the last one was compared with
+  int rule_group_version = 0;        // of the last one, like what follows
   std::vector<ReportDataVersion> data_versions = {};
-  bool errored = false;                              // some rule could not be run
-  std::map<std::string, ChainRule> rules = {};       // by code
+  bool errored = false;                         // some rule could not be run
+  std::map<std::string, ChainRule> rules = {};  // by code
 };
 
 // How a run follows a chain.

@@ -224,9 +224,9 @@ absl::StatusOr<Comparison> FindingStore::Compare(pg::Querier& db, const Report& 
   ASSIGN_OR_RETURN(comparison.chain, ReadChain(db, report));
   comparison.relation = RelationOf(report, comparison.chain);
   if (comparison.relation == Relation::kFirst || comparison.relation == Relation::kOlder) {
-    SetAllChanges(comparison.relation == Relation::kFirst ? FindingChange::kNew
-                                                          : FindingChange::kUnknown,
-                  rules);
+    SetAllChanges(
+        comparison.relation == Relation::kFirst ? FindingChange::kNew : FindingChange::kUnknown,
+        rules);
     return comparison;
   }
   std::vector<std::string> fingerprints;
@@ -295,8 +295,8 @@ absl::StatusOr<std::vector<ListedFinding>> FindingStore::List(pg::Querier& db,
                                                               int64_t after, int limit) const {
   std::vector<int64_t> changes;
   for (const FindingChange change : query.changes) changes.push_back(static_cast<int64_t>(change));
-  ASSIGN_OR_RETURN(const pg::Result rows, db.Run(sql::kListFindings, id, query.rule, after, limit,
-                                                 changes, query.group));
+  ASSIGN_OR_RETURN(const pg::Result rows,
+                   db.Run(sql::kListFindings, id, query.rule, after, limit, changes, query.group));
   std::vector<ListedFinding> findings;
   for (const pg::Row row : rows) {
     ListedFinding listed{.place = row.Int("place"),
@@ -309,7 +309,8 @@ absl::StatusOr<std::vector<ListedFinding>> FindingStore::List(pg::Querier& db,
                          .group_size = row.Int("group_size"),
                          .first_seen = row.OptionalTime("first_seen"),
                          .last_seen = row.OptionalTime("last_seen"),
-                         .explanation = ExplanationOf(row)};
+                         .explanation = ExplanationOf(row),
+                         .waiver = row.Text("waiver_id")};
     ReadFinding(row, listed.finding);
     findings.push_back(std::move(listed));
   }
@@ -321,8 +322,8 @@ absl::StatusOr<std::vector<ListedGroup>> FindingStore::ListGroups(pg::Querier& d
                                                                   const GroupQuery& query,
                                                                   int64_t after, int limit) const {
   ASSIGN_OR_RETURN(const pg::Result rows,
-                   db.Run(sql::kListFindingGroups, id, query.rule, static_cast<int>(query.severity), after,
-                          limit, query.unexplained, query.explained_by, query.category));
+                   db.Run(sql::kListFindingGroups, id, query.rule, static_cast<int>(query.severity),
+                          after, limit, query.unexplained, query.explained_by, query.category));
   std::vector<ListedGroup> groups;
   for (const pg::Row row : rows) {
     ListedGroup listed{.place = row.Int("place"),
@@ -338,6 +339,7 @@ absl::StatusOr<std::vector<ListedGroup>> FindingStore::ListGroups(pg::Querier& d
                        .truncated = row.Bool("truncated"),
                        .unexplained = row.Int("unexplained"),
                        .explanation = ExplanationOf(row),
+                       .waived = row.Int("waived"),
                        .suggestion = row.Text("suggestion")};
     listed.group.changes[FindingChange::kNew] = row.Int("size_new");
     listed.group.changes[FindingChange::kRegressed] = row.Int("size_back");

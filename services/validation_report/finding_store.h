@@ -24,12 +24,12 @@ struct Comparison {
 
 // Which findings of a report a list shows.
 struct FindingQuery {
-  std::string rule = {};                   // id; empty: of every rule
+  std::string rule = {};                    // id; empty: of every rule
   std::vector<FindingChange> changes = {};  // empty: all but FIXED
-  std::string group = {};                  // hex; empty: of every group
+  std::string group = {};                   // hex; empty: of every group
 };
 struct GroupQuery {
-  std::string rule = {};                        // id; empty: of every rule
+  std::string rule = {};                       // id; empty: of every rule
   Severity severity = Severity::kUnspecified;  // unspecified: of every severity
   bool unexplained = false;  // only those with a finding that nobody explained, by then if given:
   std::optional<absl::Time> explained_by = {};

@@ -5,6 +5,7 @@
 #include "common/jobs/jobs.h"
 #include "common/rpc/server.h"
 #include "common/status/errors.h"
+#include "services/validation_report/artifact_keeper.h"
 #include "services/validation_report/config.pb.h"
 #include "services/validation_report/dataset_client.h"
 #include "services/validation_report/migrations/migrations.h"
@@ -35,7 +36,9 @@ struct App {
                  .rules_pool = rules_pool,
                  .max_waiting_reports = config.max_waiting_reports() > 0
                                             ? config.max_waiting_reports()
-                                            : kDefaultMaxWaiting}) {}
+                                            : kDefaultMaxWaiting}),
+        keeper(runtime.pool(), runtime.clock(), runtime.ids(),
+               absl::Hours(24) * config.keep_artifacts_days()) {}
 
   access::RegistryAccess access;
   DatasetClient definitions;
@@ -43,9 +46,13 @@ struct App {
   pg::Pool rules_pool;
   jobs::Dispatcher dispatcher;
   ValidationReportService service;
+  ArtifactKeeper keeper;
 };
 
 absl::Status Check(const config::Config& config) {
+  if (config.keep_artifacts_days() < 0) {
+    return status::FieldInvalid("keep_artifacts_days", "must not be negative");
+  }
   if (!config.server().database().rules_conninfo().empty()) return absl::OkStatus();
   return status::FieldInvalid("server.database.rules_conninfo", "required");
 }

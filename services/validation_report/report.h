@@ -44,6 +44,7 @@ struct SeverityCount {
   int64_t rules = 0;
   int64_t records = 0;
   int64_t rules_errored = 0;
+  int64_t waived = 0;  // of the records, by waivers in force now
 };
 // By severity, from INFO; the place is the severity's number less one.
 using SeverityCounts = std::array<SeverityCount, kSeverityCount>;
@@ -135,6 +136,7 @@ struct ListedFinding {
   std::optional<absl::Time> first_seen = {};
   std::optional<absl::Time> last_seen = {};  // only of FIXED
   std::optional<Explanation> explanation = {};
+  std::string waiver = {};  // id of one in force; empty when there is none
 };
 
 // A group of findings as the list shows it.
@@ -149,6 +151,7 @@ struct ListedGroup {
   bool truncated = false;
   int64_t unexplained = 0;                      // findings; 1 of a rule that could not be run
   std::optional<Explanation> explanation = {};  // the newest of its findings
+  int64_t waived = 0;                           // findings that do not block
   std::string suggestion = {};                  // a former explanation that may fit again
 };
 

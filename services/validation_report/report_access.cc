@@ -1,7 +1,10 @@
 #include "services/validation_report/report_access.h"
 
+#include <algorithm>
+
 #include "common/status/errors.h"
 #include "common/status/macros.h"
+#include "services/validation_report/errors.h"
 
 namespace edcert::validation_report {
 namespace {
@@ -54,6 +57,20 @@ absl::Status CheckMayAsk(const access::Access& access, const Report& report) {
   }
   if (!MayRun(access, report)) return status::NotPermitted("a role in the event's category");
   return access.event.has_value() ? CheckWindow(*access.event) : absl::OkStatus();
+}
+
+absl::Status CheckMayWaive(const access::Access& access, const std::string& organization) {
+  if (!access.Has(access::Role::kApprover)) {
+    return status::NotPermitted("the role of an approver of the category");
+  }
+  const auto is_assigned_to = [&](const std::string& name) {
+    const auto& scope = access.scope_organizations;
+    return std::find(scope.begin(), scope.end(), name) != scope.end();
+  };
+  const bool belongs = access.Has(access::Role::kCertifier) ||
+                       access.Has(access::Role::kReviewer) || is_assigned_to(organization) ||
+                       is_assigned_to(access::DistrictOf(access, organization));
+  return belongs ? SelfApproval() : absl::OkStatus();
 }
 
 absl::Status CheckMayExplain(const access::Access& access, const Report& report) {

@@ -1,5 +1,7 @@
 #include "services/validation_report/report_builder.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <memory>
 #include <set>
@@ -144,8 +146,41 @@ Page PageOf(const Report& report, const std::vector<RanRule>& rules,
   return page;
 }
 
+// The waiver in force of a finding; nullptr when it blocks, or would not anyway.
+const Waiver* WaiverOf(const WaiverStore::InForce& waived, Severity severity,
+                       const Finding& finding) {
+  if (severity != Severity::kFatal || waived.findings.empty()) return nullptr;
+  const auto it = waived.findings.find(finding.fingerprint);
+  return it == waived.findings.end() ? nullptr : &waived.waivers.at(it->second);
+}
+
+// Lists what is waived, and takes it from what is counted.
+void AddWaivers(const WaiverStore::InForce& waived, const std::vector<RanRule>& rules, Page& page) {
+  std::map<std::string, int64_t> by_waiver;
+  std::map<std::string, int64_t> by_rule;
+  for (const RanRule& rule : rules) {
+    for (const Finding& finding : rule.result.stored) {
+      const Waiver* waiver = WaiverOf(waived, rule.severity, finding);
+      if (waiver == nullptr) continue;
+      ++by_waiver[waiver->id];
+      ++by_rule[rule.code];
+    }
+  }
+  for (render::RuleResult& rule : page.header.rules) rule.waived = by_rule[rule.code];
+  for (const Waiver& waiver : waived.waivers) {
+    if (by_waiver[waiver.id] == 0) continue;
+    page.header.waivers.push_back(
+        {.rule_code = waiver.rule_code,
+         .findings = by_waiver[waiver.id],
+         .until = absl::FormatCivilTime(waiver.until),
+         .reason = waiver.reason,
+         .people = fmt::format("{}, {}", waiver.asked_by, waiver.confirmed_by)});
+  }
+}
+
 // `compared`: whether there was a run to compare with.
-absl::Status Render(render::ReportWriter& writer, const Page& page, bool compared) {
+absl::Status Render(render::ReportWriter& writer, const Page& page, bool compared,
+                    const WaiverStore::InForce& waived) {
   RETURN_IF_ERROR(writer.Begin(page.header));
   for (const render::RuleResult& each : page.header.rules) {
     const RanRule& rule = *page.by_code.at(each.code);
@@ -157,6 +192,9 @@ absl::Status Render(render::ReportWriter& writer, const Page& page, bool compare
       finding.record_key = found.record_key;
       finding.school_id = found.school;
       finding.message = found.message;
+      if (const Waiver* waiver = WaiverOf(waived, rule.severity, found); waiver != nullptr) {
+        finding.message += fmt::format(" (waived until {})", absl::FormatCivilTime(waiver->until));
+      }
       finding.is_new = compared && found.change == FindingChange::kNew;
       for (const auto& [name, value] : found.fields) finding.fields.push_back({name, value});
       RETURN_IF_ERROR(writer.Add(finding));
@@ -229,14 +267,17 @@ absl::StatusOr<BuiltReport> ReportBuilder::Build(
   built.result.counts = CountBySeverity(built.rules);
   built.result.changes = ChangesBySeverity(built.rules);
 
-  const Page page = PageOf(built.report, built.rules, contents, now, time_zone_);
+  ASSIGN_OR_RETURN(const WaiverStore::InForce waived,
+                   waivers_.ReadInForce(db, report.event, report.organization));
+  Page page = PageOf(built.report, built.rules, contents, now, time_zone_);
+  AddWaivers(waived, built.rules, page);
   render::FunctionSink sink([&](std::string_view chunk) {
     built.chunks.emplace_back(chunk);
     return absl::OkStatus();
   });
   const render::Format format = FormatOf(report.format);
-  RETURN_IF_ERROR(
-      Render(*render::MakeWriter(format, sink), page, !built.report.previous_report.empty()));
+  RETURN_IF_ERROR(Render(*render::MakeWriter(format, sink), page,
+                         !built.report.previous_report.empty(), waived));
   Sha256 digest;
   for (const std::string& chunk : built.chunks) {
     digest.Add(chunk);

@@ -14,6 +14,7 @@
 #include "services/validation_report/finding_store.h"
 #include "services/validation_report/report.h"
 #include "services/validation_report/rule_group_store.h"
+#include "services/validation_report/waiver_store.h"
 
 namespace edcert::validation_report {
 
@@ -51,6 +52,7 @@ class ReportBuilder {
   const absl::TimeZone time_zone_;
   RuleGroupStore groups_;
   FindingStore findings_;
+  WaiverStore waivers_;
   // By group and version: a version never changes.
   std::map<std::pair<std::string, int>, CompiledGroup> compiled_;
 };

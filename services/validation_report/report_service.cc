@@ -182,7 +182,9 @@ absl::StatusOr<ValidationReportService::SeenReport> ValidationReportService::See
     rpc::Call& call, std::string_view name) {
   ASSIGN_OR_RETURN(SeenReport seen, SeeReport(call, name));
   const Report& report = seen.report;
-  if (report.state != ReportState::kCompleted || !report.result.has_value()) {
+  const bool has_run =
+      report.state == ReportState::kCompleted || report.state == ReportState::kExpired;
+  if (!has_run || !report.result.has_value()) {
     return ReportNotReady(name, kReportStateText.Of(report.state));
   }
   return seen;
@@ -304,6 +306,7 @@ grpc::ServerWriteReactor<v1::DownloadReportResponse>* ValidationReportService::D
   return rpc::Download<v1::DownloadReportRequest, v1::DownloadReportResponse>(
       runtime_, context, request, [=, this](rpc::Call& call, Writer& writer) -> absl::Status {
         ASSIGN_OR_RETURN(const Report report, FindCompletedReport(call, request->name()));
+        if (report.state == ReportState::kExpired) return ReportExpired(report.name());
         v1::DownloadReportResponse message = HeaderOf(*report.result);
         RETURN_IF_ERROR(writer.Write(message));
         pg::Database db = call.db();

@@ -1,10 +1,13 @@
 #include "services/validation_report/report_store.h"
 
+#include <map>
+
 #include "common/jobs/jobs.h"
 #include "common/names/names.h"
 #include "common/status/errors.h"
 #include "common/status/macros.h"
 #include "services/validation_report/sql/report.sql.h"
+#include "services/validation_report/sql/waiver.sql.h"
 
 namespace edcert::validation_report {
 namespace {
@@ -27,7 +30,9 @@ std::optional<ReportResult> ResultOf(const pg::Row& row) {
                       .file_name = row.Text("file_name")};
   const std::vector<int64_t> numbers = Numbers(row.TextArray("counts"));
   for (std::size_t i = 0; i < result.counts.size() && 3 * i + 2 < numbers.size(); ++i) {
-    result.counts[i] = {numbers[3 * i], numbers[3 * i + 1], numbers[3 * i + 2]};
+    result.counts[i] = {.rules = numbers[3 * i],
+                        .records = numbers[3 * i + 1],
+                        .rules_errored = numbers[3 * i + 2]};
   }
   if (row.Has("changes")) {
     const std::vector<int64_t> changes = Numbers(row.TextArray("changes"));
@@ -87,6 +92,28 @@ absl::Status AddPosition(pg::Querier& db, Report& report) {
   return absl::OkStatus();
 }
 
+SeverityCount* FatalsOf(Report& report) {
+  if (!report.result.has_value()) return nullptr;
+  SeverityCount& count = report.result->counts.at(static_cast<std::size_t>(Severity::kFatal) - 1);
+  return count.records > 0 ? &count : nullptr;
+}
+
+// What is waived now, which changes after a report is made.
+absl::Status AddWaived(pg::Querier& db, std::vector<Report*> reports) {
+  std::map<std::string, SeverityCount*> counts;
+  std::vector<std::string> ids;
+  for (Report* report : reports) {
+    SeverityCount* count = FatalsOf(*report);
+    if (count == nullptr) continue;
+    counts[report->id] = count;
+    ids.push_back(report->id);
+  }
+  if (ids.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const pg::Result rows, db.Run(sql::kCountWaived, ids));
+  for (const pg::Row row : rows) counts.at(row.Text("report_id"))->waived = row.Int("waived");
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<ReportDataVersion>> ReportStore::ReadVersions(
@@ -127,6 +154,7 @@ absl::StatusOr<Report> ReportStore::Get(pg::Querier& db, const std::string& id,
   if (rows.empty()) return status::NotFound(names::ReportName::FromId(id).ToString());
   ASSIGN_OR_RETURN(Report report, ReportOf(rows[0]));
   RETURN_IF_ERROR(AddPosition(db, report));
+  RETURN_IF_ERROR(AddWaived(db, {&report}));
   return report;
 }
 
@@ -153,6 +181,9 @@ absl::StatusOr<std::vector<Report>> ReportStore::List(pg::Querier& db, const Rep
     }
     reports.push_back(std::move(report));
   }
+  std::vector<Report*> pointers;
+  for (Report& report : reports) pointers.push_back(&report);
+  RETURN_IF_ERROR(AddWaived(db, pointers));
   return reports;
 }
 
@@ -189,6 +220,15 @@ absl::Status ReportStore::ReadFile(pg::Querier& db, const std::string& id,
     if (rows.size() < kChunksPerRead) return absl::OkStatus();
     place += rows.size();
   }
+}
+
+absl::StatusOr<std::vector<std::string>> ReportStore::Expire(pg::Transaction& tx, absl::Time before,
+                                                             int limit) const {
+  ASSIGN_OR_RETURN(const pg::Result rows, tx.Run(sql::kExpireReports, before, limit));
+  std::vector<std::string> ids;
+  for (const pg::Row row : rows) ids.push_back(row.Text("id"));
+  if (!ids.empty()) tx.Defer(sql::kDeleteArtifacts, ids);
+  return ids;
 }
 
 absl::Status ReportStore::RecordView(pg::Querier& db, const std::string& id,

@@ -62,6 +62,10 @@ class ReportStore {
   // The chunks of the file, in order.
   absl::Status ReadFile(pg::Querier& db, const std::string& id,
                         absl::FunctionRef<absl::Status(const std::string&)> each) const;
+  // Deletes the files of at most `limit` reports that ended before an instant and that no
+  // certification can name, and returns their ids. The rest of them stays.
+  absl::StatusOr<std::vector<std::string>> Expire(pg::Transaction& tx, absl::Time before,
+                                                  int limit) const;
   absl::Status RecordView(pg::Querier& db, const std::string& id, const std::string& user) const;
 };
 

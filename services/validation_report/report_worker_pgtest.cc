@@ -9,6 +9,7 @@
 #include "common/status/errors.h"
 #include "common/testing/database.h"
 #include "common/testing/matchers.h"
+#include "services/validation_report/artifact_keeper.h"
 #include "services/validation_report/claimed_job.h"
 #include "services/validation_report/migrations/migrations.h"
 #include "services/validation_report/report_worker.h"
@@ -510,6 +511,45 @@ TEST_F(ReportWorkerTest, FindingsAreGroupedByCause) {
   MakeBad("'k000001', 'k000003', 'k000005'");
   const auto next = findings_.ListGroups(db, RunAgain(), {.rule = "f-1"}, 0, 10);
   EXPECT_EQ(next->front().group.changes[FindingChange::kNew], 1);
+}
+
+TEST_F(ReportWorkerTest, FilesExpireThatNoCertificationCanName) {
+  AddEnrollments(10);
+  MakeGroup("g", {BadExit()});
+  MakeBad("'k000001'");
+  const std::string old = RunAgain();
+  const std::string newest = RunAgain();
+  const std::string equal = RunSame("g", ReportFormat::kCsv);
+  const auto expire = [&](absl::Time before) {
+    return *ExpireArtifacts(Db(), ids::IdSource::Real(), before);
+  };
+  EXPECT_EQ(expire(*Read(old).end_time), 0) << "it is not old enough";
+  EXPECT_EQ(expire(Now() + absl::Hours(1)), 1);
+  EXPECT_EQ(expire(Now() + absl::Hours(1)), 0);
+  EXPECT_EQ(Read(old).state, ReportState::kExpired);
+  EXPECT_EQ(FileOf(old), "");
+  EXPECT_THAT(Changes(old), ElementsAre(1, 0, 0, 0, 0)) << "all else stays";
+  for (const std::string& id : {newest, equal}) {
+    EXPECT_EQ(Read(id).state, ReportState::kCompleted);
+    EXPECT_NE(FileOf(id), "");
+  }
+  // What was found in it is told as ever.
+  MakeBad("'k000002'");
+  EXPECT_THAT(Keys(RunAgain(), FindingChange::kFixed), ElementsAre("k000001"));
+}
+
+TEST_F(ReportWorkerTest, SnapshotsOfEventsKeepTheirReports) {
+  AddEnrollments(10);
+  MakeGroup("g", {BadExit()});
+  const std::string signed_one = RunAgain();
+  Sql("UPDATE validation.report SET kind = 'SNAPSHOT', snapshot = 'snapshots/s'");
+  RunAgain();
+  Sql("UPDATE validation.report SET kind = 'SNAPSHOT', snapshot = 'snapshots/t'"
+      " WHERE kind <> 'SNAPSHOT'");
+  EXPECT_EQ(*ExpireArtifacts(Db(), ids::IdSource::Real(), Now() + absl::Hours(1)), 0);
+  EXPECT_NE(FileOf(signed_one), "");
+  Sql("UPDATE validation.report SET event = ''");
+  EXPECT_EQ(*ExpireArtifacts(Db(), ids::IdSource::Real(), Now() + absl::Hours(1)), 2);
 }
 
 // The rules of the product over 5,000 records; the time is printed, and bounded generously.

@@ -17,6 +17,8 @@ namespace {
 constexpr std::size_t kMaxEtag = 64;
 constexpr std::size_t kMaxExplanation = 2000;
 constexpr std::size_t kMaxPrincipal = 256;
+constexpr std::size_t kFingerprintSize = 64;
+constexpr std::size_t kMaxReason = 2000;
 
 std::string LowerCase(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(),
@@ -107,12 +109,15 @@ absl::Status ReadRules(const v1::CreateReportRequest& request, Report& report) {
   return absl::OkStatus();
 }
 
-// The id of a group of findings in a filter, or nothing.
+bool IsHex(const std::string& text, std::size_t digits) {
+  return text.size() == digits && std::all_of(text.begin(), text.end(), [](char c) {
+           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+         });
+}
+
+// The id of a group of findings, or nothing.
 absl::StatusOr<std::string> OptionalGroup(const std::string& group) {
-  const bool is_hex = std::all_of(group.begin(), group.end(), [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-  });
-  if (!group.empty() && (group.size() != kGroupIdSize || !is_hex)) {
+  if (!group.empty() && !IsHex(group, kGroupIdSize)) {
     return status::FieldInvalid("group", "must be the `group` of a FindingGroup");
   }
   return group;
@@ -249,6 +254,45 @@ absl::StatusOr<NewExplanation> FromProto(const v1::ExplainFindingsRequest& reque
   RETURN_IF_ERROR(rpc::CheckText(request.text(), "text", 1, kMaxExplanation));
   explanation.explanation.text = request.text();
   return explanation;
+}
+
+absl::StatusOr<Waiver> FromProto(const v1::WaiveFindingRequest& request) {
+  Waiver waiver;
+  ASSIGN_OR_RETURN(const auto report, names::ReportName::Parse(request.report(), "report"));
+  waiver.report = report.ToString();
+  if (request.has_fingerprint()) {
+    if (!IsHex(request.fingerprint(), kFingerprintSize)) {
+      return status::FieldInvalid("fingerprint", "must be the `fingerprint` of a Finding");
+    }
+    waiver.target = request.fingerprint();
+  } else {
+    ASSIGN_OR_RETURN(waiver.target, OptionalGroup(request.group()));
+    if (waiver.target.empty()) {
+      return status::FieldInvalid("group", "this or `fingerprint` is required");
+    }
+  }
+  ASSIGN_OR_RETURN(waiver.until, rpc::ParseDate(request.until_date(), "until_date"));
+  if (request.reason().empty()) return status::ReasonRequired();
+  RETURN_IF_ERROR(rpc::CheckText(request.reason(), "reason", 1, kMaxReason));
+  waiver.reason = request.reason();
+  return waiver;
+}
+
+absl::StatusOr<Waiver> FromProto(const v1::RevokeWaiverRequest& request) {
+  ASSIGN_OR_RETURN(const auto name, names::WaiverName::Parse(request.name(), "name"));
+  if (request.reason().empty()) return status::ReasonRequired();
+  RETURN_IF_ERROR(rpc::CheckText(request.reason(), "reason", 1, kMaxReason));
+  Waiver waiver;
+  waiver.id = name.id();
+  waiver.revoke_reason = request.reason();
+  return waiver;
+}
+
+absl::StatusOr<WaiverFilter> FromProto(const v1::ListWaiversRequest& request) {
+  ASSIGN_OR_RETURN(const auto event, names::EventName::Parse(request.event(), "event"));
+  ASSIGN_OR_RETURN(const auto organization,
+                   names::OrganizationName::Parse(request.organization(), "organization"));
+  return WaiverFilter{event.ToString(), organization.ToString()};
 }
 
 }  // namespace edcert::validation_report

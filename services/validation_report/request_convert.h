@@ -11,6 +11,7 @@
 #include "services/validation_report/report_store.h"
 #include "services/validation_report/rule_group_store.h"
 #include "services/validation_report/rule_store.h"
+#include "services/validation_report/waiver.h"
 
 namespace edcert::validation_report {
 
@@ -64,5 +65,14 @@ absl::StatusOr<FindingFilter> FromProto(const v1::ListFindingsRequest& request);
 absl::StatusOr<GroupsFilter> FromProto(const v1::ListFindingGroupsRequest& request);
 // Without ids, time and what the report says; the report is a resource name.
 absl::StatusOr<NewExplanation> FromProto(const v1::ExplainFindingsRequest& request);
+// What is asked: target, day and reason; the report is a resource name.
+absl::StatusOr<Waiver> FromProto(const v1::WaiveFindingRequest& request);
+// What is revoked and why; the rest is unknown.
+absl::StatusOr<Waiver> FromProto(const v1::RevokeWaiverRequest& request);
+struct WaiverFilter {
+  std::string event;
+  std::string organization;
+};
+absl::StatusOr<WaiverFilter> FromProto(const v1::ListWaiversRequest& request);
 
 }  // namespace edcert::validation_report

@@ -66,8 +66,8 @@ TEST(RootCauseTest, OrphansAreGroupedByWhatTheyLack) {
 }
 
 TEST(RootCauseTest, OrphansWhoseKeyIsNotShownAreLikeOtherFindings) {
-  const RuleResult result = Group(Orphans({"student_uid"}), {{{"student_uid", "1"}},
-                                                             {{"student_uid", "2"}}});
+  const RuleResult result =
+      Group(Orphans({"student_uid"}), {{{"student_uid", "1"}}, {{"student_uid", "2"}}});
   ASSERT_EQ(result.groups.size(), 1U);
   EXPECT_THAT(result.groups.front().cause, IsEmpty());
 }
@@ -82,8 +82,7 @@ TEST(RootCauseTest, ValuesOfMoreThanHalfAreTheCause) {
   }
   const RuleResult result = Group(rule, findings);
   EXPECT_THAT(Sizes(result), ElementsAre(4, 2));
-  EXPECT_THAT(result.groups.front().cause,
-              ElementsAre(Pair("exit_type", ""), Pair("grade", "12")));
+  EXPECT_THAT(result.groups.front().cause, ElementsAre(Pair("exit_type", ""), Pair("grade", "12")));
   EXPECT_EQ(result.groups.front().description, "exit_type = (empty), grade = 12");
   EXPECT_THAT(result.groups.back().cause, IsEmpty());
   EXPECT_EQ(result.groups.back().description, "no common cause");
@@ -102,8 +101,7 @@ TEST(RootCauseTest, ValuesThatAreNotTogetherAreNoCommonCause) {
 
 TEST(RootCauseTest, HalfIsNotEnoughAndOneFindingHasNoCause) {
   const RuleContent rule = RowRuleWith({"a"});
-  const RuleResult half =
-      Group(rule, {{{"a", "x"}}, {{"a", "x"}}, {{"a", "1"}}, {{"a", "2"}}});
+  const RuleResult half = Group(rule, {{{"a", "x"}}, {{"a", "x"}}, {{"a", "1"}}, {{"a", "2"}}});
   EXPECT_THAT(Sizes(half), ElementsAre(4));
   EXPECT_THAT(half.groups.front().cause, IsEmpty());
   const RuleResult one = Group(rule, {{{"a", "x"}}});

@@ -21,6 +21,7 @@
 #include "services/validation_report/rule_group_store.h"
 #include "services/validation_report/rule_store.h"
 #include "services/validation_report/snapshot_client.h"
+#include "services/validation_report/waiver_store.h"
 
 namespace edcert::validation_report {
 
@@ -108,6 +109,15 @@ class ValidationReportService final : public v1::ValidationReports::CallbackServ
   grpc::ServerUnaryReactor* ExplainFindings(grpc::CallbackServerContext* context,
                                             const v1::ExplainFindingsRequest* request,
                                             v1::ExplainFindingsResponse* response) override;
+  grpc::ServerUnaryReactor* WaiveFinding(grpc::CallbackServerContext* context,
+                                         const v1::WaiveFindingRequest* request,
+                                         v1::Waiver* response) override;
+  grpc::ServerUnaryReactor* RevokeWaiver(grpc::CallbackServerContext* context,
+                                         const v1::RevokeWaiverRequest* request,
+                                         v1::Waiver* response) override;
+  grpc::ServerUnaryReactor* ListWaivers(grpc::CallbackServerContext* context,
+                                        const v1::ListWaiversRequest* request,
+                                        v1::ListWaiversResponse* response) override;
 
   // What every service has: validation_report_service.cc
   grpc::ServerUnaryReactor* ListChanges(grpc::CallbackServerContext* context,
@@ -163,9 +173,13 @@ class ValidationReportService final : public v1::ValidationReports::CallbackServ
   // A report that the caller may see, as its requester or by a role; NOT_FOUND else.
   absl::StatusOr<SeenReport> SeeReport(rpc::Call& call, std::string_view name);
   absl::StatusOr<Report> FindReport(rpc::Call& call, std::string_view name);
-  // The same, COMPLETED.
+  // The same, COMPLETED, or EXPIRED, which was.
   absl::StatusOr<SeenReport> SeeCompletedReport(rpc::Call& call, std::string_view name);
   absl::StatusOr<Report> FindCompletedReport(rpc::Call& call, std::string_view name);
+
+  // finding_service.cc
+  // A waiver that the caller may revoke. NOT_FOUND, NOT_PERMITTED, SELF_APPROVAL.
+  absl::StatusOr<Waiver> FindWaiver(rpc::Call& call, const std::string& id);
 
   // Rules have no owner: they are the state's, and its people alone change them. NOT_PERMITTED.
   absl::Status CheckAuthor(rpc::Call& call);
@@ -181,6 +195,7 @@ class ValidationReportService final : public v1::ValidationReports::CallbackServ
   ReportStore reports_;
   FindingStore findings_;
   ExplanationStore explanations_;
+  WaiverStore waivers_;
   Evaluator evaluator_;
 };
 

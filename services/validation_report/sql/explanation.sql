@@ -21,13 +21,22 @@ INSERT INTO validation.explained_finding
   (organization, fingerprint, event, category, explanation_id, explained_at)
 SELECT DISTINCT x.organization, t.fingerprint, x.event, x.category, x.explanation_id, x.created_at
   FROM validation.explanation x,
-       (SELECT CASE WHEN g.size = 0 THEN sha256(g.group_id) ELSE f.fingerprint END AS fingerprint
+       (SELECT f.fingerprint
+          FROM validation.report_rule u
+          JOIN validation.finding f ON f.report_id = u.report_id AND f.rule_place = u.place
+         WHERE u.report_id = $1 AND $2 <> '' AND u.rule_id = $2
+        UNION ALL
+        SELECT f.fingerprint
+          FROM validation.finding_group g
+          JOIN validation.finding f
+            ON f.report_id = g.report_id AND f.rule_place = g.rule_place AND f.group_place = g.place
+         WHERE g.report_id = $1 AND g.group_id = decode($3, 'hex')
+        UNION ALL
+        SELECT sha256(g.group_id)
           FROM validation.finding_group g
           JOIN validation.report_rule u ON u.report_id = g.report_id AND u.place = g.rule_place
-          LEFT JOIN validation.finding f
-            ON f.report_id = g.report_id AND f.rule_place = g.rule_place AND f.group_place = g.place
-         WHERE g.report_id = $1
-           AND (($2 <> '' AND u.rule_id = $2) OR g.group_id = decode($3, 'hex'))) t
+         WHERE g.report_id = $1 AND g.size = 0
+           AND ($2 <> '' AND u.rule_id = $2 OR g.group_id = decode($3, 'hex'))) t
  WHERE x.explanation_id = $4
 ON CONFLICT (organization, fingerprint, event) DO UPDATE
    SET explanation_id = excluded.explanation_id, explained_at = excluded.explained_at;

@@ -139,7 +139,7 @@ UPDATE validation.report SET chain_id = $2 WHERE report_id = $1;
 SELECT p.place, p.rule_id, p.rule_version, p.code, p.severity, p.dataset, p.record_key, p.school,
        p.fields, p.message, encode(p.fingerprint, 'hex') AS fingerprint, p.change,
        encode(g.group_id, 'hex') AS group_id, g.size AS group_size, k.first_seen, p.last_seen,
-       x.text AS explanation, x.author AS explained_by, x.created_at AS explained_at
+       x.text AS explanation, x.author AS explained_by, x.created_at AS explained_at, v.waiver_id
   FROM (SELECT f.place, f.rule_place, f.record_key, f.school, f.fields, f.message, f.fingerprint,
                f.change, f.group_place, f.last_seen, u.rule_id, u.rule_version, u.code, u.severity,
                u.dataset
@@ -166,6 +166,10 @@ SELECT p.place, p.rule_id, p.rule_version, p.code, p.severity, p.dataset, p.reco
   LEFT JOIN validation.explained_finding e
     ON e.organization = r.organization AND e.fingerprint = p.fingerprint AND e.event = r.event
   LEFT JOIN validation.explanation x ON x.explanation_id = e.explanation_id
+  LEFT JOIN LATERAL (SELECT w.waiver_id FROM validation.waived w
+                      WHERE p.severity = 4 AND p.change <> 4 AND w.organization = r.organization
+                        AND w.event = r.event AND w.fingerprint = p.fingerprint
+                      ORDER BY w.waiver_id LIMIT 1) v ON true
  ORDER BY p.place;
 
 -- name: list_finding_groups
@@ -182,14 +186,18 @@ WITH page AS MATERIALIZED (
    ORDER BY g.place LIMIT CASE WHEN $6 THEN NULL ELSE $5::bigint END),
 -- What is explained: findings, or that the rule could not be run.
 member AS (
-  SELECT f.group_place AS place, f.fingerprint
+  SELECT f.group_place AS place, f.fingerprint,
+         EXISTS (SELECT FROM validation.report r, validation.waived w
+                  WHERE r.report_id = $1 AND w.organization = r.organization
+                    AND w.event = r.event AND w.fingerprint = f.fingerprint) AS is_waived
     FROM validation.finding f
    WHERE f.report_id = $1 AND f.rule_place = ANY (ARRAY(SELECT DISTINCT p.rule_place FROM page p))
      AND f.group_place BETWEEN (SELECT min(p.place) FROM page p) AND (SELECT max(p.place) FROM page p)
   UNION ALL
-  SELECT p.place, sha256(p.group_id) FROM page p WHERE p.size = 0),
+  SELECT p.place, sha256(p.group_id), false FROM page p WHERE p.size = 0),
 told AS (
-  SELECT m.place, count(*) - count(e.own) AS unexplained, max(e.own) AS own, max(e.other) AS other
+  SELECT m.place, count(*) FILTER (WHERE m.is_waived) AS waived,
+         count(*) - count(e.own) AS unexplained, max(e.own) AS own, max(e.other) AS other
     FROM validation.report r
     JOIN member m ON r.report_id = $1
     LEFT JOIN LATERAL
@@ -203,6 +211,7 @@ told AS (
 offered AS (
   SELECT p.place, p.group_id, p.cause, p.description, p.size, p.size_new, p.size_back, p.rule_id,
          p.rule_version, p.code, p.severity, p.dataset, p.truncated, t.unexplained, t.own,
+         CASE WHEN p.severity = 4 THEN t.waived ELSE 0 END AS waived,
          CASE WHEN t.unexplained > 0 THEN
            coalesce(t.other::uuid,
                     (SELECT x.explanation_id
@@ -215,7 +224,7 @@ offered AS (
    ORDER BY p.place LIMIT $5)
 SELECT o.place, encode(o.group_id, 'hex') AS group_id, o.rule_id, o.rule_version, o.code,
        o.severity, o.dataset, o.cause, o.description, o.size, o.size_new, o.size_back, o.truncated,
-       o.unexplained, x.text AS explanation, x.author AS explained_by,
+       o.unexplained, o.waived, x.text AS explanation, x.author AS explained_by,
        x.created_at AS explained_at, s.text AS suggestion
   FROM offered o
   LEFT JOIN validation.explanation x ON x.explanation_id = o.own::uuid

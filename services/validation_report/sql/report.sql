@@ -83,3 +83,28 @@ UPDATE validation.report
 
 -- name: record_view
 INSERT INTO validation.report_view (report_id, user_name) VALUES ($1, $2) ON CONFLICT DO NOTHING;
+
+-- name: expire_reports
+-- At most $2 of the reports that ended before $1 and that no certification can name: what a snapshot
+-- was signed with stays, and of an event the newest of each organisation and kind, with those that
+-- are equal to it.
+UPDATE validation.job j SET state = 'EXPIRED'
+  FROM (SELECT r.report_id
+          FROM validation.report r
+          JOIN validation.job d ON d.id = r.report_id
+         WHERE d.state = 'COMPLETED' AND d.finished_at < $1
+           AND (r.event = ''
+                OR (r.kind <> 'SNAPSHOT'
+                    AND EXISTS (SELECT FROM validation.report n
+                                  JOIN validation.job m ON m.id = n.report_id
+                                 WHERE n.event = r.event AND n.organization = r.organization
+                                   AND n.kind = r.kind AND n.created_at > r.created_at
+                                   AND m.state = 'COMPLETED'
+                                   AND (n.versions <> r.versions
+                                        OR n.rule_group_version <> r.rule_group_version))))
+         ORDER BY d.finished_at LIMIT $2 FOR UPDATE OF d SKIP LOCKED) old
+ WHERE j.id = old.report_id
+RETURNING j.id;
+
+-- name: delete_artifacts
+DELETE FROM validation.report_artifact WHERE report_id = ANY ($1::uuid[]);
