@@ -139,7 +139,7 @@ Markup WhatToDo(Severity severity) {
     case Severity::kFatal:
       return {"Must be corrected before you can continue."};
     case Severity::kSpecialWarning:
-      return {"Read them with care. You acknowledge them when you sign."};
+      return {"Somebody must explain them before anybody signs."};
     case Severity::kWarning:
       return {"Review them. You acknowledge them when you sign."};
     case Severity::kInfo:
@@ -272,10 +272,10 @@ VerdictWords WordsFor(const ReportHeader& header, const SeverityTotals& totals) 
       return {
           {"acknowledge"},
           {kPen},
-          Sentence("You can continue. You acknowledge {} when you sign.",
+          Sentence("You can continue. {} must be explained before anybody signs.",
                    Plural{special.findings, "SPECIAL WARNING", "SPECIAL WARNINGS"}),
           Sentence("There are no FATAL findings. The findings to look at come from {} of the {} "
-                   "tested: correct the records, or make sure that they are right.",
+                   "tested: correct the records, or explain why they are right.",
                    Number{special.rules_failed}, Rules(tested))};
     case Verdict::kReview: {
       VerdictWords words = {{"review"}, {kEye}, "", "Nothing in this report stops you."};

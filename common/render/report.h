@@ -116,7 +116,7 @@ using SeverityTotals = std::array<SeverityTotal, kSeverities.size()>;
 enum class Verdict {
   kNothingTested,  // No rule in the group.
   kBlocked,        // FATAL findings, or a FATAL rule that could not run.
-  kAcknowledge,    // SPECIAL_WARNING findings: the signer must acknowledge them.
+  kAcknowledge,    // SPECIAL_WARNING findings: somebody must explain them before it is signed.
   kReview,         // Milder findings, or a milder rule that could not run.
   kClear,
 };
