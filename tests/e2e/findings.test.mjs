@@ -99,7 +99,7 @@ test('a run says what is new, what is corrected and what is back', {timeout: 120
   const first = await report(ann, 1);
   assert.equal(first.previous_report, '');
   assert.deepEqual([of(first, 'SEVERITY_FATAL').records, of(first, 'SEVERITY_FATAL').records_new],
-      ['2', '2']);
+      [2, 2]);
   await arrive(named({1: FATAL, 2: FATAL}));
   const second = await report(ann, 1);
   assert.equal(second.previous_report, first.name);
@@ -107,7 +107,7 @@ test('a run says what is new, what is corrected and what is back', {timeout: 120
   const third = await report(rita, 1);
   const {records_new: fresh, records_open: open, records_regressed: back, records_fixed: fixed} =
     of(third, 'SEVERITY_FATAL');
-  assert.deepEqual([fresh, open, back, fixed], ['0', '1', '1', '1']);
+  assert.deepEqual([fresh, open, back, fixed], [0, 1, 1, 1]);
   const [before, now] = await Promise.all([keysOf(second, 'FINDING_CHANGE_FIXED'),
     keysOf(third, 'FINDING_CHANGE_REGRESSED')]);
   assert.deepEqual(now, before, 'what was corrected is back');
@@ -115,7 +115,7 @@ test('a run says what is new, what is corrected and what is back', {timeout: 120
       await keysOf(second, 'FINDING_CHANGE_NEW'));
   const [group] = await groupsOf(third, 'SEVERITY_FATAL');
   assert.deepEqual([group.size, group.size_new, group.size_regressed, group.cause],
-      ['2', '0', '1', {first_name: 'Zzz'}]);
+      [2, 0, 1, {first_name: 'Zzz'}]);
 });
 
 test('the state waives FATAL findings, by two people', {timeout: 120_000}, async () => {
@@ -135,7 +135,7 @@ test('the state waives FATAL findings, by two people', {timeout: 120_000}, async
       ['IN_FORCE', `users/${sam}`, `users/${ava}`]);
   const step = (await getCertification(ann, certification)).steps[0];
   assert.equal(step.state, 'COMPLETED');
-  assert.equal(of(step, 'SEVERITY_FATAL').records_waived, '2');
+  assert.equal(of(step, 'SEVERITY_FATAL').records_waived, 2);
   await command(ava, 'validation.RevokeWaiver', {name: waiver.name, reason: 'A mistake.'});
   assert.equal((await getCertification(ann, certification)).steps[0].state, 'FATAL_FOUND');
   await waive(ava);
@@ -152,15 +152,15 @@ test('special warnings are explained before anybody signs', {timeout: 120_000}, 
   await refused('EXPLANATION_MISSING', sign(ann, certification), {rules: 'rules/finding-2'});
   const {report: name} = (await getCertification(ann, certification)).steps[2];
   const [group] = await groupsOf({name}, 'SEVERITY_SPECIAL_WARNING');
-  assert.deepEqual([group.size, group.unexplained], ['2', '2']);
+  assert.deepEqual([group.size, group.unexplained], [2, 2]);
   const explain = (user, text) => command(user, 'validation.ExplainFindings',
       {report: name, group: group.group, text});
   await refused('NOT_PERMITTED', explain(sam, 'I know better.'));
-  assert.equal((await explain(rita, 'Their mother says so.')).findings, '2');
+  assert.equal((await explain(rita, 'Their mother says so.')).findings, 2);
   const [explained] = await groupsOf({name}, 'SEVERITY_SPECIAL_WARNING');
   assert.deepEqual([explained.unexplained, explained.explanation.author],
-      ['0', `users/${rita}`]);
+      [0, `users/${rita}`]);
   const signed = await sign(ann, certification);
   assert.equal(signed.status, 'SENT');
-  assert.deepEqual(signed.signatures.map(({waived_findings: waived}) => waived), ['2']);
+  assert.deepEqual(signed.signatures.map(({waived_findings: waived}) => waived), [2]);
 });

@@ -329,8 +329,8 @@ const TABLE = {
     request: () => ({name: `waivers/${nobody}`, reason: 'The rule was right.'}),
     reasons: {'reason missing': 'REASON_REQUIRED'},
     refused: [
-      local,
-      ['existence', state, {}, ...NOT_FOUND]]},
+      ['existence', state, {}, ...NOT_FOUND],
+      ['outsider', ann, {}, ...NOT_FOUND]]},
 
   'snapshot.CreateSnapshot': {
     user: state,
