@@ -139,7 +139,7 @@ Markup WhatToDo(Severity severity) {
     case Severity::kFatal:
       return {"Must be corrected before you can continue."};
     case Severity::kSpecialWarning:
-      return {"Read them with care. You acknowledge them when you sign."};
+      return {"Somebody must explain them before anybody signs."};
     case Severity::kWarning:
       return {"Review them. You acknowledge them when you sign."};
     case Severity::kInfo:
@@ -272,10 +272,10 @@ VerdictWords WordsFor(const ReportHeader& header, const SeverityTotals& totals) 
       return {
           {"acknowledge"},
           {kPen},
-          Sentence("You can continue. You acknowledge {} when you sign.",
+          Sentence("You can continue. {} must be explained before anybody signs.",
                    Plural{special.findings, "SPECIAL WARNING", "SPECIAL WARNINGS"}),
           Sentence("There are no FATAL findings. The findings to look at come from {} of the {} "
-                   "tested: correct the records, or make sure that they are right.",
+                   "tested: correct the records, or explain why they are right.",
                    Number{special.rules_failed}, Rules(tested))};
     case Verdict::kReview: {
       VerdictWords words = {{"review"}, {kEye}, "", "Nothing in this report stops you."};
@@ -331,6 +331,7 @@ void HtmlWriter::WriteHeader() {
   SeverityCards();
   Charts();
   RuleTable();
+  WaiverTable();
   DataTable();
   page_.append(
       "<section id=\"records\" aria-labelledby=\"records-title\">\n"
@@ -604,6 +605,28 @@ void HtmlWriter::RuleRow(const RuleResult& rule, size_t index) {
   } else {
     page_.append("<td class=\"n\">–</td></tr>\n");
   }
+}
+
+void HtmlWriter::WaiverTable() {
+  if (header().waivers.empty()) return;
+  page_.append(
+      "<section id=\"waived\" aria-labelledby=\"waived-title\">\n"
+      "<h2 id=\"waived-title\">Waived</h2>\n"
+      "<p class=\"note\">The state has said that these FATAL findings do not block. They are not "
+      "counted above.</p>\n"
+      "<div class=\"scroll panel\" role=\"region\" tabindex=\"0\" "
+      "aria-labelledby=\"waived-title\"><table class=\"grid\">\n"
+      "<thead><tr><th scope=\"col\">Rule</th><th scope=\"col\" class=\"n\">Findings</th>"
+      "<th scope=\"col\">Until</th><th scope=\"col\">Reason</th><th scope=\"col\">By</th></tr>"
+      "</thead>\n<tbody>\n");
+  for (const Waiver& waiver : header().waivers) {
+    Print(page_,
+          "<tr><th scope=\"row\">{}</th><td class=\"n\">{}</td><td>{}</td><td>{}</td>"
+          "<td>{}</td></tr>\n",
+          Text{waiver.rule_code}, Number{waiver.findings}, Text{waiver.until}, Text{waiver.reason},
+          Text{waiver.people});
+  }
+  page_.append("</tbody></table></div>\n</section>\n");
 }
 
 void HtmlWriter::DataTable() {

@@ -169,6 +169,21 @@ void WriteSettings(const GroupMember& member, v1::RuleGroup::Member& out) {
   }
 }
 
+// What became of the findings of the i-th severity. Of a report from before that is not known.
+void SetChanges(const SeverityCount& count, const std::optional<SeverityChanges>& all,
+                std::size_t i, v1::Report::SeverityCount& to) {
+  if (!all.has_value()) {
+    to.set_records_unknown(count.records);
+    return;
+  }
+  const ChangeCounts& changes = all->at(i);
+  to.set_records_new(changes[FindingChange::kNew]);
+  to.set_records_open(changes[FindingChange::kOpen]);
+  to.set_records_regressed(changes[FindingChange::kRegressed]);
+  to.set_records_fixed(changes[FindingChange::kFixed]);
+  to.set_records_unknown(changes[FindingChange::kUnknown]);
+}
+
 }  // namespace
 
 absl::StatusOr<RuleContent> ContentOf(const v1::Rule& rule) {
@@ -380,6 +395,8 @@ v1::Report ToProto(const Report& report) {
       to->set_rules(count.rules);
       to->set_records(count.records);
       to->set_rules_errored(count.rules_errored);
+      to->set_records_waived(count.waived);
+      SetChanges(count, report.result->changes, i, *to);
     }
     out.set_rules_errored(report.result->rules_errored());
     out.set_truncated(report.result->truncated);
@@ -403,10 +420,13 @@ v1::Report ToProto(const Report& report) {
     out.mutable_failure()->set_reason("EVALUATION_FAILED");
     out.mutable_failure()->set_message(report.failure);
   }
+  if (!report.previous_report.empty()) {
+    out.set_previous_report(names::ReportName::FromId(report.previous_report).ToString());
+  }
   return out;
 }
 
-v1::Finding ToProto(const ListedFinding& finding) {
+v1::Finding ToProto(const ListedFinding& finding, std::optional<absl::Time> seen) {
   v1::Finding out;
   out.set_rule(names::RuleName::FromId(finding.rule).ToString());
   out.set_rule_version(finding.rule_version);
@@ -420,6 +440,72 @@ v1::Finding ToProto(const ListedFinding& finding) {
   out.mutable_fields()->insert(finding.finding.fields.begin(), finding.finding.fields.end());
   out.set_message(finding.finding.message);
   out.set_fingerprint(finding.finding.fingerprint);
+  out.set_change(static_cast<v1::FindingChange>(finding.finding.change));
+  out.set_group(finding.group);
+  out.set_group_size(finding.group_size);
+  if (finding.first_seen.has_value()) {
+    *out.mutable_first_seen_time() = rpc::ToProto(*finding.first_seen);
+  }
+  if (finding.last_seen.has_value()) seen = finding.last_seen;
+  if (seen.has_value()) *out.mutable_last_seen_time() = rpc::ToProto(*seen);
+  if (finding.explanation.has_value()) *out.mutable_explanation() = ToProto(*finding.explanation);
+  if (!finding.waiver.empty()) {
+    out.set_waiver(names::WaiverName::FromId(finding.waiver).ToString());
+  }
+  return out;
+}
+
+v1::FindingGroup ToProto(const ListedGroup& group) {
+  v1::FindingGroup out;
+  out.set_group(group.group.id);
+  out.set_rule(names::RuleName::FromId(group.rule).ToString());
+  out.set_rule_version(group.rule_version);
+  out.set_rule_code(group.rule_code);
+  out.set_severity(static_cast<type::Severity>(group.severity));
+  out.set_dataset(DatasetName(group.dataset));
+  out.mutable_cause()->insert(group.group.cause.begin(), group.group.cause.end());
+  out.set_description(group.group.description);
+  out.set_size(group.group.size);
+  out.set_size_new(group.group.changes[FindingChange::kNew]);
+  out.set_size_regressed(group.group.changes[FindingChange::kRegressed]);
+  out.set_truncated(group.truncated);
+  out.set_unexplained(group.unexplained);
+  if (group.explanation.has_value()) *out.mutable_explanation() = ToProto(*group.explanation);
+  out.set_suggested_explanation(group.suggestion);
+  out.set_waived(group.waived);
+  return out;
+}
+
+v1::Waiver ToProto(const Waiver& waiver, absl::Time now) {
+  v1::Waiver out;
+  out.set_name(waiver.name());
+  out.set_event(waiver.event);
+  out.set_organization(waiver.organization);
+  out.set_report(names::ReportName::FromId(waiver.report).ToString());
+  out.set_rule(names::RuleName::FromId(waiver.rule).ToString());
+  out.set_rule_code(waiver.rule_code);
+  out.set_target(waiver.target);
+  out.set_findings(waiver.findings);
+  out.set_reason(waiver.reason);
+  *out.mutable_until_date() = rpc::ToProto(waiver.until);
+  out.set_state(static_cast<v1::Waiver::State>(StateOf(waiver, now)));
+  out.set_asked_by(waiver.asked_by);
+  *out.mutable_ask_time() = rpc::ToProto(waiver.asked_at);
+  out.set_confirmed_by(waiver.confirmed_by);
+  if (waiver.confirmed_at.has_value()) {
+    *out.mutable_confirm_time() = rpc::ToProto(*waiver.confirmed_at);
+  }
+  out.set_revoked_by(waiver.revoked_by);
+  if (waiver.revoked_at.has_value()) *out.mutable_revoke_time() = rpc::ToProto(*waiver.revoked_at);
+  out.set_revoke_reason(waiver.revoke_reason);
+  return out;
+}
+
+v1::Explanation ToProto(const Explanation& explanation) {
+  v1::Explanation out;
+  out.set_text(explanation.text);
+  out.set_author(explanation.author);
+  *out.mutable_create_time() = rpc::ToProto(explanation.created_at);
   return out;
 }
 

@@ -6,6 +6,7 @@
 #include "common/rpc/server.h"
 #include "common/status/errors.h"
 #include "common/status/macros.h"
+#include "services/validation_report/artifact_keeper.h"
 #include "services/validation_report/config.pb.h"
 #include "services/validation_report/dataset_client.h"
 #include "services/validation_report/migrations/migrations.h"
@@ -31,19 +32,21 @@ struct App {
         rules_pool(
             {.conninfo = config.server().database().rules_conninfo(), .size = kFixturePoolSize}),
         dispatcher(runtime.pool(), config.server().redis(), kSchema),
-        service(
-            {.runtime = runtime,
-             .access = access,
-             .definitions = definitions,
-             .snapshots = snapshots,
-             .dispatcher = dispatcher,
-             .rules_pool = rules_pool,
-             .max_waiting_reports = config.max_waiting_reports() > 0 ? config.max_waiting_reports()
-                                                                     : kDefaultMaxWaiting,
-             .rule_activation_people = config.rule_activation_people() > 0
-                                           ? config.rule_activation_people()
-                                           : kDefaultActivationPeople,
-             .find_event = [this](const std::string& name) { return access.GetEvent(name); }}) {}
+        service({.runtime = runtime,
+                 .access = access,
+                 .definitions = definitions,
+                 .snapshots = snapshots,
+                 .dispatcher = dispatcher,
+                 .rules_pool = rules_pool,
+                 .max_waiting_reports = config.max_waiting_reports() > 0
+                                            ? config.max_waiting_reports()
+                                            : kDefaultMaxWaiting,
+                 .rule_activation_people = config.rule_activation_people() > 0
+                                               ? config.rule_activation_people()
+                                               : kDefaultActivationPeople,
+                 .find_event = [this](const std::string& name) { return access.GetEvent(name); }}),
+        keeper(runtime.pool(), runtime.clock(), runtime.ids(),
+               absl::Hours(24) * config.keep_artifacts_days()) {}
 
   access::RegistryAccess access;
   DatasetClient definitions;
@@ -51,6 +54,7 @@ struct App {
   pg::Pool rules_pool;
   jobs::Dispatcher dispatcher;
   ValidationReportService service;
+  ArtifactKeeper keeper;
 };
 
 std::size_t ColumnBytesOf(const config::Config& config) {
@@ -66,6 +70,9 @@ absl::Status Check(const config::Config& config) {
   }
   if (config.rule_activation_people() < 0 || config.rule_activation_people() > 2) {
     return status::FieldInvalid("rule_activation_people", "1 or 2");
+  }
+  if (config.keep_artifacts_days() < 0) {
+    return status::FieldInvalid("keep_artifacts_days", "must not be negative");
   }
   return absl::OkStatus();
 }

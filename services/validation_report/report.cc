@@ -63,4 +63,12 @@ SeverityCounts CountBySeverity(const std::vector<RanRule>& rules) {
   return counts;
 }
 
+SeverityChanges ChangesBySeverity(const std::vector<RanRule>& rules) {
+  SeverityChanges changes;
+  for (const RanRule& rule : rules) {
+    changes.at(static_cast<std::size_t>(rule.severity) - 1) += rule.result.changes;
+  }
+  return changes;
+}
+
 }  // namespace edcert::validation_report

@@ -11,8 +11,10 @@
 #include "absl/time/time.h"
 #include "common/pg/pg.h"
 #include "services/validation_report/evaluator.h"
+#include "services/validation_report/finding_store.h"
 #include "services/validation_report/report.h"
 #include "services/validation_report/rule_group_store.h"
+#include "services/validation_report/waiver_store.h"
 
 namespace edcert::validation_report {
 
@@ -20,6 +22,7 @@ struct BuiltReport {
   Report report;  // with the rows of its data versions
   ReportResult result;
   std::vector<RanRule> rules;  // in the order of findings
+  Comparison comparison;       // with the runs before
   std::vector<std::string> chunks;
 };
 
@@ -48,6 +51,8 @@ class ReportBuilder {
   Evaluator evaluator_;
   const absl::TimeZone time_zone_;
   RuleGroupStore groups_;
+  FindingStore findings_;
+  WaiverStore waivers_;
   // By group and version: a version never changes.
   std::map<std::pair<std::string, int>, CompiledGroup> compiled_;
 };

@@ -1,4 +1,4 @@
-// Stores reports: what was asked, the file, the findings, and who viewed it.
+// Stores reports: what was asked, the file, and who viewed it.
 #pragma once
 
 #include <optional>
@@ -54,18 +54,18 @@ class ReportStore {
                                            std::optional<absl::Time> after_time,
                                            const std::string& after_id, int limit) const;
 
-  // Writes the file under an attempt, and what the run gave. Becomes visible when the job completes
-  // in the same transaction.
+  // Writes the file under an attempt, and what the run gave but its findings. Becomes visible when
+  // the job completes in the same transaction.
   void Complete(pg::Transaction& tx, const Report& report, const ReportResult& result,
-                const std::vector<RanRule>& rules, const std::vector<std::string>& chunks) const;
+                const std::vector<std::string>& chunks) const;
 
   // The chunks of the file, in order.
   absl::Status ReadFile(pg::Querier& db, const std::string& id,
                         absl::FunctionRef<absl::Status(const std::string&)> each) const;
-  // At most `limit` findings after a place.
-  absl::StatusOr<std::vector<ListedFinding>> ListFindings(pg::Querier& db, const std::string& id,
-                                                          const std::string& rule, int64_t after,
-                                                          int limit) const;
+  // Deletes the files of at most `limit` reports that ended before an instant and that no
+  // certification can name, and returns their ids. The rest of them stays.
+  absl::StatusOr<std::vector<std::string>> Expire(pg::Transaction& tx, absl::Time before,
+                                                  int limit) const;
   absl::Status RecordView(pg::Querier& db, const std::string& id, const std::string& user) const;
 };
 

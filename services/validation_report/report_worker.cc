@@ -35,7 +35,8 @@ absl::Status ReportRunner::Run(jobs::Running& running) {
                                     return running.Progress(done, total, "running rules");
                                   }));
   return running.Complete([&](pg::Transaction& tx) -> absl::Status {
-    store_.Complete(tx, built.report, built.result, built.rules, built.chunks);
+    RETURN_IF_ERROR(findings_.Write(tx, built.report, built.rules, built.comparison));
+    store_.Complete(tx, built.report, built.result, built.chunks);
     AppendReportChange(tx, ids_, kActor, built.report, "report_completed");
     return absl::OkStatus();
   });

@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "common/ids/ids.h"
 #include "common/jobs/jobs.h"
+#include "services/validation_report/finding_store.h"
 #include "services/validation_report/report_builder.h"
 #include "services/validation_report/report_store.h"
 
@@ -27,6 +28,7 @@ class ReportRunner final : public jobs::Runner {
   pg::Pool rules_pool_;
   ReportBuilder builder_;
   ReportStore store_;
+  FindingStore findings_;
   const ids::IdSource& ids_;
 };
 

@@ -17,7 +17,10 @@ namespace {
 constexpr std::size_t kMaxEtag = 64;
 constexpr std::size_t kMaxTag = 63;
 constexpr int kMaxPreviewed = 500;
+constexpr std::size_t kMaxExplanation = 2000;
 constexpr std::size_t kMaxPrincipal = 256;
+constexpr std::size_t kFingerprintSize = 64;
+constexpr std::size_t kMaxReason = 2000;
 
 std::string LowerCase(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(),
@@ -114,6 +117,34 @@ absl::Status ReadRules(const v1::CreateReportRequest& request, Report& report) {
                    names::RuleGroupName::Parse(request.rule_group(), "rule_group"));
   report.rule_group = group.id();
   return absl::OkStatus();
+}
+
+bool IsHex(const std::string& text, std::size_t digits) {
+  return text.size() == digits && std::all_of(text.begin(), text.end(), [](char c) {
+           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+         });
+}
+
+// The id of a group of findings, or nothing.
+absl::StatusOr<std::string> OptionalGroup(const std::string& group) {
+  if (!group.empty() && !IsHex(group, kGroupIdSize)) {
+    return status::FieldInvalid("group", "must be the `group` of a FindingGroup");
+  }
+  return group;
+}
+
+// Which findings of a report are meant.
+template <typename Request>
+absl::StatusOr<FindingTarget> TargetOf(const Request& request) {
+  FindingTarget target;
+  if (request.has_rule()) {
+    ASSIGN_OR_RETURN(const auto rule, names::RuleName::Parse(request.rule(), "rule"));
+    target.rule = rule.id();
+    return target;
+  }
+  ASSIGN_OR_RETURN(target.group, OptionalGroup(request.group()));
+  if (target.group.empty()) return status::FieldInvalid("group", "this or `rule` is required");
+  return target;
 }
 
 }  // namespace
@@ -277,8 +308,74 @@ absl::StatusOr<ReportFilter> FromProto(const v1::ListReportsRequest& request) {
 
 absl::StatusOr<FindingFilter> FromProto(const v1::ListFindingsRequest& request) {
   ASSIGN_OR_RETURN(const auto report, names::ReportName::Parse(request.report(), "report"));
-  ASSIGN_OR_RETURN(std::string rule, OptionalId<names::RuleName>(request.rule(), "rule"));
-  return FindingFilter{report.ToString(), std::move(rule)};
+  FindingFilter filter{.report = report.ToString(), .query = {}};
+  ASSIGN_OR_RETURN(filter.query.rule, OptionalId<names::RuleName>(request.rule(), "rule"));
+  ASSIGN_OR_RETURN(filter.query.changes,
+                   EnumsOf(request.change(), FindingChange::kUnknown, "change"));
+  ASSIGN_OR_RETURN(filter.query.group, OptionalGroup(request.group()));
+  return filter;
+}
+
+absl::StatusOr<GroupsFilter> FromProto(const v1::ListFindingGroupsRequest& request) {
+  ASSIGN_OR_RETURN(const auto report, names::ReportName::Parse(request.report(), "report"));
+  GroupsFilter filter{.report = report.ToString(), .query = {}};
+  ASSIGN_OR_RETURN(filter.query.rule, OptionalId<names::RuleName>(request.rule(), "rule"));
+  ASSIGN_OR_RETURN(filter.query.severity,
+                   OptionalEnum(request.severity(), Severity::kFatal, "severity"));
+  filter.query.unexplained = request.unexplained_only();
+  if (request.has_explained_by_time()) {
+    filter.query.explained_by = rpc::FromProto(request.explained_by_time());
+  }
+  return filter;
+}
+
+absl::StatusOr<NewExplanation> FromProto(const v1::ExplainFindingsRequest& request) {
+  NewExplanation explanation;
+  ASSIGN_OR_RETURN(const auto report, names::ReportName::Parse(request.report(), "report"));
+  explanation.report = report.ToString();
+  ASSIGN_OR_RETURN(explanation.target, TargetOf(request));
+  RETURN_IF_ERROR(rpc::CheckText(request.text(), "text", 1, kMaxExplanation));
+  explanation.explanation.text = request.text();
+  return explanation;
+}
+
+absl::StatusOr<Waiver> FromProto(const v1::WaiveFindingRequest& request) {
+  Waiver waiver;
+  ASSIGN_OR_RETURN(const auto report, names::ReportName::Parse(request.report(), "report"));
+  waiver.report = report.ToString();
+  if (request.has_fingerprint()) {
+    if (!IsHex(request.fingerprint(), kFingerprintSize)) {
+      return status::FieldInvalid("fingerprint", "must be the `fingerprint` of a Finding");
+    }
+    waiver.target = request.fingerprint();
+  } else {
+    ASSIGN_OR_RETURN(waiver.target, OptionalGroup(request.group()));
+    if (waiver.target.empty()) {
+      return status::FieldInvalid("group", "this or `fingerprint` is required");
+    }
+  }
+  ASSIGN_OR_RETURN(waiver.until, rpc::ParseDate(request.until_date(), "until_date"));
+  if (request.reason().empty()) return status::ReasonRequired();
+  RETURN_IF_ERROR(rpc::CheckText(request.reason(), "reason", 1, kMaxReason));
+  waiver.reason = request.reason();
+  return waiver;
+}
+
+absl::StatusOr<Waiver> FromProto(const v1::RevokeWaiverRequest& request) {
+  ASSIGN_OR_RETURN(const auto name, names::WaiverName::Parse(request.name(), "name"));
+  if (request.reason().empty()) return status::ReasonRequired();
+  RETURN_IF_ERROR(rpc::CheckText(request.reason(), "reason", 1, kMaxReason));
+  Waiver waiver;
+  waiver.id = name.id();
+  waiver.revoke_reason = request.reason();
+  return waiver;
+}
+
+absl::StatusOr<WaiverFilter> FromProto(const v1::ListWaiversRequest& request) {
+  ASSIGN_OR_RETURN(const auto event, names::EventName::Parse(request.event(), "event"));
+  ASSIGN_OR_RETURN(const auto organization,
+                   names::OrganizationName::Parse(request.organization(), "organization"));
+  return WaiverFilter{event.ToString(), organization.ToString()};
 }
 
 }  // namespace edcert::validation_report

@@ -9,9 +9,12 @@
 #include "absl/status/statusor.h"
 #include "common/ids/ids.h"
 #include "edcert/validation/v1/validation_report.pb.h"
+#include "services/validation_report/explanation.h"
+#include "services/validation_report/finding_store.h"
 #include "services/validation_report/report_store.h"
 #include "services/validation_report/rule_group_store.h"
 #include "services/validation_report/rule_store.h"
+#include "services/validation_report/waiver.h"
 
 namespace edcert::validation_report {
 
@@ -53,9 +56,14 @@ struct Preview {
   std::string_view copy = "STATE";
 };
 
+// Which findings, or groups of them, of which report (a resource name).
 struct FindingFilter {
-  std::string report;  // resource name
-  std::string rule;    // id; empty: every rule
+  std::string report;
+  FindingQuery query;
+};
+struct GroupsFilter {
+  std::string report;
+  GroupQuery query;
 };
 
 absl::StatusOr<NewRule> FromProto(const v1::CreateRuleRequest& request);
@@ -85,5 +93,17 @@ absl::StatusOr<Report> FromProto(const v1::CreateReportRequest& request);
 // What is asked for, not yet narrowed to what the caller may see.
 absl::StatusOr<ReportFilter> FromProto(const v1::ListReportsRequest& request);
 absl::StatusOr<FindingFilter> FromProto(const v1::ListFindingsRequest& request);
+absl::StatusOr<GroupsFilter> FromProto(const v1::ListFindingGroupsRequest& request);
+// Without ids, time and what the report says; the report is a resource name.
+absl::StatusOr<NewExplanation> FromProto(const v1::ExplainFindingsRequest& request);
+// What is asked: target, day and reason; the report is a resource name.
+absl::StatusOr<Waiver> FromProto(const v1::WaiveFindingRequest& request);
+// What is revoked and why; the rest is unknown.
+absl::StatusOr<Waiver> FromProto(const v1::RevokeWaiverRequest& request);
+struct WaiverFilter {
+  std::string event;
+  std::string organization;
+};
+absl::StatusOr<WaiverFilter> FromProto(const v1::ListWaiversRequest& request);
 
 }  // namespace edcert::validation_report

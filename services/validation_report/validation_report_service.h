@@ -16,12 +16,15 @@
 #include "edcert/validation/v1/validation_report.grpc.pb.h"
 #include "services/validation_report/definition.h"
 #include "services/validation_report/evaluator.h"
+#include "services/validation_report/explanation_store.h"
+#include "services/validation_report/finding_store.h"
 #include "services/validation_report/report_store.h"
 #include "services/validation_report/request_convert.h"
 #include "services/validation_report/rule_compiler.h"
 #include "services/validation_report/rule_group_store.h"
 #include "services/validation_report/rule_store.h"
 #include "services/validation_report/snapshot_client.h"
+#include "services/validation_report/waiver_store.h"
 
 namespace edcert::validation_report {
 
@@ -122,9 +125,26 @@ class ValidationReportService final : public v1::ValidationReports::CallbackServ
                                         v1::Report* response) override;
   grpc::ServerWriteReactor<v1::DownloadReportResponse>* DownloadReport(
       grpc::CallbackServerContext* context, const v1::DownloadReportRequest* request) override;
+
+  // finding_service.cc
   grpc::ServerUnaryReactor* ListFindings(grpc::CallbackServerContext* context,
                                          const v1::ListFindingsRequest* request,
                                          v1::ListFindingsResponse* response) override;
+  grpc::ServerUnaryReactor* ListFindingGroups(grpc::CallbackServerContext* context,
+                                              const v1::ListFindingGroupsRequest* request,
+                                              v1::ListFindingGroupsResponse* response) override;
+  grpc::ServerUnaryReactor* ExplainFindings(grpc::CallbackServerContext* context,
+                                            const v1::ExplainFindingsRequest* request,
+                                            v1::ExplainFindingsResponse* response) override;
+  grpc::ServerUnaryReactor* WaiveFinding(grpc::CallbackServerContext* context,
+                                         const v1::WaiveFindingRequest* request,
+                                         v1::Waiver* response) override;
+  grpc::ServerUnaryReactor* RevokeWaiver(grpc::CallbackServerContext* context,
+                                         const v1::RevokeWaiverRequest* request,
+                                         v1::Waiver* response) override;
+  grpc::ServerUnaryReactor* ListWaivers(grpc::CallbackServerContext* context,
+                                        const v1::ListWaiversRequest* request,
+                                        v1::ListWaiversResponse* response) override;
 
   // What every service has: validation_report_service.cc
   grpc::ServerUnaryReactor* ListChanges(grpc::CallbackServerContext* context,
@@ -144,6 +164,12 @@ class ValidationReportService final : public v1::ValidationReports::CallbackServ
   struct NewReport {
     Report report;
     std::vector<std::string> datasets;  // ids
+  };
+
+  // A report, and what the caller may do about it.
+  struct SeenReport {
+    Report report;
+    access::Access access;
   };
 
   // rule_service.cc
@@ -207,9 +233,15 @@ class ValidationReportService final : public v1::ValidationReports::CallbackServ
   // Restricts a list to what the caller may see.
   absl::Status Narrow(rpc::Call& call, ReportFilter& filter);
   // A report that the caller may see, as its requester or by a role; NOT_FOUND else.
+  absl::StatusOr<SeenReport> SeeReport(rpc::Call& call, std::string_view name);
   absl::StatusOr<Report> FindReport(rpc::Call& call, std::string_view name);
-  // The same, COMPLETED.
+  // The same, COMPLETED, or EXPIRED, which was.
+  absl::StatusOr<SeenReport> SeeCompletedReport(rpc::Call& call, std::string_view name);
   absl::StatusOr<Report> FindCompletedReport(rpc::Call& call, std::string_view name);
+
+  // finding_service.cc
+  // A waiver that the caller may revoke. NOT_FOUND, NOT_PERMITTED, SELF_APPROVAL.
+  absl::StatusOr<Waiver> FindWaiver(rpc::Call& call, const std::string& id);
 
   // Rules have no owner: they are the state's, and its people alone change them. NOT_PERMITTED.
   absl::Status CheckAuthor(rpc::Call& call);
@@ -223,6 +255,9 @@ class ValidationReportService final : public v1::ValidationReports::CallbackServ
   RuleStore rules_;
   RuleGroupStore groups_;
   ReportStore reports_;
+  FindingStore findings_;
+  ExplanationStore explanations_;
+  WaiverStore waivers_;
   Evaluator evaluator_;
   Evaluator previewer_;  // counts only
   std::mutex previewing_;

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -30,7 +31,8 @@ using edcert::testing::IsOk;
 
 // state, stella: see all, have every right. sten: of the state, without any. sue: the same, a
 // reviewer of the category. ada: a certifier of north. eve: assigned to north, without a role.
-// vera: the same, with every right. bob: of south.
+// vera: the same, with every right. bob: of south. ava, abe and amy: of the state, approvers of the
+// category; amy is assigned to north too.
 class FakeAccess final : public access::Resolver {
  public:
   access::EventFacts event;
@@ -39,10 +41,15 @@ class FakeAccess final : public access::Resolver {
   absl::StatusOr<access::Access> Ask(const rpc::Call& call, const access::Query& query) override {
     access::Access access = Known(query);
     access.user = call.principal().user;
-    access.rights.assign(16 * 8, access.user == "users/state" || access.user == "users/stella" ||
-                                     access.user == "users/vera");
-    access.state_user = access.user == "users/state" || access.user == "users/stella" ||
-                        access.user == "users/sten" || access.user == "users/sue";
+    const bool approves =
+        access.user == "users/ava" || access.user == "users/abe" || access.user == "users/amy";
+    const bool all_rights = access.user == "users/state" || access.user == "users/stella";
+    access.rights.assign(16 * 8, all_rights || access.user == "users/vera" || approves);
+    access.state_user =
+        all_rights || access.user == "users/sten" || access.user == "users/sue" || approves;
+    if (approves && !query.event.empty()) {
+      access.roles = {{access::Role::kApprover, access::Rank::kNone, "organizations/state"}};
+    }
     const bool sees = access.state_user || (access.user == "users/ada" && !IsClosed());
     // Who is in no category may learn of the event all the same, from a role elsewhere.
     if (!access.state_user && IsClosed()) access.event.reset();
@@ -52,7 +59,8 @@ class FakeAccess final : public access::Resolver {
     }
     const std::string home =
         access.user == "users/bob" ? "organizations/south" : "organizations/north";
-    access.scope_organizations = {home};
+    access.scope_organizations = {approves && access.user != "users/amy" ? "organizations/state"
+                                                                         : home};
     access.in_scope = access.state_user || query.organization == home;
     if (access.user == "users/ada" && !query.event.empty() &&
         (query.organization.empty() || query.organization == home)) {
@@ -119,6 +127,7 @@ class ServiceTest : public ::testing::Test {
         " 'school-1', '2025-08-18', '2025-08-10' FROM generate_series(1, 100) i");
     access_.event.name = "events/fall";
     access_.event.title = "Fall";
+    access_.event.category = "categories/c";
     access_.event.rule_group = "ruleGroups/g";
     access_.event.rule_group_version = 1;
     access_.event.status = access::EventStatus::kPublished;
@@ -265,8 +274,13 @@ class ServiceTest : public ::testing::Test {
   }
 
   // The group that the event pins, active.
-  void MakeGroup() {
-    const absl::StatusOr<v1::Rule> rule = CreateRule(GoodRule("T-1"));
+  void MakeGroup(type::Severity severity = type::SEVERITY_FATAL) {
+    v1::Rule rule = GoodRule("T-1");
+    rule.set_severity(severity);
+    MakeGroupOf(rule);
+  }
+  void MakeGroupOf(const v1::Rule& content) {
+    const absl::StatusOr<v1::Rule> rule = CreateRule(content);
     ASSERT_THAT(rule, IsOk());
     ASSERT_THAT(ActivateRule(rule->name(), rule->etag()), IsOk());
     const absl::StatusOr<v1::RuleGroup> group = CreateGroup("g", {rule->name()});
@@ -349,6 +363,52 @@ class ServiceTest : public ::testing::Test {
     file.status = rpc::FromGrpc(reader->Finish());
     return file;
   }
+
+  static v1::ExplainFindingsRequest ExplainRequest(const std::string& report) {
+    v1::ExplainFindingsRequest request;
+    request.set_request_id(NewId());
+    request.set_report(report);
+    request.set_rule("rules/t-1");
+    request.set_text("They left before.");
+    return request;
+  }
+  absl::StatusOr<v1::ExplainFindingsResponse> Explain(const std::string& report,
+                                                      std::string_view user) {
+    return Call(&Stub::ExplainFindings, ExplainRequest(report), user);
+  }
+  // Waives all findings of a report for a week.
+  v1::WaiveFindingRequest WaiveRequest(const std::string& report) {
+    v1::WaiveFindingRequest request;
+    request.set_report(report);
+    request.set_group(Group(report).group());
+    *request.mutable_until_date() = rpc::ToProto(Today() + 7);
+    request.set_reason("The rule does not know the new calendar.");
+    return request;
+  }
+  absl::StatusOr<v1::Waiver> Waive(v1::WaiveFindingRequest request, std::string_view user) {
+    request.set_request_id(NewId());
+    return Call(&Stub::WaiveFinding, request, user);
+  }
+  absl::CivilDay Today() {
+    return absl::ToCivilDay(server_.runtime().clock().Now(), server_.runtime().zone());
+  }
+  // What a report says of FATAL findings now.
+  v1::Report::SeverityCount Fatal(const std::string& report) {
+    const absl::StatusOr<v1::Report> read = GetReport(report, "users/ada");
+    EXPECT_THAT(read, IsOk());
+    return read->counts(3);
+  }
+
+  // The only group of a report's findings.
+  v1::FindingGroup Group(const std::string& report) {
+    v1::ListFindingGroupsRequest request;
+    request.set_report(report);
+    const auto groups = Call(&Stub::ListFindingGroups, request);
+    EXPECT_THAT(groups, IsOk());
+    EXPECT_EQ(groups->groups_size(), 1);
+    return groups->groups(0);
+  }
+  int64_t Unexplained(const std::string& report) { return Group(report).unexplained(); }
 
   static std::string IdOf(const std::string& name) { return name.substr(name.find('/') + 1); }
 
@@ -966,6 +1026,294 @@ TEST_F(ServiceTest, WhoHasNoPartInItSeesNothing) {
   EXPECT_EQ(server_.CountRows("report_view"), 0);
   EXPECT_EQ(Call(&Stub::ListReports, v1::ListReportsRequest(), "users/bob")->reports_size(), 0);
   EXPECT_EQ(Call(&Stub::ListReports, v1::ListReportsRequest(), "users/ada")->reports_size(), 1);
+}
+
+TEST_F(ServiceTest, FindingsAreListedByWhatBecameOfThem) {
+  MakeGroup();
+  const std::string first = CreateReport()->name();
+  Work(first);
+  Sql("UPDATE dataset_read.data_version SET version = version + 1;"
+      "UPDATE dataset_read.enrollment SET exit_date = NULL WHERE record_key <= 'k010'");
+  const std::string second = CreateReport()->name();
+  Work(second);
+  const absl::StatusOr<v1::Report> report = GetReport(second, "users/ada");
+  ASSERT_THAT(report, IsOk());
+  EXPECT_EQ(report->previous_report(), first);
+  const auto& fatal = report->counts(3);
+  EXPECT_EQ(fatal.records(), 90);
+  EXPECT_EQ(fatal.records_open(), 90);
+  EXPECT_EQ(fatal.records_fixed(), 10);
+
+  v1::ListFindingsRequest request;
+  request.set_report(second);
+  request.add_change(v1::FINDING_CHANGE_FIXED);
+  request.set_page_size(4);
+  const auto fixed = Call(&Stub::ListFindings, request, "users/ada");
+  ASSERT_THAT(fixed, IsOk());
+  ASSERT_EQ(fixed->findings_size(), 4);
+  EXPECT_EQ(fixed->findings(0).record_key(), "k001");
+  EXPECT_EQ(fixed->findings(0).change(), v1::FINDING_CHANGE_FIXED);
+  EXPECT_TRUE(fixed->findings(0).has_first_seen_time());
+  EXPECT_TRUE(fixed->findings(0).has_last_seen_time());
+  request.set_page_token(fixed->next_page_token());
+  EXPECT_EQ(Call(&Stub::ListFindings, request, "users/ada")->findings(0).record_key(), "k005");
+  request.clear_change();
+  EXPECT_THAT(Call(&Stub::ListFindings, request, "users/ada"), HasReason("PAGE_TOKEN_INVALID"));
+  request.clear_page_token();
+  const auto open = Call(&Stub::ListFindings, request, "users/ada");
+  ASSERT_THAT(open, IsOk());
+  EXPECT_EQ(open->findings(0).record_key(), "k011");
+  EXPECT_EQ(open->findings(0).change(), v1::FINDING_CHANGE_OPEN);
+  EXPECT_NE(open->findings(0).group(), "");
+
+  request.add_change(static_cast<v1::FindingChange>(9));
+  EXPECT_THAT(Call(&Stub::ListFindings, request, "users/ada"), HasReason("FIELD_INVALID"));
+  request.clear_change();
+  request.set_group("nothing");
+  EXPECT_THAT(Call(&Stub::ListFindings, request, "users/ada"), HasReason("FIELD_INVALID"));
+  v1::ListFindingGroupsRequest groups;
+  groups.set_report(second);
+  EXPECT_THAT(Call(&Stub::ListFindingGroups, groups, "users/bob"), HasReason("NOT_FOUND"));
+  groups.set_severity(static_cast<type::Severity>(9));
+  EXPECT_THAT(Call(&Stub::ListFindingGroups, groups, "users/ada"), HasReason("FIELD_INVALID"));
+}
+
+TEST_F(ServiceTest, ExplanationsStayWithTheirFindings) {
+  MakeGroup(type::SEVERITY_SPECIAL_WARNING);
+  const std::string first = CreateReport()->name();
+  EXPECT_THAT(Explain(first, "users/ada"), HasReason("REPORT_NOT_READY"));
+  Work(first);
+  EXPECT_EQ(Unexplained(first), 100);
+  const auto explained = Explain(first, "users/ada");
+  ASSERT_THAT(explained, IsOk());
+  EXPECT_EQ(explained->findings(), 100);
+  EXPECT_EQ(explained->explanation().author(), "users/ada");
+  EXPECT_EQ(Unexplained(first), 0);
+  v1::ListFindingGroupsRequest early;
+  early.set_report(first);
+  early.set_unexplained_only(true);
+  EXPECT_EQ(Call(&Stub::ListFindingGroups, early)->groups_size(), 0);
+  *early.mutable_explained_by_time() =
+      rpc::ToProto(rpc::FromProto(explained->explanation().create_time()) - absl::Seconds(1));
+  EXPECT_EQ(Call(&Stub::ListFindingGroups, early)->groups_size(), 1);
+
+  // A later run finds one more, and that one wants an explanation.
+  Sql("UPDATE dataset_read.data_version SET version = version + 1;"
+      "INSERT INTO dataset_read.enrollment (copy, district_id, record_key, student_uid, school_id,"
+      " entry_date, exit_date) VALUES"
+      " ('DISTRICT', 'north', 'k000', 's0', 'school-1', '2025-08-18', '2025-08-10')");
+  const std::string second = CreateReport()->name();
+  Work(second);
+  EXPECT_EQ(Unexplained(second), 1);
+  v1::ListFindingsRequest list;
+  list.set_report(second);
+  const auto findings = Call(&Stub::ListFindings, list);
+  EXPECT_FALSE(findings->findings(0).has_explanation());
+  EXPECT_EQ(findings->findings(1).explanation().text(), "They left before.");
+  const v1::FindingGroup group = Group(second);
+  EXPECT_EQ(group.suggested_explanation(), "They left before.");
+  EXPECT_EQ(group.explanation().text(), "They left before.");
+  v1::ExplainFindingsRequest request = ExplainRequest(second);
+  request.set_group(group.group());
+  request.set_text("This one too.");
+  EXPECT_EQ(Call(&Stub::ExplainFindings, request, "users/ada")->findings(), 101);
+  EXPECT_EQ(Group(second).explanation().text(), "This one too.");
+  EXPECT_EQ(Group(second).suggested_explanation(), "");
+
+  // The next year's event of the category begins anew, and is offered what was said.
+  access_.event.name = "events/next";
+  v1::CreateReportRequest again = ReportRequest();
+  again.set_event("events/next");
+  const auto third = Call(&Stub::CreateReport, again, "users/ada");
+  ASSERT_THAT(third, IsOk());
+  Work(third->name());
+  EXPECT_EQ(Unexplained(third->name()), 101);
+  EXPECT_EQ(Group(third->name()).suggested_explanation(), "This one too.");
+  EXPECT_FALSE(Group(third->name()).has_explanation());
+}
+
+TEST_F(ServiceTest, MembersOfTheOrganisationExplain) {
+  MakeGroup(type::SEVERITY_SPECIAL_WARNING);
+  const std::string name = CreateReport()->name();
+  Work(name);
+  for (const char* user : {"users/state", "users/sue"}) {
+    EXPECT_THAT(Explain(name, user), HasReason("NOT_PERMITTED"));
+  }
+  for (const char* user : {"users/bob", "users/eve"}) {
+    EXPECT_THAT(Explain(name, user), HasReason("NOT_FOUND"));
+  }
+  v1::ExplainFindingsRequest request = ExplainRequest(name);
+  request.set_rule("rules/other");
+  EXPECT_THAT(Call(&Stub::ExplainFindings, request, "users/ada"), HasReason("NOT_FOUND"));
+  request.set_group(std::string(32, '0'));
+  EXPECT_THAT(Call(&Stub::ExplainFindings, request, "users/ada"), HasReason("NOT_FOUND"));
+  request.set_group("zz");
+  EXPECT_THAT(Call(&Stub::ExplainFindings, request, "users/ada"), HasReason("FIELD_INVALID"));
+  request.clear_target();
+  EXPECT_THAT(Call(&Stub::ExplainFindings, request, "users/ada"), HasReason("FIELD_INVALID"));
+  request.set_rule("rules/t-1");
+  request.set_text(std::string(2001, 'x'));
+  EXPECT_THAT(Call(&Stub::ExplainFindings, request, "users/ada"), HasReason("FIELD_INVALID"));
+  access_.event.phase = access::Phase::kClosed;
+  EXPECT_THAT(Explain(name, "users/ada"), HasReason("WINDOW_CLOSED"));
+  EXPECT_EQ(server_.CountRows("explanation"), 0);
+}
+
+TEST_F(ServiceTest, RuleThatCouldNotBeRunIsExplainedToo) {
+  v1::Rule rule = GoodRule("T-1");
+  rule.set_severity(type::SEVERITY_SPECIAL_WARNING);
+  rule.mutable_row()->set_expression("exit_date < entry_date OR 1 / (fte - 9) > 5");
+  MakeGroupOf(rule);
+  Sql("UPDATE dataset_read.enrollment SET fte = 9, exit_date = NULL");
+  const std::string name = CreateReport()->name();
+  Work(name);
+  ASSERT_EQ(GetReport(name, "users/ada")->rules_errored(), 1);
+  EXPECT_EQ(Unexplained(name), 1);
+  EXPECT_EQ(Group(name).size(), 0);
+  EXPECT_EQ(Explain(name, "users/ada")->findings(), 1);
+  EXPECT_EQ(Unexplained(name), 0);
+}
+
+TEST_F(ServiceTest, TwoApproversWaiveFatalFindings) {
+  MakeGroup();
+  const std::string report = CreateReport()->name();
+  Work(report);
+  const v1::WaiveFindingRequest request = WaiveRequest(report);
+  const auto asked = Waive(request, "users/ava");
+  ASSERT_THAT(asked, IsOk());
+  EXPECT_EQ(asked->state(), v1::Waiver::AWAITING_SECOND_PERSON);
+  EXPECT_EQ(asked->findings(), 100);
+  EXPECT_EQ(Fatal(report).records_waived(), 0);
+  EXPECT_THAT(Waive(request, "users/ava"), HasReason("SECOND_PERSON_REQUIRED"));
+  // Another day is another waiver.
+  v1::WaiveFindingRequest longer = request;
+  *longer.mutable_until_date() = rpc::ToProto(Today() + 30);
+  EXPECT_EQ(Waive(longer, "users/abe")->state(), v1::Waiver::AWAITING_SECOND_PERSON);
+
+  const auto granted = Waive(request, "users/abe");
+  ASSERT_THAT(granted, IsOk());
+  EXPECT_EQ(granted->name(), asked->name());
+  EXPECT_EQ(granted->state(), v1::Waiver::IN_FORCE);
+  EXPECT_EQ(granted->asked_by(), "users/ava");
+  EXPECT_EQ(granted->confirmed_by(), "users/abe");
+  EXPECT_THAT(Waive(request, "users/ava"), HasReason("ALREADY_EXISTS"));
+  EXPECT_EQ(Fatal(report).records(), 100);
+  EXPECT_EQ(Fatal(report).records_waived(), 100);
+  EXPECT_EQ(Group(report).waived(), 100);
+
+  // The next run finds one that nobody waived; its file says what was.
+  Sql("UPDATE dataset_read.data_version SET version = version + 1;"
+      "INSERT INTO dataset_read.enrollment (copy, district_id, record_key, student_uid, school_id,"
+      " entry_date, exit_date) VALUES"
+      " ('DISTRICT', 'north', 'k000', 's0', 'school-1', '2025-08-18', '2025-08-10')");
+  const std::string next = CreateReport()->name();
+  Work(next);
+  EXPECT_EQ(Fatal(next).records(), 101);
+  EXPECT_EQ(Fatal(next).records_waived(), 100);
+  v1::ListFindingsRequest list;
+  list.set_report(next);
+  const auto findings = Call(&Stub::ListFindings, list, "users/ada");
+  EXPECT_EQ(findings->findings(0).waiver(), "");
+  EXPECT_EQ(findings->findings(1).waiver(), granted->name());
+
+  const std::string file = Download(next, "users/ada").bytes;
+  EXPECT_NE(file.find("1 FATAL finding must be corrected"), std::string::npos);
+  EXPECT_NE(file.find("<h2 id=\"waived-title\">Waived</h2>"), std::string::npos);
+  EXPECT_NE(file.find("The rule does not know the new calendar."), std::string::npos);
+  EXPECT_NE(file.find("(waived until "), std::string::npos);
+
+  v1::ListWaiversRequest waivers;
+  waivers.set_event("events/fall");
+  waivers.set_organization("organizations/north");
+  EXPECT_EQ(Call(&Stub::ListWaivers, waivers, "users/ada")->waivers_size(), 2);
+  EXPECT_THAT(Call(&Stub::ListWaivers, waivers, "users/sten"), HasReason("NOT_PERMITTED"));
+  EXPECT_THAT(Call(&Stub::ListWaivers, waivers, "users/bob"), HasReason("NOT_FOUND"));
+
+  v1::RevokeWaiverRequest revoke;
+  revoke.set_request_id(NewId());
+  revoke.set_name(granted->name());
+  EXPECT_THAT(Call(&Stub::RevokeWaiver, revoke, "users/ava"), HasReason("REASON_REQUIRED"));
+  revoke.set_reason("The rule was right.");
+  EXPECT_THAT(Call(&Stub::RevokeWaiver, revoke, "users/state"), HasReason("NOT_PERMITTED"));
+  const auto revoked = Call(&Stub::RevokeWaiver, revoke, "users/abe");
+  ASSERT_THAT(revoked, IsOk());
+  EXPECT_EQ(revoked->state(), v1::Waiver::REVOKED);
+  EXPECT_EQ(Fatal(next).records_waived(), 0);
+  revoke.set_request_id(NewId());
+  EXPECT_THAT(Call(&Stub::RevokeWaiver, revoke, "users/ava"), HasReason("TRANSITION_NOT_ALLOWED"));
+  revoke.set_name("waivers/nothing");
+  EXPECT_THAT(Call(&Stub::RevokeWaiver, revoke, "users/ava"), HasReason("NOT_FOUND"));
+}
+
+TEST_F(ServiceTest, WaiverIsOverAfterItsDay) {
+  MakeGroup();
+  const std::string report = CreateReport()->name();
+  Work(report);
+  v1::WaiveFindingRequest request = WaiveRequest(report);
+  *request.mutable_until_date() = rpc::ToProto(Today());
+  ASSERT_THAT(Waive(request, "users/ava"), IsOk());
+  ASSERT_THAT(Waive(request, "users/abe"), IsOk());
+  EXPECT_EQ(Fatal(report).records_waived(), 100);
+  Sql("UPDATE validation.waiver SET ends_at = clock_timestamp() - interval '1 s'");
+  EXPECT_EQ(Fatal(report).records_waived(), 0);
+  v1::ListWaiversRequest waivers;
+  waivers.set_event("events/fall");
+  waivers.set_organization("organizations/north");
+  EXPECT_EQ(Call(&Stub::ListWaivers, waivers)->waivers(0).state(), v1::Waiver::EXPIRED);
+}
+
+TEST_F(ServiceTest, WaiverIsRefused) {
+  MakeGroup();
+  const std::string report = CreateReport()->name();
+  const v1::WaiveFindingRequest early = [&] {
+    v1::WaiveFindingRequest request;
+    request.set_report(report);
+    request.set_group(std::string(32, '0'));
+    request.set_reason("Why.");
+    *request.mutable_until_date() = rpc::ToProto(Today());
+    return request;
+  }();
+  EXPECT_THAT(Waive(early, "users/ava"), HasReason("REPORT_NOT_READY"));
+  Work(report);
+  const v1::WaiveFindingRequest request = WaiveRequest(report);
+  const auto refusal = [&](const std::function<void(v1::WaiveFindingRequest&)>& change) {
+    v1::WaiveFindingRequest other = request;
+    change(other);
+    return Waive(other, "users/ava");
+  };
+  EXPECT_THAT(Waive(request, "users/state"), HasReason("NOT_PERMITTED"));
+  EXPECT_THAT(Waive(request, "users/ada"), HasReason("NOT_PERMITTED"));
+  EXPECT_THAT(Waive(request, "users/amy"), HasReason("SELF_APPROVAL"));
+  EXPECT_THAT(refusal([&](auto& r) { *r.mutable_until_date() = rpc::ToProto(Today() - 2); }),
+              HasReason("FIELD_INVALID"));
+  EXPECT_THAT(refusal([](auto& r) { r.clear_until_date(); }), HasReason("FIELD_INVALID"));
+  EXPECT_THAT(refusal([](auto& r) { r.clear_reason(); }), HasReason("REASON_REQUIRED"));
+  EXPECT_THAT(refusal([](auto& r) { r.clear_target(); }), HasReason("FIELD_INVALID"));
+  EXPECT_THAT(refusal([](auto& r) { r.set_fingerprint("1"); }), HasReason("FIELD_INVALID"));
+  EXPECT_THAT(refusal([](auto& r) { r.set_fingerprint(std::string(64, '0')); }),
+              HasReason("NOT_FOUND"));
+  EXPECT_EQ(server_.CountRows("waiver"), 0);
+  // What does not block is not waived.
+  v1::ListFindingsRequest list;
+  list.set_report(report);
+  list.set_page_size(1);
+  const std::string fingerprint = Call(&Stub::ListFindings, list)->findings(0).fingerprint();
+  EXPECT_EQ(refusal([&](auto& r) { r.set_fingerprint(fingerprint); })->findings(), 1);
+  Sql("UPDATE validation.report_rule SET severity = 3");
+  EXPECT_THAT(Waive(request, "users/ava"), HasReason("FIELD_INVALID"));
+}
+
+TEST_F(ServiceTest, ExpiredReportKeepsItsFindings) {
+  MakeGroup();
+  const std::string name = CreateReport()->name();
+  Work(name);
+  Sql("UPDATE validation.job SET state = 'EXPIRED'; DELETE FROM validation.report_artifact");
+  EXPECT_EQ(GetReport(name, "users/ada")->state(), v1::Report::EXPIRED);
+  EXPECT_THAT(Download(name, "users/ada").status, HasReason("REPORT_EXPIRED"));
+  v1::ListFindingsRequest list;
+  list.set_report(name);
+  EXPECT_EQ(Call(&Stub::ListFindings, list, "users/ada")->findings_size(), 50);
+  EXPECT_EQ(server_.CountRows("report_view"), 0);
 }
 
 TEST_F(ServiceTest, ReportIsCancelledAndRetried) {

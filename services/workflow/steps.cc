@@ -149,13 +149,21 @@ std::string ChangeText(int64_t added, int64_t removed, int64_t changed) {
 
 bool HasFatals(const std::vector<SeverityCount>& counts) {
   return std::any_of(counts.begin(), counts.end(), [](const SeverityCount& count) {
-    return count.severity == Severity::kFatal && (count.records > 0 || count.rules_errored > 0);
+    return count.severity == Severity::kFatal &&
+           (count.records > count.waived || count.rules_errored > 0);
   });
 }
 
 bool HasWarnings(const std::vector<SeverityCount>& counts) {
   return std::any_of(counts.begin(), counts.end(), [](const SeverityCount& count) {
     return (count.severity == Severity::kWarning || count.severity == Severity::kSpecialWarning) &&
+           (count.records > 0 || count.rules_errored > 0);
+  });
+}
+
+bool NeedsExplanations(const std::vector<SeverityCount>& counts) {
+  return std::any_of(counts.begin(), counts.end(), [](const SeverityCount& count) {
+    return count.severity == Severity::kSpecialWarning &&
            (count.records > 0 || count.rules_errored > 0);
   });
 }

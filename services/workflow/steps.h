@@ -35,6 +35,7 @@ struct SeverityCount {
   int64_t rules = 0;
   int64_t records = 0;
   int64_t rules_errored = 0;
+  int64_t waived = 0;  // of the records: they do not block
 };
 
 // A report of this certification's event and organisation, as the caller sees it.
@@ -109,11 +110,15 @@ Step SnapshotStep(const std::string& candidate, const SnapshotFact* snapshot,
 // `state data changed since snapshot: +12 / -3 / ~40 records`
 std::string ChangeText(int64_t added, int64_t removed, int64_t changed);
 
-// Whether a report blocks: fatal findings, or a fatal rule that could not be run.
+// Whether a report blocks: fatal findings that the state did not waive, or a fatal rule that could
+// not be run.
 bool HasFatals(const std::vector<SeverityCount>& counts);
 // Whether a report has warnings, special ones included, or such a rule could not be run: that is no
 // proof that there is nothing to warn of.
 bool HasWarnings(const std::vector<SeverityCount>& counts);
+// Whether a report has special warnings, or such a rule could not be run: somebody must explain
+// them.
+bool NeedsExplanations(const std::vector<SeverityCount>& counts);
 int64_t RecordsOf(const std::vector<SeverityCount>& counts, Severity severity);
 
 // OK when a step is completed; else why the next one may not begin: FATAL_FINDINGS_OPEN,

@@ -174,6 +174,9 @@ const LOCAL = {
   'dataset.CompareCopies': () => ({dataset: 'datasets/enrollment', district: `organizations/${D}`}),
   'notification.ListMessages': () => ({parent: 'users/contract-ann'}),
   'validation.ListFindings': () => ({report: world.report.name}),
+  'validation.ListFindingGroups': () => ({report: world.report.name}),
+  'validation.ListWaivers': () => ({event: world.report.event,
+    organization: `organizations/${D}`}),
   'snapshot.DiffSnapshots': () => ({base: world.base}),
   'workflow.ListTransitions': () => ({certification: world.certification.name}),
 };

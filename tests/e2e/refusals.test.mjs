@@ -396,6 +396,34 @@ const TABLE = {
       ['existence', ann, {name: `reports/${nobody}`}, ...NOT_FOUND],
       ['state', ann, {}, ...MOVE]]},
 
+  'validation.ExplainFindings': {
+    user: ann,
+    request: () => ({report: w.report.name, rule: w.activeRule.name, text: 'It is right.'}),
+    refused: [
+      ['role', state, {}, ...NOT_PERMITTED],
+      ['organisation', dora, {}, ...NOT_FOUND],
+      ['stranger', otto, {}, ...NOT_FOUND],
+      ['existence', ann, {report: `reports/${nobody}`}, ...NOT_FOUND],
+      ['target', ann, {rule: 'rules/refusal-nothing'}, ...NOT_FOUND]]},
+  'validation.WaiveFinding': {
+    user: state,
+    request: () => ({report: w.report.name, group: '0'.repeat(32), until_date: day(5),
+      reason: 'The rule is wrong.'}),
+    reasons: {'reason missing': 'REASON_REQUIRED'},
+    refused: [
+      local,
+      ['stranger', sten, {}, ...NOT_PERMITTED],
+      ['day', state, {until_date: day(-2)}, 'INVALID_ARGUMENT', 'FIELD_INVALID'],
+      ['existence', state, {report: `reports/${nobody}`}, ...NOT_FOUND],
+      ['target', state, {}, ...NOT_FOUND]]},
+  'validation.RevokeWaiver': {
+    user: state,
+    request: () => ({name: `waivers/${nobody}`, reason: 'The rule was right.'}),
+    reasons: {'reason missing': 'REASON_REQUIRED'},
+    refused: [
+      ['existence', state, {}, ...NOT_FOUND],
+      ['outsider', ann, {}, ...NOT_FOUND]]},
+
   'snapshot.CreateSnapshot': {
     user: state,
     request: () => ({event: w.event.name, organization: `organizations/${D1}`}),
