@@ -357,7 +357,7 @@ absl::StatusOr<std::vector<bool>> Evaluator::JudgeColumns(const EvaluationReques
     absl::StatusOr<std::shared_ptr<const columnar::Table>> table =
         tables_.Get({pool_, deadline}, request.sources.at(dataset), request.definitions.at(dataset),
                     {columns.begin(), columns.end()});
-    if (!table.ok() && !IsStatementError(table.status())) return table.status();
+    if (!table.ok() && !IsStatementError(table.status(), deadline)) return table.status();
     if (!table.ok() || *table == nullptr) continue;
     evaluation.rows[dataset] = static_cast<int64_t>((*table)->rows);
     tables[dataset] = *std::move(table);

@@ -92,7 +92,11 @@ int Main(int argc, char** argv) {
        .run_workers =
            [&config] {
              return jobs::RunWorkers(
-                 {.queue = kSchema, .server = config.server(), .make_runner = MakeReportRunner});
+                 {.queue = kSchema,
+                  .server = config.server(),
+                  .make_runner = [&config](const edcert::config::Server& server) {
+                    return MakeReportRunner(server, ColumnBytesOf(config));
+                  }});
            },
        .make = [&config](rpc::Runtime& runtime) -> absl::StatusOr<rpc::ServiceMain::Running> {
          RETURN_IF_ERROR(CheckCage(config.server().database().rules_conninfo()));
