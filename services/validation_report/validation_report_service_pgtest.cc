@@ -895,7 +895,7 @@ TEST_F(ServiceTest, RulesGoInAndOutAsText) {
   refused("FIELD_INVALID", "rules_json[2]");
   rules[2]["code"] = rules[1]["code"];
   refused("FIELD_INVALID", "rules_json[2].code");
-  const v1::Rule archived = *GetRule("rules/enr-002");
+  const v1::Rule archived = *GetRule(third->entries(0).name());
   ASSERT_THAT(ArchiveRule(archived.name(), archived.etag()), IsOk());
   rules[0]["title"] = "Never";
   EXPECT_THAT(import(rules.dump()), HasReason("TRANSITION_NOT_ALLOWED"));

@@ -8,7 +8,7 @@ import {after, test} from 'node:test';
 import {call, closeAll, list, Refusal} from './lib/client.mjs';
 import {generate, waitFor} from './lib/cluster.mjs';
 import {
-  certificationOf, command, createCategory, createEvent, createOrganization, createUser, csvOf,
+  activateRule, certificationOf, command, createCategory, createEvent, createOrganization, createUser, csvOf,
   day, download, ensureState, eventOf, getCertification, LOCAL_TOOLS, push, readDistrict,
   reviewStep, sign, STATE_TOOLS, takeSnapshot, watchReport} from './lib/world.mjs';
 
@@ -78,7 +78,7 @@ test('a small world', {timeout: 120_000}, async () => {
       datasets: ['datasets/enrollment'], fields: ['student_uid', column],
       message: '{student_uid} is called so.', row: {expression: `${column} = 'Zzz'`},
       fixtures: [{rows: [{values: {[column]: 'Zzz'}, must_fire: true}]}]}});
-    rules.push(await command(sam, 'validation.ActivateRule', {name: rule.name, etag: rule.etag}));
+    rules.push(await activateRule(command, sam, rule));
   }
   const draft = await command(sam, 'validation.CreateRuleGroup', {rule_group: {
     title: 'Findings', level: 'LEVEL_DISTRICT', rules: rules.map(({name}) => ({rule: name}))}});

@@ -11,7 +11,7 @@ import {
 import {cluster, feedsAreRead, generate, quote, sql, waitFor, workersOf} from './lib/cluster.mjs';
 import {methods} from './lib/protos.mjs';
 import {
-  APPROVER_TOOLS, certificationOf, certify, command, createCategory, createEvent,
+  activateRule, APPROVER_TOOLS, certificationOf, certify, command, createCategory, createEvent,
   createOrganization, createRules, createUser, csvOf, DATASETS, download, ensureState, eventOf,
   getCertification, LOCAL_TOOLS, push, pushParts, readDistrict, reviewStep, sign, STATE_TOOLS, takeSnapshot,
   versions, watchReport} from './lib/world.mjs';
@@ -305,8 +305,7 @@ chapter('the state adds a dataset and a column, and every replica knows them at 
     severity: 'SEVERITY_WARNING', datasets: [name], message: 'No price: {student_uid}.',
     row: {expression: 'price IS NULL'},
     fixtures: [{rows: [{values: {student_uid: '1'}, must_fire: true}]}]}});
-  assert.equal((await command('sam', 'validation.ActivateRule', {name: rule.name, etag: rule.etag}))
-      .state, 'ACTIVE');
+  assert.equal((await activateRule(command, 'sam', rule)).state, 'ACTIVE');
 
   const grown = await command('sam', 'dataset.AddColumns',
       {name, columns: [column('dessert', 'STRING', {length: 20})]});
