@@ -9,6 +9,7 @@
 #include "services/validation_report/columnar/decimal.h"
 #include "services/validation_report/columnar/keys.h"
 #include "services/validation_report/columnar/machine.h"
+#include "services/validation_report/columnar/walk.h"
 #include "services/validation_report/sql_parse.h"
 
 namespace edcert::validation_report::columnar {
@@ -22,26 +23,13 @@ bool IsAggregate(const tree::FuncCall& call) {
          name == "bool_and" || name == "bool_or";
 }
 
-void CollectCalls(const google::protobuf::Message& message,
-                  std::vector<const tree::FuncCall*>& calls) {
-  if (const auto* call = dynamic_cast<const tree::FuncCall*>(&message);
-      call != nullptr && IsAggregate(*call)) {
+void CollectCalls(const tree::Node& expression, std::vector<const tree::FuncCall*>& calls) {
+  Walk(expression, [&](const google::protobuf::Message& part) {
+    const auto* call = dynamic_cast<const tree::FuncCall*>(&part);
+    if (call == nullptr || !IsAggregate(*call)) return true;
     calls.push_back(call);
-    return;
-  }
-  const auto* reflection = message.GetReflection();
-  std::vector<const google::protobuf::FieldDescriptor*> fields;
-  reflection->ListFields(message, &fields);
-  for (const auto* field : fields) {
-    if (field->cpp_type() != google::protobuf::FieldDescriptor::CPPTYPE_MESSAGE) continue;
-    if (!field->is_repeated()) {
-      CollectCalls(reflection->GetMessage(message, field), calls);
-      continue;
-    }
-    for (int i = 0; i < reflection->FieldSize(message, field); ++i) {
-      CollectCalls(reflection->GetRepeatedMessage(message, field, i), calls);
-    }
-  }
+    return false;
+  });
 }
 
 // The group of each row, numbered in the order of their first rows.
@@ -286,12 +274,6 @@ std::string KeyOf(const std::vector<const Column*>& columns, std::size_t row) {
     }
   }
   return key;
-}
-
-Names NamesOf(const Table& table) {
-  Names names;
-  for (const auto& [name, column] : table.columns) names[name] = {.column = &column, .side = 0};
-  return names;
 }
 
 }  // namespace

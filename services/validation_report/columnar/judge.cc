@@ -12,6 +12,7 @@
 #include "services/validation_report/columnar/aggregates.h"
 #include "services/validation_report/columnar/keys.h"
 #include "services/validation_report/columnar/machine.h"
+#include "services/validation_report/columnar/walk.h"
 #include "services/validation_report/sql_parse.h"
 
 namespace edcert::validation_report::columnar {
@@ -21,36 +22,17 @@ namespace {
 constexpr int64_t kMaxPairs = 500'000'000;
 
 // The columns that an expression names, as written.
-void CollectNames(const google::protobuf::Message& message, std::set<std::string>& names) {
-  if (const auto* column = dynamic_cast<const tree::ColumnRef*>(&message); column != nullptr) {
+void CollectNames(const tree::Node& expression, std::set<std::string>& names) {
+  Walk(expression, [&](const google::protobuf::Message& part) {
+    const auto* column = dynamic_cast<const tree::ColumnRef*>(&part);
+    if (column == nullptr) return true;
     std::string name;
-    for (const tree::Node& part : column->fields()) {
-      name += (name.empty() ? "" : ".") + part.string().sval();
+    for (const tree::Node& field : column->fields()) {
+      name += (name.empty() ? "" : ".") + field.string().sval();
     }
     names.insert(name);
-    return;
-  }
-  const auto* reflection = message.GetReflection();
-  std::vector<const google::protobuf::FieldDescriptor*> fields;
-  reflection->ListFields(message, &fields);
-  for (const auto* field : fields) {
-    if (field->cpp_type() != google::protobuf::FieldDescriptor::CPPTYPE_MESSAGE) continue;
-    if (!field->is_repeated()) {
-      CollectNames(reflection->GetMessage(message, field), names);
-      continue;
-    }
-    for (int i = 0; i < reflection->FieldSize(message, field); ++i) {
-      CollectNames(reflection->GetRepeatedMessage(message, field, i), names);
-    }
-  }
-}
-
-Names NamesOf(const Table& table, std::string_view prefix = "", int side = 0) {
-  Names names;
-  for (const auto& [name, column] : table.columns) {
-    names[std::string(prefix) + name] = {.column = &column, .side = side};
-  }
-  return names;
+    return false;
+  });
 }
 
 std::optional<std::vector<const Column*>> Find(const Table& table,

@@ -3,9 +3,7 @@
 #include <re2/re2.h>
 
 #include <algorithm>
-#include <cstring>
 #include <limits>
-#include <numeric>
 #include <utility>
 
 #include "common/status/macros.h"
@@ -151,6 +149,14 @@ void Size(Values& values, Type type, bool wide, std::size_t count) {
 }
 
 }  // namespace
+
+Names NamesOf(const Table& table, std::string_view prefix, int side) {
+  Names names;
+  for (const auto& [name, column] : table.columns) {
+    names[std::string(prefix) + name] = {.column = &column, .side = side};
+  }
+  return names;
+}
 
 Machine::Machine(bool bytewise_order, bool exact_scales)
     : bytewise_order_(bytewise_order), exact_scales_(exact_scales) {}

@@ -41,6 +41,8 @@ struct Named {
 };
 // By the name as written: `days`, `this.days`, `other.days`.
 using Names = std::map<std::string, Named, std::less<>>;
+// The columns of a table by name, with `prefix` before each.
+Names NamesOf(const Table& table, std::string_view prefix = "", int side = 0);
 // For expressions over groups: the column that holds the results of an aggregate; null for others.
 using AggregateColumns = std::function<const Column*(const tree::FuncCall&)>;
 
