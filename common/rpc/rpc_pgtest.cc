@@ -234,7 +234,9 @@ TEST_F(RpcTest, BoundsTheDeadline) {
   context.set_deadline(absl::ToChronoTime(Now() + absl::Milliseconds(900)));
   Answer answer;
   ASSERT_TRUE(stub_->Read(&context, {}, &answer).ok());
-  EXPECT_LE(deadline, Now() + absl::Milliseconds(900));
+  // Not the 2 s of the class. It travels as a duration and starts anew on the server's clock, so it
+  // is not met to the millisecond.
+  EXPECT_LE(deadline, Now() + absl::Seconds(1));
 }
 
 TEST_F(RpcTest, DeadlineReachesTheDatabase) {
