@@ -99,6 +99,9 @@ DatasetService::DatasetService(rpc::Runtime& runtime, access::Resolver& access,
       dispatcher_(dispatcher),
       pusher_(definitions_, access_, dispatcher, options) {}
 
+// Here, where alone the code of gRPC's base class is then compiled.
+DatasetService::~DatasetService() = default;
+
 absl::StatusOr<std::shared_ptr<const Definitions>> DatasetService::DefinitionsOf(
     const rpc::Call& call) {
   pg::Database db = call.db();

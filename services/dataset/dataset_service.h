@@ -24,6 +24,7 @@ class DatasetService final : public v1::Datasets::CallbackService {
   // `dispatcher` may be null: then workers look into PostgreSQL by themselves.
   DatasetService(rpc::Runtime& runtime, access::Resolver& access, jobs::Dispatcher* dispatcher,
                  const PushOptions& options);
+  ~DatasetService() override;
 
   grpc::ServerUnaryReactor* CreateDataset(grpc::CallbackServerContext* context,
                                           const v1::CreateDatasetRequest* request,

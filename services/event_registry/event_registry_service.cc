@@ -48,6 +48,9 @@ EventRegistryService::EventRegistryService(rpc::Runtime& runtime, const StateCal
                                            const clock::Clock& clock)
     : runtime_(runtime), calendar_(calendar), clock_(clock), access_(calendar_, clock) {}
 
+// Here, where alone the code of gRPC's base class is then compiled.
+EventRegistryService::~EventRegistryService() = default;
+
 v1::Event EventRegistryService::ToProto(const Event& event) const {
   return event_registry::ToProto(event, calendar_, clock_.Now());
 }

@@ -25,6 +25,7 @@ class EventRegistryService final : public registry::v1::EventRegistry::CallbackS
   // `clock` decides which day it is in the state.
   EventRegistryService(rpc::Runtime& runtime, const StateCalendar& calendar,
                        const clock::Clock& clock);
+  ~EventRegistryService() override;
 
   // organization_service.cc
   grpc::ServerUnaryReactor* CreateOrganization(

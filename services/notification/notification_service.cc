@@ -64,6 +64,9 @@ NotificationService::NotificationService(rpc::Runtime& runtime, const MessageSto
                                          absl::TimeZone time_zone)
     : runtime_(runtime), store_(store), time_zone_(time_zone) {}
 
+// Here, where alone the code of gRPC's base class is then compiled.
+NotificationService::~NotificationService() = default;
+
 grpc::ServerUnaryReactor* NotificationService::ListMessages(grpc::CallbackServerContext* context,
                                                             const v1::ListMessagesRequest* request,
                                                             v1::ListMessagesResponse* response) {

@@ -14,6 +14,7 @@ namespace edcert::notification {
 class NotificationService final : public v1::Notifications::CallbackService {
  public:
   NotificationService(rpc::Runtime& runtime, const MessageStore& store, absl::TimeZone time_zone);
+  ~NotificationService() override;
 
   grpc::ServerUnaryReactor* ListMessages(grpc::CallbackServerContext* context,
                                          const v1::ListMessagesRequest* request,

@@ -94,6 +94,9 @@ SnapshotService::SnapshotService(rpc::Runtime& runtime, access::Resolver& access
       dispatcher_(dispatcher),
       options_(std::move(options)) {}
 
+// Here, where alone the code of gRPC's base class is then compiled.
+SnapshotService::~SnapshotService() = default;
+
 absl::StatusOr<NewSnapshot> SnapshotService::Prepare(rpc::Call& call,
                                                      const v1::CreateSnapshotRequest& request) {
   RETURN_IF_ERROR(names::EventName::Parse(request.event(), "event").status());

@@ -27,6 +27,7 @@ class SnapshotService final : public v1::Snapshots::CallbackService {
   };
   SnapshotService(rpc::Runtime& runtime, access::Resolver& access, const SnapshotStore& store,
                   jobs::Dispatcher& dispatcher, Options options);
+  ~SnapshotService() override;
 
   grpc::ServerUnaryReactor* CreateSnapshot(grpc::CallbackServerContext* context,
                                            const v1::CreateSnapshotRequest* request,

@@ -8,6 +8,16 @@
 
 namespace edcert::validation_report {
 
+ValidationReportService::ValidationReportService(const Parts& parts)
+    : parts_(parts),
+      runtime_(parts.runtime),
+      access_(parts.access),
+      evaluator_(parts.rules_pool),
+      previewer_(parts.rules_pool, {.statement = absl::Seconds(10), .stored_bytes = 0}) {}
+
+// Here, where alone the code of gRPC's base class is then compiled.
+ValidationReportService::~ValidationReportService() = default;
+
 absl::Status ValidationReportService::CheckAuthor(rpc::Call& call) {
   ASSIGN_OR_RETURN(const access::Access access, access_.Resolve(call, {}));
   return access::CheckStateUser(access);

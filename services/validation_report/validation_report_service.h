@@ -45,12 +45,8 @@ class ValidationReportService final : public v1::ValidationReports::CallbackServ
     // An event with its participants, whoever asks.
     std::function<absl::StatusOr<access::EventFacts>(const std::string& name)> find_event = nullptr;
   };
-  explicit ValidationReportService(const Parts& parts)
-      : parts_(parts),
-        runtime_(parts.runtime),
-        access_(parts.access),
-        evaluator_(parts.rules_pool),
-        previewer_(parts.rules_pool, {.statement = absl::Seconds(10), .stored_bytes = 0}) {}
+  explicit ValidationReportService(const Parts& parts);
+  ~ValidationReportService() override;
 
   // rule_service.cc
   grpc::ServerUnaryReactor* CreateRule(grpc::CallbackServerContext* context,

@@ -44,6 +44,9 @@ WorkflowService::WorkflowService(const Parts& parts)
       wizard_(parts.wizard),
       zone_(parts.zone) {}
 
+// Here, where alone the code of gRPC's base class is then compiled.
+WorkflowService::~WorkflowService() = default;
+
 absl::StatusOr<Seen> WorkflowService::See(const rpc::Call& call, const std::string& name,
                                           std::string_view field) const {
   ASSIGN_OR_RETURN(const auto parsed, names::CertificationName::Parse(name, field));

@@ -33,6 +33,7 @@ class WorkflowService final : public v1::Workflow::CallbackService {
     absl::TimeZone zone;
   };
   explicit WorkflowService(const Parts& parts);
+  ~WorkflowService() override;
 
   // workflow_service.cc
   grpc::ServerUnaryReactor* ListCertifications(grpc::CallbackServerContext* context,
