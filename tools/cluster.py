@@ -495,6 +495,7 @@ class Cluster:
                        f"(SELECT FROM pg_roles WHERE rolname = '{role}') \\gexec\n")
         psql(port, f"SELECT 'CREATE DATABASE {DATABASE} OWNER {OWNER_ROLE}' WHERE NOT EXISTS "
                    f"(SELECT FROM pg_database WHERE datname = '{DATABASE}') \\gexec\n")
+        psql(port, (ROOT / "deploy/postgres/rule_exec.sql").read_text(), DATABASE)
         self.save()
 
     def start_redis(self):

@@ -68,6 +68,7 @@ using RuleName = Name<"rules">;
 using RuleGroupName = Name<"ruleGroups">;
 using ReportName = Name<"reports">;
 using SnapshotName = Name<"snapshots">;
+using WaiverName = Name<"waivers">;
 using ResyncName = Name<"resyncs">;
 using CertificationName = Name<"certifications">;
 

@@ -280,7 +280,8 @@ absl::Status Connection::Stream(const Statement& statement, const std::vector<Pa
   return failure;
 }
 
-absl::Status Connection::StartCopy(const std::string& sql, absl::Time deadline) {
+absl::Status Connection::SendCopy(const std::string& sql, ExecStatusType expected,
+                                  absl::Time deadline) {
   if (!queue_.empty()) RETURN_IF_ERROR(Flush(deadline).status());
   if (broken_) return status::Unavailable("database");
   if (PQpipelineStatus(conn_.get()) != PQ_PIPELINE_OFF && PQexitPipelineMode(conn_.get()) != 1) {
@@ -289,11 +290,43 @@ absl::Status Connection::StartCopy(const std::string& sql, absl::Time deadline) 
   if (PQsendQuery(conn_.get(), sql.c_str()) != 1) return Broken("sending");
   ASSIGN_OR_RETURN(PGresult * raw, NextResult(deadline));
   const Result result(raw);
-  if (PQresultStatus(raw) == PGRES_COPY_IN) return absl::OkStatus();
+  if (PQresultStatus(raw) == expected) return absl::OkStatus();
   absl::Status failure = ErrorOf(raw, "copy");
   ASSIGN_OR_RETURN(PGresult * end, NextResult(deadline));
   PQclear(end);
   return failure;
+}
+
+absl::Status Connection::StartCopy(const std::string& sql, absl::Time deadline) {
+  return SendCopy(sql, PGRES_COPY_IN, deadline);
+}
+
+absl::Status Connection::CopyOut(const std::string& sql, absl::Time deadline,
+                                 absl::FunctionRef<absl::Status(std::string_view)> each) {
+  RETURN_IF_ERROR(SendCopy(sql, PGRES_COPY_OUT, deadline));
+  while (true) {
+    char* data = nullptr;
+    const int size = PQgetCopyData(conn_.get(), &data, /*async=*/1);
+    if (size == -2) return Broken("copying");
+    if (size == -1) break;
+    if (size == 0) {
+      RETURN_IF_ERROR(WaitForServer(/*writing=*/false, deadline));
+      continue;
+    }
+    const absl::Status taken = each({data, static_cast<std::size_t>(size)});
+    PQfreemem(data);
+    if (!taken.ok()) {
+      Discard();
+      return taken;
+    }
+  }
+  absl::Status failure = absl::OkStatus();
+  while (true) {
+    ASSIGN_OR_RETURN(PGresult * raw, NextResult(deadline));
+    if (raw == nullptr) return failure;
+    const Result result(raw);
+    if (PQresultStatus(raw) != PGRES_COMMAND_OK && failure.ok()) failure = ErrorOf(raw, "copy");
+  }
 }
 
 absl::Status Connection::PutCopyData(std::string_view data, absl::Time deadline) {
@@ -461,21 +494,31 @@ absl::StatusOr<Result> Transaction::Execute(const Statement& statement,
   return std::move(results.back());
 }
 
-absl::Status Transaction::Stream(const std::string& sql, const std::vector<Param>& params,
-                                 absl::FunctionRef<absl::Status(const Row&)> each) {
+absl::Status Transaction::Settle() {
   if (!begun_) RETURN_IF_ERROR(RunText("SELECT 1").status());
   if (connection_.queued() > 0) RETURN_IF_ERROR(FlushAndCheck().status());
+  return absl::OkStatus();
+}
+
+absl::Status Transaction::Stream(const std::string& sql, const std::vector<Param>& params,
+                                 absl::FunctionRef<absl::Status(const Row&)> each) {
+  RETURN_IF_ERROR(Settle());
   return connection_.Stream(Statement{"", sql}, params, deadline_, each);
 }
 
 absl::Status Transaction::StartCopy(const std::string& sql) {
-  if (!begun_) RETURN_IF_ERROR(RunText("SELECT 1").status());
-  if (connection_.queued() > 0) RETURN_IF_ERROR(FlushAndCheck().status());
+  RETURN_IF_ERROR(Settle());
   return connection_.StartCopy(sql, deadline_);
 }
 
 absl::Status Transaction::CopyData(std::string_view data) {
   return connection_.PutCopyData(data, deadline_);
+}
+
+absl::Status Transaction::CopyOut(const std::string& sql,
+                                  absl::FunctionRef<absl::Status(std::string_view)> each) {
+  RETURN_IF_ERROR(Settle());
+  return connection_.CopyOut(sql, deadline_, each);
 }
 
 absl::StatusOr<int64_t> Transaction::EndCopy() { return connection_.EndCopy(deadline_); }

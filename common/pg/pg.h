@@ -84,6 +84,11 @@ class Connection {
   absl::Status PutCopyData(std::string_view data, absl::Time deadline);
   absl::StatusOr<int64_t> EndCopy(absl::Time deadline);
 
+  // COPY ... TO STDOUT: hands over its data piece by piece, in flat memory. When `each` fails the
+  // rest is not read and the connection is useless.
+  absl::Status CopyOut(const std::string& sql, absl::Time deadline,
+                       absl::FunctionRef<absl::Status(std::string_view)> each);
+
   // Several statements without parameters, in one implicit transaction unless the text says
   // otherwise. For migrations and tests.
   absl::Status RunScript(const std::string& sql);
@@ -97,6 +102,7 @@ class Connection {
   explicit Connection(PGconn* conn) : conn_(conn, &PQfinish) {}
   absl::Status Send(const Queued& queued, std::vector<std::string_view>& preparing);
   absl::StatusOr<PGresult*> NextResult(absl::Time deadline);
+  absl::Status SendCopy(const std::string& sql, ExecStatusType expected, absl::Time deadline);
   absl::Status WaitForServer(bool writing, absl::Time deadline);
   absl::Status SendAll(absl::Time deadline, std::vector<std::string_view>& preparing);
   absl::Status Broken(std::string_view what);
@@ -173,6 +179,10 @@ class Transaction final : public Querier {
   absl::Status CopyData(std::string_view data);
   absl::StatusOr<int64_t> EndCopy();
 
+  // `COPY <query> TO STDOUT ...`, piece by piece; see Connection::CopyOut.
+  absl::Status CopyOut(const std::string& sql,
+                       absl::FunctionRef<absl::Status(std::string_view)> each);
+
   absl::Time deadline() const { return deadline_; }
 
   absl::Status Commit();
@@ -181,6 +191,8 @@ class Transaction final : public Querier {
  private:
   void Enqueue(const Statement& statement, std::vector<Param> params, bool expect_one);
   absl::StatusOr<std::vector<Result>> FlushAndCheck();
+  // What waits is sent, and the transaction begun.
+  absl::Status Settle();
 
   Connection& connection_;
   const absl::Time deadline_;

@@ -203,6 +203,7 @@ void HtmlWriter::WriteHeader() {
   SeverityCards();
   Charts();
   RuleTable();
+  WaiverTable();
   DataTable();
   page_.append(
       "<section id=\"records\" aria-labelledby=\"records-title\">\n"
@@ -477,6 +478,30 @@ void HtmlWriter::RuleRow(const RuleResult& rule, size_t index) {
   } else {
     page_.append("<td class=\"n\">–</td></tr>\n");
   }
+}
+
+void HtmlWriter::WaiverTable() {
+  if (header().waivers.empty()) return;
+  page_.append(
+      "<section id=\"waived\" aria-labelledby=\"waived-title\">\n"
+      "<h2 id=\"waived-title\">Waived</h2>\n"
+      "<p class=\"note\">");
+  Print(page_, "{}", Text{kWaivedWords});
+  page_.append(
+      "</p>\n<div class=\"scroll panel\" role=\"region\" tabindex=\"0\" "
+      "aria-labelledby=\"waived-title\"><table class=\"grid\">"
+      "<caption>Waivers in force, with findings of this report.</caption>\n"
+      "<thead><tr><th scope=\"col\">Rule</th><th scope=\"col\" class=\"n\">Findings</th>"
+      "<th scope=\"col\">Until</th><th scope=\"col\">Reason</th><th scope=\"col\">By</th></tr>"
+      "</thead>\n<tbody>\n");
+  for (const Waiver& waiver : header().waivers) {
+    Print(page_,
+          "<tr><th scope=\"row\">{}</th><td class=\"n\">{}</td><td>{}</td><td>{}</td>"
+          "<td>{}</td></tr>\n",
+          Text{waiver.rule_code}, Number{waiver.findings}, Text{waiver.until}, Text{waiver.reason},
+          Text{waiver.people});
+  }
+  page_.append("</tbody></table></div>\n</section>\n");
 }
 
 void HtmlWriter::DataTable() {

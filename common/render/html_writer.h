@@ -32,6 +32,7 @@ class HtmlWriter final : public ReportWriter {
   void SchoolTable();
   void RuleTable();
   void RuleRow(const RuleResult& rule, size_t index);
+  void WaiverTable();
   void DataTable();
 
   void Send();  // Hands `page_` to the output and clears it.

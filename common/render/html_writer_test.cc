@@ -155,7 +155,7 @@ TEST(HtmlWriterTest, VerdictSentences) {
   EXPECT_EQ(verdict({Rule("A", Severity::kFatal, 1, 1), broken}),
             "1 FATAL finding must be corrected and 1 FATAL rule must run before you can continue.");
   EXPECT_EQ(verdict({Rule("A", Severity::kSpecialWarning, 1, 1)}),
-            "You can continue. You acknowledge 1 SPECIAL WARNING when you sign.");
+            "You can continue. 1 SPECIAL WARNING must be explained before anybody signs.");
   EXPECT_EQ(verdict({Rule("A", Severity::kWarning, 1234, 0)}),
             "You can continue. Please review 1,234 WARNINGS first.");
   EXPECT_EQ(verdict({Rule("A", Severity::kInfo, 2, 0)}),

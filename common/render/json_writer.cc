@@ -72,6 +72,7 @@ void JsonWriter::WriteHeader() {
   Severities();
   Rules();
   Schools();
+  Waivers();
   text_.append("\"findings\": [");
   Send();
 }
@@ -154,6 +155,7 @@ void JsonWriter::Rules() {
         .Number("findings", rule.findings)
         .Number("findings_listed", rule.stored)
         .Flag("truncated", rule.truncated)
+        .Number("waived", rule.waived)
         .Number("new_findings", rule.new_findings)
         .Text("suggested_fix", rule.suggested_fix)
         .Text("error", rule.error_reason)
@@ -176,6 +178,23 @@ void JsonWriter::Schools() {
     }
     counts.Close();
     object.Close();
+    before = ",\n";
+  }
+  text_.append("\n],\n");
+}
+
+void JsonWriter::Waivers() {
+  text_.append("\"waivers\": [");
+  std::string_view before = "\n";
+  for (const Waiver& waiver : header().waivers) {
+    text_.append(before);
+    Object(text_)
+        .Text("rule", waiver.rule_code)
+        .Number("findings", waiver.findings)
+        .Text("until", waiver.until)
+        .Text("reason", waiver.reason)
+        .Text("people", waiver.people)
+        .Close();
     before = ",\n";
   }
   text_.append("\n],\n");

@@ -28,6 +28,7 @@ class JsonWriter final : public ReportWriter {
   void Severities();
   void Rules();
   void Schools();
+  void Waivers();
 
   void Send();  // Hands `text_` to the output and clears it.
 

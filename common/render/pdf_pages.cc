@@ -191,6 +191,7 @@ void PdfPages::Front() {
   Charts();
   DataTable();
   RuleTable();
+  WaiverTable();
   const bool any = std::any_of(header_.rules.begin(), header_.rules.end(), NeedsAttention);
   Heading("Records to look at", any ? 120 : 0);
   if (!any) Paragraph({"There are none.", kSoft}, 9);
@@ -470,6 +471,26 @@ void PdfPages::RuleTable() {
          unknown ? Cell{{"unknown", kInk}, right} : figure(Grouped(rule.findings)),
          figure(Share(rule.findings, rule.tested)),
          figure(rule.new_findings ? Grouped(*rule.new_findings) : "–")}};
+    TableRow(row);
+  }
+}
+
+void PdfPages::WaiverTable() {
+  static constexpr std::array<Column, 5> kColumns = {
+      {{"Rule", 90}, {"Findings", 56, Align::kRight}, {"Until", 74}, {"Reason", 180}, {"By", 120}}};
+  if (header_.waivers.empty()) return;
+  Heading("Waived", 80);
+  Paragraph({kWaivedWords, kSoft}, 8.5);
+  y_ += 6;
+  StartTable(kColumns, "Waived");
+  for (const Waiver& waiver : header_.waivers) {
+    const TextStyle left = {.size = 8, .max_lines = kMaxCellLines};
+    const std::array<Cell, 5> row = {
+        {{{waiver.rule_code, kInk, true}, left},
+         {{Grouped(waiver.findings), kInk}, {.size = 8, .max_lines = 1, .align = Align::kRight}},
+         {{waiver.until, kInk}, left},
+         {{waiver.reason, kInk}, {.size = 8, .max_lines = kMaxCellLines, .sentence = true}},
+         {{waiver.people, kInk}, left}}};
     TableRow(row);
   }
 }

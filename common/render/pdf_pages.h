@@ -43,6 +43,7 @@ class PdfPages {
   double SchoolChart(double x, double y, double width, bool draws);
   void DataTable();
   void RuleTable();
+  void WaiverTable();
 
   void Heading(std::string_view text, double room);
   void Paragraph(const RichText& text, double size, double indent = 0);

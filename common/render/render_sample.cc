@@ -3,11 +3,9 @@
 #include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
-#include <chrono>
 #include <cstdio>
 #include <fstream>
 #include <functional>
-#include <iostream>
 #include <map>
 #include <memory>
 #include <string>
@@ -90,6 +88,7 @@ Sample Hostile(const std::string& path, const std::string& everywhere) {
   broken.outcome = Outcome::kError;
   broken.error_reason = everywhere;
   header.rules = {rule, broken};
+  header.waivers = {{everywhere, 1, everywhere, everywhere, everywhere}};
   sample.add = [values, code = rule.code](ReportWriter& writer) {
     absl::Status status = absl::OkStatus();
     for (const std::string& value : values) {
@@ -181,6 +180,12 @@ Sample District(int64_t findings) {
   }
   header.rules[3].findings += 4711;
   header.rules[3].truncated = true;
+  if (findings > 0) {
+    header.rules[1].waived = 1;
+    header.waivers = {{header.rules[1].code, 1, "2026-06-30",
+                       "The student changed schools during the flood; both schools confirmed it.",
+                       "users/ava, users/ben"}};
+  }
   SortRules(header.rules);
   for (size_t i = 0; i < kSchools.size(); ++i) {
     SchoolCount school = {kSchools[i].first, kSchools[i].second, {}};
@@ -239,22 +244,22 @@ int Main(int argc, char** argv) {
 
   const Sample sample = hostile.empty() ? District(findings) : Hostile(hostile, everywhere);
   FileSink sink(out);
-  const auto start = std::chrono::steady_clock::now();
   std::unique_ptr<ReportWriter> writer = MakeWriter(kFormats.at(format), sink);
   if (format == "xlsx") writer = std::make_unique<XlsxWriter>(sink, max_rows);
   absl::Status status = writer->Begin(sample.header);
   if (status.ok()) status = sample.add(*writer);
   if (status.ok()) status = writer->End();
   if (!status.ok()) {
-    std::cerr << status << "\n";
+    fmt::print(stderr, "{}\n", std::string(status.message()));
     return 1;
   }
-  const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
   rusage usage = {};
   getrusage(RUSAGE_SELF, &usage);
   const int64_t rss_mib = usage.ru_maxrss / 1024;
-  std::cout << fmt::format("{}: {:.1f} MB in {:.2f} s, peak RSS {} MiB\n", format,
-                           static_cast<double>(sink.bytes) / 1e6, time.count(), rss_mib);
+  const double cpu = static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+                     static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+  fmt::print("{}: {:.1f} MB, {:.2f} s of CPU, peak RSS {} MiB\n", format,
+             static_cast<double>(sink.bytes) / 1e6, cpu, rss_mib);
   return max_rss_mib > 0 && rss_mib > max_rss_mib ? 1 : 0;
 }
 

@@ -65,9 +65,10 @@ SeverityTotals TotalsOf(const ReportHeader& header) {
   for (const RuleResult& rule : header.rules) {
     SeverityTotal& total = totals[static_cast<size_t>(rule.severity)];
     total.rules_tested += 1;
-    total.findings += rule.findings;
+    total.findings += rule.findings - rule.waived;
     if (rule.new_findings) total.new_findings = total.new_findings.value_or(0) + *rule.new_findings;
-    if (Rank(rule) == 0) total.rules_failed += 1;
+    const bool all_waived = rule.waived > 0 && rule.waived == rule.findings;
+    if (Rank(rule) == 0 && !all_waived) total.rules_failed += 1;
     if (rule.outcome == Outcome::kError) total.rules_errored += 1;
   }
   return totals;

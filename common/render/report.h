@@ -42,6 +42,7 @@ struct RuleResult {
   int64_t findings = 0;    // Exact, also when not all of them are stored.
   int64_t stored = 0;      // How many of them will be passed to `ReportWriter::Add`.
   bool truncated = false;  // stored < findings.
+  int64_t waived = 0;      // Of the findings: the state waived them, so they do not block.
   std::string suggested_fix;
   std::string error_reason;             // Only for kError; holds no data.
   std::optional<int64_t> new_findings;  // Against the previous run, when there is one.
@@ -52,6 +53,15 @@ struct SchoolCount {
   std::string school_id;
   std::string school_name;
   std::array<int64_t, kSeverities.size()> findings = {};
+};
+
+// The state's word that FATAL findings do not block.
+struct Waiver {
+  std::string rule_code;
+  int64_t findings = 0;  // Of this report.
+  std::string until;     // Last day, in words.
+  std::string reason;
+  std::string people;  // Who gave it.
 };
 
 struct ReportHeader {
@@ -71,6 +81,7 @@ struct ReportHeader {
   int64_t rule_group_version = 0;
   std::vector<RuleResult> rules;  // Findings are added in this order; see `SortRules`.
   std::vector<SchoolCount> schools;
+  std::vector<Waiver> waivers;  // In force, with findings of this report.
   // Distinct records with at least one finding, by severity, when the caller knows it: a record
   // that fails two rules is one record and two findings.
   std::array<std::optional<int64_t>, kSeverities.size()> records = {};
@@ -95,6 +106,7 @@ struct Finding {
   bool is_new = false;  // Not in the previous run.
 };
 
+// What is waived does not count.
 struct SeverityTotal {
   int64_t rules_tested = 0;
   int64_t rules_failed = 0;  // With findings.
@@ -108,7 +120,7 @@ using SeverityTotals = std::array<SeverityTotal, kSeverities.size()>;
 enum class Verdict {
   kNothingTested,  // No rule in the group.
   kBlocked,        // FATAL findings, or a FATAL rule that could not run.
-  kAcknowledge,    // SPECIAL_WARNING findings: the signer must acknowledge them.
+  kAcknowledge,    // SPECIAL_WARNING findings: somebody must explain them before it is signed.
   kReview,         // Milder findings, or a milder rule that could not run.
   kClear,
 };

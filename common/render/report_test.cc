@@ -47,6 +47,21 @@ TEST(TotalsTest, CountsPerSeverity) {
   EXPECT_EQ(totals[2].findings, 15873);
 }
 
+TEST(TotalsTest, WhatIsWaivedDoesNotCount) {
+  ReportHeader header;
+  header.rules = {Rule("A", Severity::kFatal, 3, 3), Rule("B", Severity::kFatal, 2, 2)};
+  header.rules[0].waived = 3;
+  header.rules[1].waived = 1;
+  SeverityTotals totals = TotalsOf(header);
+  EXPECT_EQ(totals[0].findings, 1);
+  EXPECT_EQ(totals[0].rules_failed, 1);
+  EXPECT_EQ(VerdictOf(totals), Verdict::kBlocked);
+  header.rules[1].waived = 2;
+  totals = TotalsOf(header);
+  EXPECT_EQ(totals[0].rules_failed, 0);
+  EXPECT_EQ(VerdictOf(totals), Verdict::kClear);
+}
+
 TEST(SortRulesTest, WhatBlocksComesFirst) {
   RuleResult broken = Broken(Severity::kFatal);
   broken.code = "broken";

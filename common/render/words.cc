@@ -128,7 +128,7 @@ std::string_view WhatToDo(Severity severity) {
     case Severity::kFatal:
       return "Must be corrected before you can continue.";
     case Severity::kSpecialWarning:
-      return "Read them with care. You acknowledge them when you sign.";
+      return "Somebody must explain them before anybody signs.";
     case Severity::kWarning:
       return "Review them. You acknowledge them when you sign.";
     case Severity::kInfo:
@@ -152,10 +152,10 @@ VerdictWords WordsOf(const ReportHeader& header) {
     case Verdict::kAcknowledge: {
       const SeverityTotal& special = totals[static_cast<size_t>(Severity::kSpecialWarning)];
       return {
-          fmt::format("You can continue. You acknowledge {} when you sign.",
+          fmt::format("You can continue. {} must be explained before anybody signs.",
                       Counted(special.findings, "SPECIAL WARNING", "SPECIAL WARNINGS")),
           fmt::format("There are no FATAL findings. The findings to look at come from {} of the {} "
-                      "tested: correct the records, or make sure that they are right.",
+                      "tested: correct the records, or explain why they are right.",
                       Grouped(special.rules_failed), Rules(tested))};
     }
     case Verdict::kReview:

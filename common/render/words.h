@@ -43,6 +43,9 @@ VerdictWords WordsOf(const ReportHeader& header);
 
 // Why a rule counts as not passed, for one that could not run.
 std::string NotRunWords(const RuleResult& rule);
+// What waivers are, above a list of them.
+inline constexpr std::string_view kWaivedWords =
+    "The state has said that these FATAL findings do not block. They are not counted above.";
 // That not all findings are listed, for a rule whose list is cut.
 std::string CutWords(const RuleResult& rule);
 

@@ -247,6 +247,19 @@ void XlsxWriter::SummarySheet() {
     worksheet_write_number(sheet, row++, 3, static_cast<double>(data.rows), style.number);
   }
   ++row;
+  if (!header().waivers.empty()) {
+    Text(sheet, row++, 0, "Waived", style.heading);
+    Text(sheet, row++, 0, kWaivedWords, style.label);
+    head({"Rule", "Findings", "Until", "By", "", "Reason"}, 6);
+    for (const Waiver& waiver : header().waivers) {
+      Text(sheet, row, 0, waiver.rule_code, style.text);
+      worksheet_write_number(sheet, row, 1, static_cast<double>(waiver.findings), style.number);
+      Text(sheet, row, 2, waiver.until, style.text);
+      Text(sheet, row, 3, waiver.people, style.text);
+      Text(sheet, row++, 5, waiver.reason, style.text);
+    }
+    ++row;
+  }
   int64_t findings = 0;
   int64_t listed = 0;
   for (const RuleResult& rule : header().rules) {

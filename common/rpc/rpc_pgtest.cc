@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
+#include <grpcpp/generic/generic_stub.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -511,6 +512,46 @@ TEST_F(RpcTest, UploadThatIsCutIsNeverComplete) {
 }
 
 // Reads to the end; a first message "hold" waits for `go_on` before.
+// gRPC reports such bytes as it reports the end of a stream.
+TEST_F(RpcTest, UploadWithBytesThatAreNoMessageIsNeverComplete) {
+  absl::Status ended;
+  service_.upload = [&](rpc::Call&, UploadReader<rpctest::SendRequest>& reader,
+                        Answer*) -> absl::Status {
+    rpctest::SendRequest request;
+    while (true) {
+      const absl::StatusOr<bool> more = reader.Next(&request);
+      ended = more.status();
+      if (!more.ok() || !*more) return ended;
+    }
+  };
+  // Not the beginning of a field; text that is not UTF-8; a message, and a field that breaks off.
+  for (const std::string bytes : {"\xFF", "\x0A\x01\xFF", "\x0A\x01x\x0A"}) {
+    grpc::GenericStub stub(server_.channel());
+    grpc::CompletionQueue queue;
+    const auto wait = [&queue] {
+      void* tag = nullptr;
+      bool ok = false;
+      CHECK(queue.Next(&tag, &ok));
+      return ok;
+    };
+    grpc::ClientContext context;
+    Fill(context, AsUser());
+    const auto call = stub.PrepareCall(&context, "/edcert.rpctest.Shapes/Send", &queue);
+    call->StartCall(nullptr);
+    ASSERT_TRUE(wait());
+    const grpc::Slice slice(bytes);
+    call->Write(grpc::ByteBuffer(&slice, 1), nullptr);
+    ASSERT_TRUE(wait());
+    call->WritesDone(nullptr);
+    wait();
+    grpc::Status status;
+    call->Finish(&status, nullptr);
+    ASSERT_TRUE(wait());
+    EXPECT_THAT(ended, HasReason("FIELD_INVALID"));
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  }
+}
+
 class UploadTest : public RpcTest {
  protected:
   UploadTest() {

@@ -13,9 +13,10 @@
 namespace edcert::rpc {
 
 // Where the handler reads. Next blocks; true when `request` holds the next message, false at the
-// end of the stream. A stream that is cut ends with CANCELLED, never as if it were complete. A peer
-// that sends nothing (2 s before the first message, 10 s between two), or whose call has passed its
-// deadline, gets DEADLINE_EXCEEDED; then there is nothing more to read.
+// end of the stream. A stream that is cut ends with CANCELLED, and one with bytes that are no
+// message with FIELD_INVALID, never as if it were complete. A peer that sends nothing (2 s before
+// the first message, 10 s between two), or whose call has passed its deadline, gets
+// DEADLINE_EXCEEDED; then there is nothing more to read.
 template <typename Request>
 class UploadReader {
  public:
@@ -42,11 +43,15 @@ class UploadReactor final : public grpc::ServerReadReactor<Request>, public Uplo
   absl::StatusOr<bool> Next(Request* request) override {
     if (late_) return status::DeadlineExceeded();
     wait_.Expect();
+    SetMark();
     this->StartRead(&incoming_);
     const bool read = wait_.Wait(std::min(patience_, deadline_ - clock_->Now()), late_);
     // The read that is under way ends with the call; until then it has `incoming_`.
     if (late_) return status::DeadlineExceeded();
     if (context_->IsCancelled()) return status::Cancelled();
+    if (!read && !HasMark()) {
+      return status::FieldInvalid("stream", "has bytes that are no message, or text not in UTF-8");
+    }
     patience_ = kProgressLimit;
     if (read) request->Swap(&incoming_);
     return read;
@@ -56,6 +61,19 @@ class UploadReactor final : public grpc::ServerReadReactor<Request>, public Uplo
   void OnDone() override { delete this; }
 
  private:
+  // gRPC reports bytes that it cannot parse as it reports the end of the stream. Parsing begins by
+  // clearing the message; at the end nobody touches it, and a field that no proto has is still
+  // there.
+  void SetMark() {
+    incoming_.Clear();
+    incoming_.GetReflection()->MutableUnknownFields(&incoming_)->AddVarint(kMark, 0);
+  }
+  bool HasMark() const {
+    const auto& fields = incoming_.GetReflection()->GetUnknownFields(incoming_);
+    return fields.field_count() == 1 && fields.field(0).number() == kMark;
+  }
+  static constexpr int kMark = google::protobuf::FieldDescriptor::kLastReservedNumber;
+
   grpc::CallbackServerContext* context_;
   StreamWait wait_;
   Request incoming_;

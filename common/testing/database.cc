@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <map>
+#include <vector>
 
+#include "absl/synchronization/mutex.h"
 #include "common/clock/clock.h"
 #include "common/ids/ids.h"
 #include "common/status/macros.h"
@@ -26,26 +29,49 @@ std::string With(const std::string& conninfo, const std::string& more) {
   return conninfo + " " + more;
 }
 
+std::string NewName(std::string_view prefix) {
+  std::string name = std::string(prefix) + ids::IdSource::Real().NewId();
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+}
+
 std::unique_ptr<pg::Connection> OpenOrDie(const std::string& conninfo) {
   absl::StatusOr<std::unique_ptr<pg::Connection>> connection = pg::Connection::Open(conninfo);
   CHECK(connection.ok());
   return *std::move(connection);
 }
 
+// A migrated database that tests copy: to migrate one for each test would be most of their time.
+// Each program makes its own, which goes with the server.
+std::string TemplateOf(const std::string& server, std::string_view schema,
+                       std::span<const pg::Component> components) {
+  static absl::Mutex mutex;
+  static std::map<std::string, std::string> templates;
+  std::vector<pg::Component> all = {pg::Foundation()};
+  all.insert(all.end(), components.begin(), components.end());
+  std::string key(schema);
+  for (const pg::Component& each : all) key += fmt::format(" {}", each.name);
+  const absl::MutexLock lock(&mutex);
+  std::string& name = templates[key];
+  if (!name.empty()) return name;
+  name = NewName("template_");
+  CHECK(OpenOrDie(server)->RunScript("CREATE DATABASE " + name).ok());
+  const absl::Status migrated =
+      pg::Migrate(*OpenOrDie(With(server, "dbname=" + name)), schema, all);
+  if (!migrated.ok()) std::fprintf(stderr, "%s\n", migrated.ToString().c_str());
+  CHECK(migrated.ok());
+  return name;
+}
+
 }  // namespace
 
 TestDatabase::TestDatabase(std::string_view schema, std::span<const pg::Component> components)
     : server_(Required("EDCERT_TEST_PG")) {
-  name_ = "test_" + ids::IdSource::Real().NewId();
-  std::replace(name_.begin(), name_.end(), '-', '_');
-  CHECK(OpenOrDie(server_)->RunScript("CREATE DATABASE " + name_).ok());
+  name_ = NewName("test_");
+  const std::string from = TemplateOf(server_, schema, components);
+  CHECK(OpenOrDie(server_)->RunScript("CREATE DATABASE " + name_ + " TEMPLATE " + from).ok());
   owner_conninfo_ = With(server_, "dbname=" + name_);
   owner_ = OpenOrDie(owner_conninfo_);
-  std::vector<pg::Component> all = {pg::Foundation()};
-  all.insert(all.end(), components.begin(), components.end());
-  const absl::Status migrated = pg::Migrate(*owner_, schema, all);
-  if (!migrated.ok()) std::fprintf(stderr, "%s\n", migrated.ToString().c_str());
-  CHECK(migrated.ok());
   conninfo_ = With(owner_conninfo_, fmt::format("user={}", schema));
   pool_ = std::make_unique<pg::Pool>(pg::Pool::Options{.conninfo = conninfo_, .size = 16});
 }

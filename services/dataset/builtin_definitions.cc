@@ -8,11 +8,23 @@
 #include "services/dataset/definition.pb.h"
 #include "services/dataset/definitions/attendance_event.textproto.h"
 #include "services/dataset/definitions/attendance_summary.textproto.h"
+#include "services/dataset/definitions/behavior_action.textproto.h"
+#include "services/dataset/definitions/behavior_incident.textproto.h"
+#include "services/dataset/definitions/behavior_involvement.textproto.h"
+#include "services/dataset/definitions/calendar_day.textproto.h"
+#include "services/dataset/definitions/code.textproto.h"
 #include "services/dataset/definitions/codes.textproto.h"
 #include "services/dataset/definitions/enrollment.textproto.h"
+#include "services/dataset/definitions/organization.textproto.h"
+#include "services/dataset/definitions/special_education.textproto.h"
 
 namespace edcert::dataset {
 namespace {
+
+static_assert(static_cast<int>(Keeper::kServiceByDistrict) ==
+              internal::DatasetDefinition::SERVICE_BY_DISTRICT);
+static_assert(static_cast<int>(Keeper::kServiceForAll) ==
+              internal::DatasetDefinition::SERVICE_FOR_ALL);
 
 // The bounds of codes, whose files need not name one.
 constexpr int kCodeLength = 60;
@@ -31,7 +43,8 @@ PersonalData PersonalDataOf(internal::ColumnDefinition::PersonalData personal_da
   }
 }
 
-Column ColumnOf(const internal::ColumnDefinition& definition) {
+// `date_column` is that of the dataset.
+Column ColumnOf(const internal::ColumnDefinition& definition, const std::string& date_column) {
   Column column{.name = definition.name(),
                 .type = static_cast<ColumnType>(definition.type()),
                 .length = definition.length(),
@@ -44,6 +57,10 @@ Column ColumnOf(const internal::ColumnDefinition& definition) {
                 .unit = definition.unit()};
   if (column.length == 0 && column.type == ColumnType::kCode) column.length = kCodeLength;
   if (column.length == 0 && column.type == ColumnType::kCodes) column.length = kCodesLength;
+  const bool own = !definition.date_column().empty();
+  if (own || !column.code_list.empty()) {
+    column.date_column = own ? definition.date_column() : date_column;
+  }
   return column;
 }
 
@@ -51,12 +68,13 @@ absl::StatusOr<Dataset> DatasetOf(const internal::DatasetDefinition& definition)
   Dataset dataset{.id = definition.id(),
                   .title = definition.title(),
                   .description = definition.description(),
-                  .builtin = true};
+                  .builtin = true,
+                  .keeper = static_cast<Keeper>(definition.keeper())};
   for (const auto& column : definition.columns()) {
     if (column.type() == internal::ColumnDefinition::TYPE_UNSPECIFIED) {
       return status::Internal(fmt::format("{}: a column without type", definition.id()));
     }
-    dataset.columns.push_back(ColumnOf(column));
+    dataset.columns.push_back(ColumnOf(column, definition.date_column()));
   }
   for (const std::string& key : definition.key_columns()) {
     const int column = dataset.Find(key);
@@ -75,7 +93,9 @@ absl::StatusOr<Dataset> DatasetOf(const internal::DatasetDefinition& definition)
 absl::StatusOr<Catalogue> BuiltinCatalogue() {
   std::vector<Dataset> datasets;
   for (const std::string_view text :
-       {text::kAttendanceEvent, text::kAttendanceSummary, text::kEnrollment}) {
+       {text::kAttendanceEvent, text::kAttendanceSummary, text::kBehaviorAction,
+        text::kBehaviorIncident, text::kBehaviorInvolvement, text::kCalendarDay, text::kCode,
+        text::kEnrollment, text::kOrganization, text::kSpecialEducation}) {
     internal::DatasetDefinition definition;
     if (!google::protobuf::TextFormat::ParseFromString(std::string(text), &definition)) {
       return status::Internal("a built-in definition");

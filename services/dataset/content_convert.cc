@@ -14,6 +14,9 @@ constexpr std::size_t kCopyPiece = 256 << 10;
 constexpr std::size_t kMaxChunk = 1 << 20;
 constexpr int kMaxRows = 5000;
 constexpr int kMaxColumns = 300;
+// From here on, a batch of which more than half is rejected is refused: what is rejected is kept as
+// sync issues, and a wrong file of any size must not fill the database with them.
+constexpr int64_t kManyRejected = 100'000;
 
 std::string LengthOf(std::size_t size) {
   std::string out;
@@ -86,15 +89,36 @@ absl::StatusOr<bool> Content::Next() {
   return true;
 }
 
-absl::Status Content::TakeRecord(int64_t line, const std::vector<std::string_view>& fields) {
-  if (!encoder_.has_header()) return encoder_.SetHeader(fields, "csv");
-  // An empty line is no record.
-  if (fields.size() == 1 && fields[0].empty()) return absl::OkStatus();
+absl::Status Content::CheckRejected(int64_t line) const {
+  if (encoder_.rejected() <= kManyRejected || encoder_.rejected() <= encoder_.records() / 2) {
+    return absl::OkStatus();
+  }
+  return status::FieldInvalid(
+      kind_ == Kind::kCsv ? "csv" : "rows",
+      fmt::format(
+          "{} {}: more than {} records are rejected, and more than half of all; the first {}",
+          kind_ == Kind::kCsv ? "line" : "row", line, kManyRejected, encoder_.first_rejected()));
+}
+
+absl::Status Content::Encode(int64_t line, const std::vector<std::string_view>& fields,
+                             Write write) {
   encoder_.Encode(line, fields, buffer_);
+  if (buffer_.size() < kCopyPiece) return absl::OkStatus();
+  RETURN_IF_ERROR(CheckRejected(line));
+  RETURN_IF_ERROR(write(buffer_));
+  buffer_.clear();
   return absl::OkStatus();
 }
 
-absl::Status Content::TakeRows(const v1::PushRecordsRequest::RowBatch& rows) {
+absl::Status Content::TakeRecord(int64_t line, const std::vector<std::string_view>& fields,
+                                 Write write) {
+  if (!encoder_.has_header()) return encoder_.SetHeader(fields, "csv");
+  // An empty line is no record.
+  if (fields.size() == 1 && fields[0].empty()) return absl::OkStatus();
+  return Encode(line, fields, write);
+}
+
+absl::Status Content::TakeRows(const v1::PushRecordsRequest::RowBatch& rows, Write write) {
   if (rows.rows_size() > kMaxRows) return status::FieldInvalid("rows.rows", "must be at most 5000");
   if (encoder_.has_header() != (rows.columns_size() == 0)) {
     return status::FieldInvalid("rows.columns", "must stand in the first batch of rows only");
@@ -108,24 +132,20 @@ absl::Status Content::TakeRows(const v1::PushRecordsRequest::RowBatch& rows) {
   }
   for (const auto& row : rows.rows()) {
     fields_.assign(row.values().begin(), row.values().end());
-    encoder_.Encode(++row_, fields_, buffer_);
+    RETURN_IF_ERROR(Encode(++row_, fields_, write));
   }
   return absl::OkStatus();
 }
 
-absl::Status Content::ReadAll(absl::FunctionRef<absl::Status(std::string_view)> write) {
-  const auto take = [this](int64_t line, const std::vector<std::string_view>& fields) {
-    return TakeRecord(line, fields);
+absl::Status Content::ReadAll(Write write) {
+  const auto take = [this, &write](int64_t line, const std::vector<std::string_view>& fields) {
+    return TakeRecord(line, fields, write);
   };
   while (true) {
     ASSIGN_OR_RETURN(const bool any, Next());
     if (!any) break;
     RETURN_IF_ERROR(kind_ == Kind::kCsv ? parser_.Parse(message_.csv(), take)
-                                        : TakeRows(message_.rows()));
-    if (buffer_.size() >= kCopyPiece) {
-      RETURN_IF_ERROR(write(buffer_));
-      buffer_.clear();
-    }
+                                        : TakeRows(message_.rows(), write));
   }
   if (kind_ == Kind::kCsv) RETURN_IF_ERROR(parser_.Finish(take));
   if (!encoder_.has_header()) {
@@ -135,7 +155,7 @@ absl::Status Content::ReadAll(absl::FunctionRef<absl::Status(std::string_view)> 
   return write(buffer_);
 }
 
-absl::Status Content::Read(absl::FunctionRef<absl::Status(std::string_view)> write) {
+absl::Status Content::Read(Write write) {
   RETURN_IF_ERROR(write(RecordEncoder::CopyHeader()));
   const absl::Status read = ReadAll(write);
   const absl::Status ended = write(RecordEncoder::CopyTrailer());

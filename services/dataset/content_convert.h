@@ -25,10 +25,12 @@ class Content {
   Content(rpc::UploadReader<v1::PushRecordsRequest>& reader, const BatchHeader& header,
           std::string_view header_sha256);
 
+  using Write = absl::FunctionRef<absl::Status(std::string_view)>;
+
   // Reads the rest of the stream; `write` gets a binary COPY in pieces, its end too when something
   // is wrong: then the status says what. FIELD_INVALID for `csv` or `rows`; CANCELLED when the
   // stream was cut.
-  absl::Status Read(absl::FunctionRef<absl::Status(std::string_view)> write);
+  absl::Status Read(Write write);
   // Reads the rest for its hash only.
   absl::Status Skip();
 
@@ -40,13 +42,18 @@ class Content {
  private:
   enum class Kind { kNone, kCsv, kRows };
 
-  absl::Status ReadAll(absl::FunctionRef<absl::Status(std::string_view)> write);
+  absl::Status ReadAll(Write write);
   // The next message, checked and hashed; false at the end.
   absl::StatusOr<bool> Next();
   void Hash(std::string_view bytes);
   void HashRows(const v1::PushRecordsRequest::RowBatch& rows);
-  absl::Status TakeRecord(int64_t line, const std::vector<std::string_view>& fields);
-  absl::Status TakeRows(const v1::PushRecordsRequest::RowBatch& rows);
+  absl::Status TakeRecord(int64_t line, const std::vector<std::string_view>& fields, Write write);
+  absl::Status TakeRows(const v1::PushRecordsRequest::RowBatch& rows, Write write);
+  // Encodes a record and hands over what has gathered: a message of 1 MiB can hold so many records
+  // that their rows would be a hundred times as large.
+  absl::Status Encode(int64_t line, const std::vector<std::string_view>& fields, Write write);
+  // FIELD_INVALID when so much is rejected that the content cannot be of this dataset.
+  absl::Status CheckRejected(int64_t line) const;
 
   rpc::UploadReader<v1::PushRecordsRequest>& reader_;
   v1::PushRecordsRequest message_;

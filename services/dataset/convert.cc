@@ -9,6 +9,7 @@
 #include "common/rpc/standard.h"
 #include "common/status/errors.h"
 #include "common/status/macros.h"
+#include "services/dataset/errors.h"
 #include "services/dataset/value.h"
 
 namespace edcert::dataset {
@@ -16,6 +17,12 @@ namespace {
 
 constexpr int kMaxDatasets = 50;
 constexpr std::size_t kMaxWatermark = 200;
+constexpr std::size_t kMaxNewId = 40;
+constexpr std::size_t kMaxTitle = 200;
+constexpr std::size_t kMaxDescription = 4000;
+constexpr std::size_t kMaxColumnText = 1000;
+constexpr std::size_t kMaxUnit = 40;
+constexpr int kMaxNewColumns = 300;
 constexpr char kFailed[] = "SYNC_FAILED";
 
 static_assert(static_cast<int>(ColumnType::kString) == v1::Column::TYPE_STRING);
@@ -81,7 +88,64 @@ v1::Column ToProto(const Column& column) {
   out.set_personal_data(static_cast<v1::Column::PersonalData>(column.personal_data));
   out.set_description(column.description);
   out.set_unit(column.unit);
+  out.set_date_column(column.date_column);
   return out;
+}
+
+// Text for people: so many bytes, UTF-8 without NUL.
+absl::Status CheckWords(const std::string& text, const std::string& field, std::size_t min,
+                        std::size_t max) {
+  RETURN_IF_ERROR(rpc::CheckText(text, field, min, max));
+  std::size_t characters = 0;
+  return IsText(text, characters) ? absl::OkStatus()
+                                  : status::FieldInvalid(field, "must be UTF-8 without NUL");
+}
+
+absl::Status CheckNewId(const std::string& id) {
+  const bool fits = IsOfState(id) && id.size() > kStatePrefix.size() && id.size() <= kMaxNewId &&
+                    !id.ends_with("_history") && names::IsId(id) &&
+                    id.find('-') == std::string::npos;
+  if (fits) return absl::OkStatus();
+  return status::FieldInvalid("dataset_id",
+                              "must be state_ and then lower-case letters, digits and underscores, "
+                              "at most 40 in all, and not end with _history");
+}
+
+absl::StatusOr<Column> ParseColumn(const v1::Column& message, const std::string& field) {
+  if (message.type() == v1::Column::TYPE_UNSPECIFIED || !v1::Column::Type_IsValid(message.type())) {
+    return status::FieldInvalid(field + ".type", "must be one of the types");
+  }
+  if (message.personal_data() == v1::Column::PERSONAL_DATA_UNSPECIFIED ||
+      !v1::Column::PersonalData_IsValid(message.personal_data())) {
+    return status::FieldInvalid(field + ".personal_data", "must be one of the values");
+  }
+  RETURN_IF_ERROR(CheckWords(message.code_list(), field + ".code_list", 0, names::kMaxIdLength));
+  RETURN_IF_ERROR(CheckWords(message.description(), field + ".description", 0, kMaxColumnText));
+  RETURN_IF_ERROR(CheckWords(message.unit(), field + ".unit", 0, kMaxUnit));
+  RETURN_IF_ERROR(
+      CheckWords(message.date_column(), field + ".date_column", 0, names::kMaxIdLength));
+  return Column{.name = message.name(),
+                .type = static_cast<ColumnType>(message.type()),
+                .length = message.length(),
+                .precision = message.precision(),
+                .scale = message.scale(),
+                .code_list = message.code_list(),
+                .required = message.required(),
+                .personal_data = static_cast<PersonalData>(message.personal_data()),
+                .description = message.description(),
+                .unit = message.unit(),
+                .date_column = message.date_column()};
+}
+
+absl::StatusOr<std::vector<Column>> ParseColumns(
+    const google::protobuf::RepeatedPtrField<v1::Column>& messages, const std::string& prefix) {
+  std::vector<Column> columns;
+  for (int i = 0; i < messages.size() && i <= kMaxNewColumns; ++i) {
+    ASSIGN_OR_RETURN(Column column,
+                     ParseColumn(messages[i], fmt::format("{}columns[{}]", prefix, i)));
+    columns.push_back(std::move(column));
+  }
+  return columns;
 }
 
 }  // namespace
@@ -97,6 +161,7 @@ v1::Dataset ToProto(const Dataset& dataset, const DefinitionTimes& times) {
     out.set_school_column(dataset.columns[static_cast<std::size_t>(dataset.school)].name);
   }
   out.set_builtin(dataset.builtin);
+  out.set_read_only(dataset.read_only());
   *out.mutable_create_time() = rpc::ToProto(times.created_at);
   *out.mutable_update_time() = rpc::ToProto(times.updated_at);
   return out;
@@ -184,7 +249,13 @@ v1::RecordDifference ToProto(const Difference& difference) {
   out.set_kind(!difference.in_state      ? v1::RecordDifference::KIND_ONLY_DISTRICT
                : !difference.in_district ? v1::RecordDifference::KIND_ONLY_STATE
                                          : v1::RecordDifference::KIND_DIFFERENT);
-  for (const std::string& column : difference.columns) out.add_columns(column);
+  for (const ColumnDifference& column : difference.columns) {
+    out.add_columns(column.column);
+    v1::ColumnDifference& values = *out.add_column_differences();
+    values.set_column(column.column);
+    if (column.district.has_value()) values.set_district_value(*column.district);
+    if (column.state.has_value()) values.set_state_value(*column.state);
+  }
   return out;
 }
 
@@ -199,6 +270,34 @@ absl::StatusOr<std::string> ParseResyncState(int state, std::string_view field) 
     return status::FieldInvalid(field, "is not a state");
   }
   return v1::Resync::State_Name(static_cast<v1::Resync::State>(state));
+}
+
+absl::StatusOr<Dataset> ParseNewDataset(const v1::CreateDatasetRequest& request) {
+  RETURN_IF_ERROR(CheckNewId(request.dataset_id()));
+  const v1::Dataset& message = request.dataset();
+  RETURN_IF_ERROR(CheckWords(message.title(), "dataset.title", 1, kMaxTitle));
+  RETURN_IF_ERROR(CheckWords(message.description(), "dataset.description", 0, kMaxDescription));
+  Dataset dataset{
+      .id = request.dataset_id(), .title = message.title(), .description = message.description()};
+  ASSIGN_OR_RETURN(dataset.columns, ParseColumns(message.columns(), "dataset."));
+  RETURN_IF_ERROR(CheckColumns(dataset.columns, "dataset."));
+  for (const std::string& name : message.key_columns()) {
+    const int column = dataset.Find(name);
+    if (column < 0) return status::FieldInvalid("dataset.key_columns", "must be columns");
+    dataset.key.push_back(static_cast<std::size_t>(column));
+  }
+  if (!message.school_column().empty()) {
+    dataset.school = dataset.Find(message.school_column());
+    if (dataset.school < 0) return status::FieldInvalid("dataset.school_column", "is no column");
+  }
+  RETURN_IF_ERROR(CheckFields(dataset, "dataset."));
+  return dataset;
+}
+
+absl::StatusOr<std::vector<Column>> ParseNewColumns(const v1::AddColumnsRequest& request) {
+  ASSIGN_OR_RETURN(std::vector<Column> columns, ParseColumns(request.columns(), ""));
+  RETURN_IF_ERROR(CheckColumns(columns, ""));
+  return columns;
 }
 
 absl::StatusOr<const Dataset*> FindDataset(const std::string& name, std::string_view field,
@@ -229,6 +328,7 @@ absl::StatusOr<BatchHeader> ParseHeader(const v1::PushRecordsRequest::Header& he
   }
   ASSIGN_OR_RETURN(const Dataset* dataset,
                    FindDataset(header.dataset(), "header.dataset", catalogue));
+  if (dataset->read_only()) return KeptByTheService("header.dataset");
   std::string batch_id = header.batch_id();
   std::transform(batch_id.begin(), batch_id.end(), batch_id.begin(),
                  [](char c) { return c >= 'A' && c <= 'F' ? static_cast<char>(c + 32) : c; });

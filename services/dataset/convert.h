@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "edcert/dataset/v1/dataset.pb.h"
 #include "services/dataset/batch_store.h"
+#include "services/dataset/comparison_store.h"
 #include "services/dataset/definition_store.h"
 #include "services/dataset/issue_store.h"
 #include "services/dataset/record_store.h"
@@ -26,6 +27,11 @@ v1::RecordDifference ToProto(const Difference& difference);
 // FIELD_INVALID for `field` when it is unset or unknown.
 absl::StatusOr<Copy> ParseCopy(int copy, std::string_view field);
 absl::StatusOr<std::string> ParseResyncState(int state, std::string_view field);
+
+// The dataset of a request to create one. FIELD_INVALID.
+absl::StatusOr<Dataset> ParseNewDataset(const v1::CreateDatasetRequest& request);
+// The columns of a request to add some, checked by themselves. FIELD_INVALID.
+absl::StatusOr<std::vector<Column>> ParseNewColumns(const v1::AddColumnsRequest& request);
 
 // The header of a push. NOT_FOUND for a dataset that the catalogue does not have.
 absl::StatusOr<BatchHeader> ParseHeader(const v1::PushRecordsRequest::Header& header,

@@ -11,6 +11,8 @@ namespace edcert::dataset {
 namespace {
 
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+// Bytes that UTF-8 never has and that a text in UTF-16 begins with.
+constexpr std::string_view kOtherMarks = "\xFE\xFF";
 
 // Whether a byte ends a run of plain bytes outside quotes.
 constexpr std::array<bool, 256> kStops = [] {
@@ -73,6 +75,9 @@ absl::Status CsvParser::Take(const char*& at, const char* end, Each each) {
         ++at;
         if (++mark_bytes_ == kByteOrderMark.size()) state_ = State::kFieldStart;
         return absl::OkStatus();
+      }
+      if (mark_bytes_ == 0 && kOtherMarks.find(*at) != std::string_view::npos) {
+        return Error("the text is not UTF-8; it begins as UTF-16 does");
       }
       state_ = mark_bytes_ == 0 ? State::kFieldStart : State::kPlain;
       return Grow(kByteOrderMark.substr(0, mark_bytes_));

@@ -18,9 +18,9 @@ inline constexpr std::size_t kMaxFields = 1000;
 // Takes UTF-8 with or without a byte order mark, LF or CRLF, quoted fields with line breaks in
 // them. Memory is bounded by one record. After an error it takes nothing more.
 //
-// Errors are FIELD_INVALID for `csv` and name the line: a quote out of place, a NUL byte, a lone
-// carriage return, more than kMaxFields fields, a record longer than kMaxRecordBytes, an end
-// inside quotes.
+// Errors are FIELD_INVALID for `csv` and name the line: the mark of UTF-16, a quote out of place, a
+// NUL byte, a lone carriage return, more than kMaxFields fields, a record longer than
+// kMaxRecordBytes, an end inside quotes.
 class CsvParser {
  public:
   // The fields of one record and the line on which it begins, from 1. Valid during the call.

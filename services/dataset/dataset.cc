@@ -41,66 +41,87 @@ bool NeedsCodeList(ColumnType type) {
   return type == ColumnType::kCode || type == ColumnType::kCodes;
 }
 
-absl::Status CheckColumn(const Column& column) {
-  if (!IsIdentifier(column.name, kMaxName))
-    return status::FieldInvalid("name", "not a column name");
+// What is wrong with one column: the field of it, and why. Empty when nothing is.
+struct Fault {
+  std::string_view field;
+  std::string_view why;
+};
+
+Fault FaultOf(const Column& column) {
+  if (!IsIdentifier(column.name, kMaxName)) {
+    return {"name", "must be 1 to 63 lower-case letters, digits and underscores"};
+  }
   if (std::find(kReserved.begin(), kReserved.end(), column.name) != kReserved.end()) {
-    return status::FieldInvalid("name", "is the name of a column that every table has");
+    return {"name", "is the name of a column that every table has"};
   }
-  if (HasLength(column.type) && (column.length < 1 || column.length > kMaxLength)) {
-    return status::FieldInvalid("length", "must be 1 to 4000");
+  if (HasLength(column.type) ? column.length < 1 || column.length > kMaxLength
+                             : column.length != 0) {
+    return {"length", "must be 1 to 4000 for texts and codes, and 0 for others"};
   }
-  if (column.type == ColumnType::kDecimal &&
-      (column.precision < 1 || column.precision > kMaxPrecision || column.scale < 0 ||
-       column.scale > column.precision)) {
-    return status::FieldInvalid("precision", "must be 1 to 38, and scale at most as large");
+  if (column.type == ColumnType::kDecimal
+          ? column.precision < 1 || column.precision > kMaxPrecision || column.scale < 0 ||
+                column.scale > column.precision
+          : column.precision != 0 || column.scale != 0) {
+    return {"precision", "must be 1 to 38 for a DECIMAL, scale at most as large, and 0 for others"};
   }
   if (NeedsCodeList(column.type) == column.code_list.empty()) {
-    return status::FieldInvalid("code_list", "is for CODE and CODES");
+    return {"code_list", "is for CODE and CODES"};
   }
-  return absl::OkStatus();
+  return {};
 }
 
-absl::Status CheckKey(const Dataset& dataset) {
+absl::Status CheckKey(const Dataset& dataset, std::string_view prefix) {
+  const std::string field = fmt::format("{}key_columns", prefix);
   if (dataset.key.empty() || dataset.key.size() > kMaxKeyColumns) {
-    return status::FieldInvalid("key_columns", "must be 1 to 10");
+    return status::FieldInvalid(field, "must be 1 to 10");
   }
   std::set<std::size_t> seen;
   for (const std::size_t column : dataset.key) {
     if (column >= dataset.columns.size() || !seen.insert(column).second) {
-      return status::FieldInvalid("key_columns", "must be columns, each once");
+      return status::FieldInvalid(field, "must be columns, each once");
     }
-    if (!dataset.columns[column].required) {
-      return status::FieldInvalid("key_columns", "must be required");
+    if (!dataset.columns[column].required) return status::FieldInvalid(field, "must be required");
+  }
+  return absl::OkStatus();
+}
+
+bool IsDateOfCodes(const Dataset& dataset, const Column& column) {
+  if (column.date_column.empty()) return true;
+  const int date = dataset.Find(column.date_column);
+  return NeedsCodeList(column.type) && date >= 0 &&
+         dataset.columns[static_cast<std::size_t>(date)].type == ColumnType::kDate;
+}
+
+absl::Status CheckDates(const Dataset& dataset, std::string_view prefix) {
+  for (std::size_t i = 0; i < dataset.columns.size(); ++i) {
+    if (!IsDateOfCodes(dataset, dataset.columns[i])) {
+      return status::FieldInvalid(fmt::format("{}columns[{}].date_column", prefix, i),
+                                  "must be a DATE, and is for CODE and CODES");
     }
   }
   return absl::OkStatus();
 }
 
-absl::Status CheckAll(const Dataset& dataset) {
-  if (!IsIdentifier(dataset.id, kMaxId)) return status::FieldInvalid("id", "not a dataset id");
-  if (dataset.columns.empty() || dataset.columns.size() > kMaxColumns) {
-    return status::FieldInvalid("columns", "must be 1 to 300");
-  }
-  std::set<std::string_view> names;
-  for (const Column& column : dataset.columns) {
-    RETURN_IF_ERROR(CheckColumn(column));
-    if (!names.insert(column.name).second) {
-      return status::FieldInvalid("columns", "a name stands twice");
-    }
-  }
-  RETURN_IF_ERROR(CheckKey(dataset));
-  if (dataset.school >= 0) {
-    const Column& school = dataset.columns[static_cast<std::size_t>(dataset.school)];
-    if (school.type != ColumnType::kString) {
-      return status::FieldInvalid("school_column", "must be a STRING");
-    }
+absl::Status CheckSchool(const Dataset& dataset, std::string_view prefix) {
+  if (dataset.school >= 0 &&
+      dataset.columns[static_cast<std::size_t>(dataset.school)].type != ColumnType::kString) {
+    return status::FieldInvalid(fmt::format("{}school_column", prefix), "must be a STRING");
   }
   const int school_id = dataset.Find(kSchoolId);
   if (school_id >= 0 && school_id != dataset.school) {
-    return status::FieldInvalid("columns", "school_id must be the school column");
+    return status::FieldInvalid(fmt::format("{}school_column", prefix),
+                                "must be school_id, since there is one");
   }
   return absl::OkStatus();
+}
+
+// The value of an enum from 1 to `last` that is written so.
+template <typename Enum>
+std::optional<Enum> Read(std::string_view text, Enum last) {
+  for (int value = 1; value <= static_cast<int>(last); ++value) {
+    if (ToString(static_cast<Enum>(value)) == text) return static_cast<Enum>(value);
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -141,6 +162,34 @@ std::string_view ToString(PersonalData personal_data) {
   return "";
 }
 
+std::optional<ColumnType> ColumnTypeFromString(std::string_view text) {
+  return Read<ColumnType>(text, ColumnType::kCodes);
+}
+
+std::optional<Keeper> KeeperFromString(std::string_view text) {
+  for (const Keeper keeper :
+       {Keeper::kSource, Keeper::kServiceByDistrict, Keeper::kServiceForAll}) {
+    if (ToString(keeper) == text) return keeper;
+  }
+  return std::nullopt;
+}
+
+std::optional<PersonalData> PersonalDataFromString(std::string_view text) {
+  return Read<PersonalData>(text, PersonalData::kRestricted);
+}
+
+std::string_view ToString(Keeper keeper) {
+  switch (keeper) {
+    case Keeper::kSource:
+      return "SOURCE";
+    case Keeper::kServiceByDistrict:
+      return "SERVICE_BY_DISTRICT";
+    case Keeper::kServiceForAll:
+      return "SERVICE_FOR_ALL";
+  }
+  return "";
+}
+
 std::string_view ToString(Copy copy) { return copy == Copy::kDistrict ? "DISTRICT" : "STATE"; }
 
 int Dataset::Find(std::string_view column) const {
@@ -154,12 +203,40 @@ bool Dataset::IsKey(std::size_t column) const {
   return std::find(key.begin(), key.end(), column) != key.end();
 }
 
+absl::Status CheckColumns(const std::vector<Column>& columns, std::string_view prefix) {
+  if (columns.empty() || columns.size() > kMaxColumns) {
+    return status::FieldInvalid(fmt::format("{}columns", prefix), "must be 1 to 300");
+  }
+  std::set<std::string_view> names;
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    const Fault fault = FaultOf(columns[i]);
+    if (!fault.field.empty()) {
+      return status::FieldInvalid(fmt::format("{}columns[{}].{}", prefix, i, fault.field),
+                                  fault.why);
+    }
+    if (!names.insert(columns[i].name).second) {
+      return status::FieldInvalid(fmt::format("{}columns[{}].name", prefix, i), "stands twice");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckFields(const Dataset& dataset, std::string_view prefix) {
+  if (!IsIdentifier(dataset.id, kMaxId)) return status::FieldInvalid("id", "not a dataset id");
+  RETURN_IF_ERROR(CheckColumns(dataset.columns, prefix));
+  RETURN_IF_ERROR(CheckKey(dataset, prefix));
+  RETURN_IF_ERROR(CheckDates(dataset, prefix));
+  return CheckSchool(dataset, prefix);
+}
+
 absl::Status Check(const Dataset& dataset) {
-  const absl::Status checked = CheckAll(dataset);
+  const absl::Status checked = CheckFields(dataset, "");
   if (checked.ok()) return checked;
   return status::Internal(
       fmt::format("definition of {}: {}", dataset.id, std::string(checked.message())));
 }
+
+bool IsOfState(std::string_view name) { return name.starts_with(kStatePrefix); }
 
 absl::StatusOr<Catalogue> Catalogue::Make(std::vector<Dataset> datasets) {
   Catalogue catalogue;

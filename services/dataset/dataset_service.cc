@@ -15,6 +15,7 @@
 #include "common/rpc/watch.h"
 #include "common/status/errors.h"
 #include "common/status/macros.h"
+#include "services/dataset/comparison_store.h"
 #include "services/dataset/errors.h"
 #include "services/dataset/issue_store.h"
 #include "services/dataset/record_store.h"
@@ -92,50 +93,16 @@ absl::StatusOr<int64_t> VersionToRead(const v1::ListRecordsRequest& request,
 }  // namespace
 
 DatasetService::DatasetService(rpc::Runtime& runtime, access::Resolver& access,
-                               jobs::Dispatcher* dispatcher, Catalogue catalogue,
-                               std::map<std::string, DefinitionTimes> times,
-                               const PushOptions& options)
+                               jobs::Dispatcher* dispatcher, const PushOptions& options)
     : runtime_(runtime),
       access_(access),
       dispatcher_(dispatcher),
-      catalogue_(std::move(catalogue)),
-      times_(std::move(times)),
-      pusher_(catalogue_, access_, dispatcher, options) {}
+      pusher_(definitions_, access_, dispatcher, options) {}
 
-v1::Dataset DatasetService::DatasetMessage(const Dataset& dataset) const {
-  const auto it = times_.find(dataset.id);
-  return ToProto(dataset, it == times_.end() ? DefinitionTimes{} : it->second);
-}
-
-grpc::ServerUnaryReactor* DatasetService::GetDataset(grpc::CallbackServerContext* context,
-                                                     const v1::GetDatasetRequest* request,
-                                                     v1::Dataset* response) {
-  return rpc::Handle(
-      runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
-        RETURN_IF_ERROR(names::DatasetName::Parse(request->name(), "name").status());
-        RETURN_IF_ERROR(access_.Resolve(call, {}).status());
-        ASSIGN_OR_RETURN(const Dataset* dataset, FindDataset(request->name(), "name", catalogue_));
-        *response = DatasetMessage(*dataset);
-        return absl::OkStatus();
-      });
-}
-
-grpc::ServerUnaryReactor* DatasetService::ListDatasets(grpc::CallbackServerContext* context,
-                                                       const v1::ListDatasetsRequest* request,
-                                                       v1::ListDatasetsResponse* response) {
-  return rpc::Handle(
-      runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
-        ASSIGN_OR_RETURN(const paging::Page page, paging::Read(*request, 1));
-        RETURN_IF_ERROR(access_.Resolve(call, {}).status());
-        std::vector<Dataset> rows;
-        for (const Dataset& dataset : catalogue_.all()) {
-          if (dataset.id > page.Key(0)) rows.push_back(dataset);
-        }
-        response->set_next_page_token(paging::Cut(
-            *request, page, rows, [](const Dataset& dataset) { return std::vector{dataset.id}; }));
-        for (const Dataset& dataset : rows) *response->add_datasets() = DatasetMessage(dataset);
-        return absl::OkStatus();
-      });
+absl::StatusOr<std::shared_ptr<const Definitions>> DatasetService::DefinitionsOf(
+    const rpc::Call& call) {
+  pg::Database db = call.db();
+  return definitions_.Get(db);
 }
 
 grpc::ServerReadReactor<v1::PushRecordsRequest>* DatasetService::PushRecords(
@@ -175,13 +142,14 @@ grpc::ServerUnaryReactor* DatasetService::GetVersions(grpc::CallbackServerContex
       runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
         ASSIGN_OR_RETURN(const std::string district, DistrictId(request->district()));
         ASSIGN_OR_RETURN(const Copy copy, ParseCopy(request->copy(), "copy"));
+        ASSIGN_OR_RETURN(const auto definitions, DefinitionsOf(call));
         ASSIGN_OR_RETURN(std::vector<std::string> wanted,
-                         ParseDatasets(request->datasets(), catalogue_));
+                         ParseDatasets(request->datasets(), definitions->catalogue));
         const bool by_school = !request->school().empty();
         RETURN_IF_ERROR(
             by_school ? SchoolOf(call, request->district(), request->school()).status()
                       : access_.Resolve(call, {.organization = request->district()}).status());
-        if (wanted.empty()) wanted = AllIds(catalogue_);
+        if (wanted.empty()) wanted = AllIds(definitions->catalogue);
         pg::Database db = call.db();
         ASSIGN_OR_RETURN(const std::vector<Version> known,
                          dataset::GetVersions(db, copy, district));
@@ -226,8 +194,9 @@ grpc::ServerUnaryReactor* DatasetService::ListRecords(grpc::CallbackServerContex
         ASSIGN_OR_RETURN(const paging::Page page, paging::Read(*request, 2));
         ASSIGN_OR_RETURN(const Copy copy, ParseCopy(request->copy(), "copy"));
         ASSIGN_OR_RETURN(const std::string district, DistrictId(request->district()));
+        ASSIGN_OR_RETURN(const auto definitions, DefinitionsOf(call));
         ASSIGN_OR_RETURN(const Dataset* dataset,
-                         FindDataset(request->dataset(), "dataset", catalogue_));
+                         FindDataset(request->dataset(), "dataset", definitions->catalogue));
         ASSIGN_OR_RETURN(const Schools schools, SchoolsOf(call, *request));
         pg::Database db = call.db();
         ASSIGN_OR_RETURN(const VersionPair current, GetVersionPair(db, *dataset, district));
@@ -274,11 +243,16 @@ grpc::ServerUnaryReactor* DatasetService::Resync(grpc::CallbackServerContext* co
   return rpc::Handle(
       runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
         ASSIGN_OR_RETURN(const std::string district, DistrictId(request->district()));
+        ASSIGN_OR_RETURN(const auto definitions, DefinitionsOf(call));
         ASSIGN_OR_RETURN(const std::vector<std::string> datasets,
-                         ParseDatasets(request->datasets(), catalogue_));
+                         ParseDatasets(request->datasets(), definitions->catalogue));
         ASSIGN_OR_RETURN(const access::Access access,
                          access_.Resolve(call, {.organization = request->district()}));
         RETURN_IF_ERROR(RequireWholeDistrict(access, request->district()));
+        for (const std::string& dataset : datasets) {
+          if (definitions->catalogue.Find(dataset)->read_only())
+            return KeptByTheService("datasets");
+        }
         std::optional<jobs::NewJob> job;
         RETURN_IF_ERROR(rpc::Command(
             call, *request, response, [&](pg::Transaction& tx) -> absl::StatusOr<std::string> {
@@ -291,11 +265,11 @@ grpc::ServerUnaryReactor* DatasetService::Resync(grpc::CallbackServerContext* co
       });
 }
 
-absl::StatusOr<v1::Resync> DatasetService::ReadResync(const rpc::Call& call,
-                                                      const std::string& name) {
+absl::StatusOr<dataset::Resync> DatasetService::ReadResync(const rpc::Call& call,
+                                                           const std::string& name) {
   ASSIGN_OR_RETURN(const std::string id, ResyncId(name, "name"));
   pg::Database db = call.db();
-  ASSIGN_OR_RETURN(const std::optional<dataset::Resync> resync, FindResync(db, id));
+  ASSIGN_OR_RETURN(std::optional<dataset::Resync> resync, FindResync(db, id));
   if (!resync.has_value() || resync->automatic) return status::NotFound(name);
   const std::string district = "organizations/" + resync->district;
   const absl::StatusOr<access::Access> access = access_.Resolve(call, {.organization = district});
@@ -304,17 +278,18 @@ absl::StatusOr<v1::Resync> DatasetService::ReadResync(const rpc::Call& call,
     return status::NotFound(name);
   }
   RETURN_IF_ERROR(access.status());
-  return ToProto(*resync);
+  return *std::move(resync);
 }
 
 grpc::ServerUnaryReactor* DatasetService::GetResync(grpc::CallbackServerContext* context,
                                                     const v1::GetResyncRequest* request,
                                                     v1::Resync* response) {
-  return rpc::Handle(runtime_, context, request, response,
-                     [=, this](rpc::Call& call) -> absl::Status {
-                       ASSIGN_OR_RETURN(*response, ReadResync(call, request->name()));
-                       return absl::OkStatus();
-                     });
+  return rpc::Handle(
+      runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
+        ASSIGN_OR_RETURN(const dataset::Resync resync, ReadResync(call, request->name()));
+        *response = ToProto(resync);
+        return absl::OkStatus();
+      });
 }
 
 absl::StatusOr<ResyncFilter> DatasetService::FilterOf(const rpc::Call& call,
@@ -368,10 +343,32 @@ grpc::ServerWriteReactor<v1::WatchResyncResponse>* DatasetService::WatchResync(
       [name = request->name(),
        this](rpc::Call& call) -> absl::StatusOr<rpc::WatchStep<v1::WatchResyncResponse>> {
         rpc::WatchStep<v1::WatchResyncResponse> step;
-        ASSIGN_OR_RETURN(const v1::Resync resync, ReadResync(call, name));
-        step.done = resync.state() != v1::Resync::QUEUED && resync.state() != v1::Resync::RUNNING;
-        *step.messages.emplace_back().mutable_resync() = resync;
+        ASSIGN_OR_RETURN(const dataset::Resync resync, ReadResync(call, name));
+        step.done = resync.state != jobs::State::kQueued && resync.state != jobs::State::kRunning;
+        *step.messages.emplace_back().mutable_resync() = ToProto(resync);
         return step;
+      });
+}
+
+grpc::ServerUnaryReactor* DatasetService::CancelResync(grpc::CallbackServerContext* context,
+                                                       const v1::CancelResyncRequest* request,
+                                                       v1::Resync* response) {
+  return rpc::Handle(
+      runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
+        ASSIGN_OR_RETURN(const dataset::Resync resync, ReadResync(call, request->name()));
+        return rpc::Command(
+            call, *request, response, [&](pg::Transaction& tx) -> absl::StatusOr<std::string> {
+              ASSIGN_OR_RETURN(const bool cancelled, jobs::Cancel(tx, resync.id));
+              ASSIGN_OR_RETURN(const auto now, FindResync(tx, resync.id));
+              if (!now.has_value()) return status::NotFound(request->name());
+              if (!cancelled) return CancelNotAllowed(*now);
+              feed::Append(tx, runtime_.ids().NewId(), call.principal().name(),
+                           {.subject = request->name(),
+                            .type = "resync_cancelled",
+                            .attributes = {{"district", "organizations/" + now->district}}});
+              *response = ToProto(*now);
+              return request->name();
+            });
       });
 }
 
@@ -380,31 +377,38 @@ grpc::ServerUnaryReactor* DatasetService::CompareCopies(grpc::CallbackServerCont
                                                         v1::CompareCopiesResponse* response) {
   return rpc::Handle(
       runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
-        ASSIGN_OR_RETURN(const paging::Page page, paging::Read(*request, 3));
+        ASSIGN_OR_RETURN(const paging::Page page, paging::Read(*request, 4));
         ASSIGN_OR_RETURN(const std::string district, DistrictId(request->district()));
+        ASSIGN_OR_RETURN(const auto definitions, DefinitionsOf(call));
         ASSIGN_OR_RETURN(const Dataset* dataset,
-                         FindDataset(request->dataset(), "dataset", catalogue_));
+                         FindDataset(request->dataset(), "dataset", definitions->catalogue));
         ASSIGN_OR_RETURN(const access::Access access,
                          access_.Resolve(call, {.organization = request->district()}));
         ASSIGN_OR_RETURN(const Schools schools, ReadableSchools(access, request->district()));
         pg::Database db = call.db();
         VersionPair versions;
+        PageStart start{.after = page.Key(3)};
         if (page.key.empty()) {
           ASSIGN_OR_RETURN(versions, GetVersionPair(db, *dataset, district));
-          ASSIGN_OR_RETURN(const std::vector<SchoolCounts> counts,
-                           CompareSchools(db, *dataset, district, versions, schools));
-          for (const SchoolCounts& one : counts) *response->add_schools() = ToProto(one);
+          ASSIGN_OR_RETURN(SchoolComparison compared,
+                           CompareSchools(db, *dataset, district, versions, schools, page.limit()));
+          for (const SchoolCounts& one : compared.schools) *response->add_schools() = ToProto(one);
+          start.differing = compared.differing;
+          start.keys = std::move(compared.keys);
         } else {
           ASSIGN_OR_RETURN(versions.district, page.IntKey(0));
           ASSIGN_OR_RETURN(versions.state, page.IntKey(1));
+          ASSIGN_OR_RETURN(start.differing, page.IntKey(2));
         }
-        ASSIGN_OR_RETURN(
-            std::vector<Difference> differences,
-            CompareRecords(db, *dataset, district, versions, schools, page.Key(2), page.limit()));
+        std::vector<Difference> differences;
+        if (start.differing > 0) {
+          ASSIGN_OR_RETURN(differences, CompareRecords(db, *dataset, district, versions, schools,
+                                                       start, page.limit()));
+        }
         response->set_next_page_token(
-            paging::Cut(*request, page, differences, [&versions](const Difference& difference) {
+            paging::Cut(*request, page, differences, [&](const Difference& difference) {
               return std::vector{std::to_string(versions.district), std::to_string(versions.state),
-                                 difference.key};
+                                 std::to_string(start.differing), difference.key};
             }));
         for (const Difference& one : differences) *response->add_differences() = ToProto(one);
         response->set_district_version(versions.district);

@@ -3,16 +3,17 @@
 
 #include <grpcpp/grpcpp.h>
 
-#include <map>
 #include <memory>
 #include <string>
 
+#include "absl/functional/function_ref.h"
 #include "common/access/access.h"
 #include "common/jobs/jobs.h"
 #include "common/rpc/runtime.h"
 #include "edcert/dataset/v1/dataset.grpc.pb.h"
 #include "services/dataset/convert.h"
 #include "services/dataset/dataset.h"
+#include "services/dataset/definition_store.h"
 #include "services/dataset/push_service.h"
 
 namespace edcert::dataset {
@@ -22,15 +23,20 @@ class DatasetService final : public v1::Datasets::CallbackService {
  public:
   // `dispatcher` may be null: then workers look into PostgreSQL by themselves.
   DatasetService(rpc::Runtime& runtime, access::Resolver& access, jobs::Dispatcher* dispatcher,
-                 Catalogue catalogue, std::map<std::string, DefinitionTimes> times,
                  const PushOptions& options);
 
+  grpc::ServerUnaryReactor* CreateDataset(grpc::CallbackServerContext* context,
+                                          const v1::CreateDatasetRequest* request,
+                                          v1::Dataset* response) override;
   grpc::ServerUnaryReactor* GetDataset(grpc::CallbackServerContext* context,
                                        const v1::GetDatasetRequest* request,
                                        v1::Dataset* response) override;
   grpc::ServerUnaryReactor* ListDatasets(grpc::CallbackServerContext* context,
                                          const v1::ListDatasetsRequest* request,
                                          v1::ListDatasetsResponse* response) override;
+  grpc::ServerUnaryReactor* AddColumns(grpc::CallbackServerContext* context,
+                                       const v1::AddColumnsRequest* request,
+                                       v1::Dataset* response) override;
   grpc::ServerReadReactor<v1::PushRecordsRequest>* PushRecords(
       grpc::CallbackServerContext* context, v1::PushRecordsResponse* response) override;
   grpc::ServerUnaryReactor* ListSyncIssues(grpc::CallbackServerContext* context,
@@ -52,6 +58,9 @@ class DatasetService final : public v1::Datasets::CallbackService {
                                         v1::ListResyncsResponse* response) override;
   grpc::ServerWriteReactor<v1::WatchResyncResponse>* WatchResync(
       grpc::CallbackServerContext* context, const v1::WatchResyncRequest* request) override;
+  grpc::ServerUnaryReactor* CancelResync(grpc::CallbackServerContext* context,
+                                         const v1::CancelResyncRequest* request,
+                                         v1::Resync* response) override;
   grpc::ServerUnaryReactor* CompareCopies(grpc::CallbackServerContext* context,
                                           const v1::CompareCopiesRequest* request,
                                           v1::CompareCopiesResponse* response) override;
@@ -63,7 +72,8 @@ class DatasetService final : public v1::Datasets::CallbackService {
                                              v1::ListAuditRecordsResponse* response) override;
 
  private:
-  absl::StatusOr<v1::Resync> ReadResync(const rpc::Call& call, const std::string& name);
+  // A resync that the caller may see and follow; NOT_FOUND otherwise.
+  absl::StatusOr<dataset::Resync> ReadResync(const rpc::Call& call, const std::string& name);
   absl::StatusOr<v1::Resync> AcceptResyncIn(pg::Transaction& tx, const rpc::Call& call,
                                             const std::string& district,
                                             std::vector<std::string> datasets,
@@ -76,13 +86,17 @@ class DatasetService final : public v1::Datasets::CallbackService {
   absl::StatusOr<Schools> SchoolsOf(const rpc::Call& call, const v1::ListRecordsRequest& request);
   absl::StatusOr<ResyncFilter> FilterOf(const rpc::Call& call,
                                         const v1::ListResyncsRequest& request);
-  v1::Dataset DatasetMessage(const Dataset& dataset) const;
+  // The definitions at this moment; they live as long as the answer is held.
+  absl::StatusOr<std::shared_ptr<const Definitions>> DefinitionsOf(const rpc::Call& call);
+  // Stores what `grow` makes of the definitions, with its tables; the dataset as it is then.
+  absl::StatusOr<v1::Dataset> ChangeDefinition(
+      pg::Transaction& tx, const rpc::Call& call, std::string_view change,
+      absl::FunctionRef<absl::StatusOr<Dataset>(const Definitions&)> grow);
 
   rpc::Runtime& runtime_;
   access::Resolver& access_;
   jobs::Dispatcher* const dispatcher_;
-  const Catalogue catalogue_;
-  const std::map<std::string, DefinitionTimes> times_;
+  DefinitionCache definitions_;
   Pusher pusher_;
 };
 

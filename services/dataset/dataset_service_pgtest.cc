@@ -1,210 +1,20 @@
 // The service behind gRPC, with real PostgreSQL and a fixed answer to who may do what.
-#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <set>
 #include <thread>
 
-#include "common/jobs/jobs.h"
-#include "common/rpc/status.h"
 #include "common/status/details.h"
 #include "common/status/errors.h"
-#include "common/status/macros.h"
 #include "common/testing/matchers.h"
-#include "common/testing/test_server.h"
-#include "services/dataset/builtin_definitions.h"
-#include "services/dataset/dataset_service.h"
-#include "services/dataset/definition_store.h"
-#include "services/dataset/migrations/migrations.h"
-#include "services/dataset/organization_store.h"
-#include "services/dataset/schema.h"
-#include "services/dataset/sync_worker.h"
+#include "services/dataset/service_fixture_test.h"
 
 namespace edcert::dataset {
 namespace {
 
 using edcert::testing::HasReason;
 using edcert::testing::IsOk;
-
-constexpr char kDistrict[] = "organizations/255901";
-constexpr char kOther[] = "organizations/101902";
-constexpr char kSchool[] = "organizations/255901001";
-constexpr char kDataset[] = "datasets/attendance_event";
-constexpr char kHeader[] = "student_uid,school_id,event_date,category,school_year\n";
-
-// ada is of the state, dan of the district, sue and sid of its school, ron has no right at all.
-// For sue the district is in scope, which shows what is left of its records then.
-class FixedResolver final : public access::Resolver {
- protected:
-  absl::StatusOr<access::Access> Ask(const rpc::Call& call, const access::Query& query) override {
-    access::Access access = About(query.organization);
-    access.user = call.principal().user;
-    access.rights.assign(128, access.user != "users/ron");
-    access.state_user = access.user == "users/ada";
-    if (access.user == "users/dan" || access.user == "users/ron") {
-      access.scope_organizations = {kDistrict};
-    }
-    if (access.user == "users/sue") access.scope_organizations = {kSchool};
-    access.in_scope = access.state_user || query.organization != kOther;
-    // What the registry says to people of a school: the district is not in their scope.
-    if (access.user == "users/sid") {
-      access.scope_organizations = {kSchool};
-      access.in_scope = query.organization == kSchool;
-    }
-    return access;
-  }
-  absl::StatusOr<access::Access> AskForService(const rpc::Call& /*call*/,
-                                               const access::Query& query) override {
-    access::Access access = About(query.organization);
-    access.state_user = true;
-    access.in_scope = true;
-    return access;
-  }
-
- private:
-  static access::Access About(const std::string& organization) {
-    access::Access access;
-    if (organization == kSchool) {
-      access.organization_kind = access::OrganizationKind::kSchool;
-      access.organization_parent = kDistrict;
-    } else if (!organization.empty()) {
-      access.organization_kind = access::OrganizationKind::kDistrict;
-    }
-    return access;
-  }
-};
-
-// A job in the test's own process: what a worker would do, without one.
-class InlineJob final : public jobs::Running {
- public:
-  InlineJob(pg::Pool& pool, jobs::Job job) : pool_(pool), job_(std::move(job)) {}
-  const jobs::Job& job() const override { return job_; }
-  absl::Status Progress(int64_t, int64_t, std::string_view) override { return absl::OkStatus(); }
-  absl::Status Complete(absl::FunctionRef<absl::Status(pg::Transaction&)> body) override {
-    return db().RunInTransaction([&](pg::Transaction& tx) -> absl::Status {
-      RETURN_IF_ERROR(body(tx));
-      return tx
-          .RunText(
-              "UPDATE dataset.job SET state = 'COMPLETED', finished_at = now(),"
-              " lease_until = NULL WHERE id = $1",
-              job_.id)
-          .status();
-    });
-  }
-  pg::Database db() override { return {pool_, clock::Clock::Real().Now() + absl::Seconds(30)}; }
-  absl::Status Write(absl::FunctionRef<absl::Status(pg::Transaction&)> body) override {
-    return db().RunInTransaction(body);
-  }
-
- private:
-  pg::Pool& pool_;
-  const jobs::Job job_;
-};
-
-class DatasetServiceTest : public ::testing::Test {
- protected:
-  DatasetServiceTest()
-      : server_({.service = "dataset",
-                 .schema = "dataset",
-                 .migrations = {jobs::Migrations(), {"dataset", sql::kMigrations}}}) {
-    CHECK(Install(server_.database().owner(), *BuiltinCatalogue(), *BuiltinCodes()).ok());
-    pg::Database db = server_.database().db();
-    service_ =
-        std::make_unique<DatasetService>(server_.runtime(), resolver_, nullptr, *BuiltinCatalogue(),
-                                         *ReadDefinitionTimes(db), PushOptions{});
-    server_.Serve(*service_, v1::Datasets::service_full_name());
-    stub_ = v1::Datasets::NewStub(server_.channel());
-    CHECK(db.RunInTransaction([](pg::Transaction& tx) {
-              PutOrganization(
-                  tx,
-                  {.id = "255901001", .kind = "SCHOOL", .parent = "255901", .display_name = "One"});
-              return absl::OkStatus();
-            }).ok());
-  }
-  ~DatasetServiceTest() override { server_.Stop(); }
-
-  v1::PushRecordsRequest Header(
-      v1::PushRecordsRequest::Mode mode = v1::PushRecordsRequest::MODE_UPSERT) const {
-    v1::PushRecordsRequest message;
-    auto* header = message.mutable_header();
-    header->set_request_id(ids::IdSource::Real().NewId());
-    header->set_batch_id(ids::IdSource::Real().NewId());
-    header->set_dataset(kDataset);
-    header->set_district(kDistrict);
-    header->set_mode(mode);
-    return message;
-  }
-
-  absl::StatusOr<v1::PushRecordsResponse> Push(const v1::PushRecordsRequest& header,
-                                               const std::string& csv, std::size_t piece = 7,
-                                               const std::string& user = "users/dan") {
-    grpc::ClientContext context;
-    server_.CallAs(context, user);
-    v1::PushRecordsResponse response;
-    const auto writer = stub_->PushRecords(&context, &response);
-    bool open = writer->Write(header);
-    for (std::size_t at = 0; open && at < csv.size(); at += piece) {
-      v1::PushRecordsRequest message;
-      message.set_csv(csv.substr(at, piece));
-      open = writer->Write(message);
-    }
-    writer->WritesDone();
-    RETURN_IF_ERROR(rpc::FromGrpc(writer->Finish()));
-    return response;
-  }
-
-  static std::string Event(const std::string& student, const std::string& category = "TARDY",
-                           const std::string& school = "255901001") {
-    return fmt::format("{},{},2025-10-01,{},2026\n", student, school, category);
-  }
-
-  template <typename Request, typename Response>
-  absl::StatusOr<Response> Unary(grpc::Status (v1::Datasets::Stub::*method)(grpc::ClientContext*,
-                                                                            const Request&,
-                                                                            Response*),
-                                 const Request& request, const std::string& user = "users/dan") {
-    grpc::ClientContext context;
-    server_.CallAs(context, user);
-    Response response;
-    RETURN_IF_ERROR(rpc::FromGrpc((stub_.get()->*method)(&context, request, &response)));
-    return response;
-  }
-
-  absl::StatusOr<v1::ListRecordsResponse> List(type::Copy copy, int64_t version = -1,
-                                               const std::string& user = "users/dan") {
-    v1::ListRecordsRequest request;
-    request.set_dataset(kDataset);
-    request.set_district(kDistrict);
-    request.set_copy(copy);
-    if (version >= 0) request.set_version(version);
-    return Unary(&v1::Datasets::Stub::ListRecords, request, user);
-  }
-
-  // Does what the workers would do, until nothing waits.
-  void RunJobs() {
-    SyncRunner runner(*BuiltinCatalogue(), ids::IdSource::Real());
-    pg::Database db = server_.database().db();
-    while (true) {
-      const auto waiting = db.RunText(
-          "UPDATE dataset.job SET state = 'RUNNING', attempt = attempt + 1,"
-          " started_at = now(), lease_until = now() + interval '1 min' WHERE id = (SELECT id FROM "
-          "dataset.job"
-          " WHERE state = 'QUEUED' ORDER BY created_at LIMIT 1) RETURNING id");
-      ASSERT_THAT(waiting, IsOk());
-      if (waiting->empty()) return;
-      const auto job = jobs::Find(db, (*waiting)[0].Text("id"));
-      ASSERT_THAT(job, IsOk());
-      InlineJob running(server_.database().pool(), **job);
-      ASSERT_THAT(runner.Run(running), IsOk());
-    }
-  }
-
-  FixedResolver resolver_;
-  edcert::testing::TestServer server_;
-  std::unique_ptr<DatasetService> service_;
-  std::unique_ptr<v1::Datasets::Stub> stub_;
-};
 
 TEST_F(DatasetServiceTest, APushIsOneVersion) {
   const auto response =
@@ -465,6 +275,142 @@ TEST_F(DatasetServiceTest, AResyncIsAJobThatCanBeWatched) {
   EXPECT_THAT(Unary(&v1::Datasets::Stub::GetResync, get), HasReason("NOT_FOUND"));
 }
 
+TEST_F(DatasetServiceTest, AResyncTellsHowManyRecordsItHasDone) {
+  ASSERT_THAT(Push(Header(), kHeader + Event("1") + Event("2") + Event("3")), IsOk());
+  v1::PushRecordsRequest header = Header();
+  header.mutable_header()->set_dataset("datasets/attendance_summary");
+  ASSERT_THAT(Push(header,
+                   "student_uid,school_id,calendar_track,reporting_period,school_year\n"
+                   "1,255901001,T1,1,2026\n2,255901001,T1,1,2026\n"),
+              IsOk());
+  RunJobs();
+  const std::string name = StartResync();
+  const std::unique_ptr<InlineJob> job = Claim();
+  ASSERT_NE(job, nullptr);
+  // After its first dataset, somebody looks.
+  class Watching final : public jobs::Running {
+   public:
+    Watching(InlineJob& job, std::function<void()> look) : job_(job), look_(std::move(look)) {}
+    const jobs::Job& job() const override { return job_.job(); }
+    absl::Status Progress(int64_t done, int64_t total, std::string_view phase) override {
+      RETURN_IF_ERROR(job_.Progress(done, total, phase));
+      look_();
+      return absl::OkStatus();
+    }
+    absl::Status Complete(absl::FunctionRef<absl::Status(pg::Transaction&)> body) override {
+      return job_.Complete(body);
+    }
+    pg::Database db() override { return job_.db(); }
+    absl::Status Write(absl::FunctionRef<absl::Status(pg::Transaction&)> body) override {
+      return job_.Write(body);
+    }
+
+   private:
+    InlineJob& job_;
+    const std::function<void()> look_;
+  };
+  std::vector<std::string> seen;
+  const auto look = [&] {
+    const v1::Resync resync = GetResync(name);
+    seen.push_back(fmt::format("{} {}/{}", v1::Resync::State_Name(resync.state()),
+                               resync.progress().done(), resync.progress().total()));
+  };
+  look();
+  Watching watching(*job, look);
+  SyncRunner runner(ids::IdSource::Real());
+  ASSERT_THAT(runner.Run(watching), IsOk());
+  look();
+  EXPECT_THAT(seen, ::testing::ElementsAre("RUNNING 0/0", "RUNNING 0/5", "RUNNING 3/5",
+                                           "RUNNING 5/5", "COMPLETED 5/5"));
+}
+
+TEST_F(DatasetServiceTest, AResyncCanBeCancelledWhileItWaitsOrRuns) {
+  ASSERT_THAT(Push(Header(), kHeader + Event("1")), IsOk());
+  RunJobs();
+  v1::CancelResyncRequest request;
+  for (const bool running : {false, true}) {
+    ASSERT_THAT(Push(Header(), kHeader + Event(running ? "2" : "3")), IsOk());
+    request.set_name(StartResync());
+    std::unique_ptr<InlineJob> job;
+    if (running) job = Claim();  // interactive, so before the sync of the push
+    request.set_request_id(ids::IdSource::Real().NewId());
+    for (const char* user : {"users/sue", "users/sid"}) {
+      EXPECT_THAT(Unary(&v1::Datasets::Stub::CancelResync, request, user), HasReason("NOT_FOUND"));
+    }
+    EXPECT_THAT(Unary(&v1::Datasets::Stub::CancelResync, request, "users/ron"),
+                HasReason("NOT_PERMITTED"));
+    const auto cancelled = Unary(&v1::Datasets::Stub::CancelResync, request);
+    ASSERT_THAT(cancelled, IsOk());
+    EXPECT_EQ(cancelled->state(), v1::Resync::CANCELLED);
+    EXPECT_TRUE(cancelled->has_end_time());
+    EXPECT_EQ(Unary(&v1::Datasets::Stub::CancelResync, request)->SerializeAsString(),
+              cancelled->SerializeAsString());
+    request.set_request_id(ids::IdSource::Real().NewId());
+    EXPECT_THAT(Unary(&v1::Datasets::Stub::CancelResync, request),
+                HasReason("TRANSITION_NOT_ALLOWED"));
+    if (running) {
+      SyncRunner runner(ids::IdSource::Real());
+      EXPECT_EQ(runner.Run(*job).code(), absl::StatusCode::kCancelled);
+    }
+    EXPECT_EQ(GetResync(request.name()).state(), v1::Resync::CANCELLED);
+    EXPECT_EQ(List(type::COPY_STATE)->records_size(), running ? 2 : 1);
+    RunJobs();  // of the push, which goes on
+    EXPECT_EQ(List(type::COPY_STATE)->records_size(), running ? 3 : 2);
+  }
+  // The watch of what was cancelled is over.
+  grpc::ClientContext context;
+  server_.CallAs(context, "users/ada");
+  v1::WatchResyncRequest watch;
+  watch.set_name(request.name());
+  const auto reader = stub_->WatchResync(&context, watch);
+  v1::WatchResyncResponse seen;
+  ASSERT_TRUE(reader->Read(&seen));
+  EXPECT_EQ(seen.resync().state(), v1::Resync::CANCELLED);
+  EXPECT_FALSE(reader->Read(&seen));
+  EXPECT_THAT(rpc::FromGrpc(reader->Finish()), IsOk());
+  // One that is complete stays so, and the sync of a push is nobody's to cancel.
+  request.set_name(StartResync());
+  RunJobs();
+  request.set_request_id(ids::IdSource::Real().NewId());
+  EXPECT_THAT(Unary(&v1::Datasets::Stub::CancelResync, request),
+              HasReason("TRANSITION_NOT_ALLOWED"));
+  pg::Database db = server_.database().db();
+  const auto automatic = db.RunText("SELECT resync_id FROM dataset.resync WHERE automatic LIMIT 1");
+  request.set_name("resyncs/" + (*automatic)[0].Text("resync_id"));
+  EXPECT_THAT(Unary(&v1::Datasets::Stub::CancelResync, request), HasReason("NOT_FOUND"));
+}
+
+TEST_F(DatasetServiceTest, AComparisonGoesDownToTheValues) {
+  ASSERT_THAT(Push(Header(), kHeader + Event("1") + Event("2") + Event("3")), IsOk());
+  RunJobs();
+  ASSERT_THAT(Push(Header(),
+                   "student_uid,school_id,event_date,category,school_year,session\n"
+                   "1,255901001,2025-10-01,TARDY,2027,Math\n"
+                   "4,255901001,2025-10-01,TARDY,2026,\n"),
+              IsOk());
+  v1::CompareCopiesRequest request;
+  request.set_district(kDistrict);
+  request.set_dataset(kDataset);
+  const auto compared = Unary(&v1::Datasets::Stub::CompareCopies, request);
+  ASSERT_THAT(compared, IsOk());
+  ASSERT_EQ(compared->schools_size(), 1);
+  EXPECT_EQ(compared->schools(0).only_district(), 1);
+  EXPECT_EQ(compared->schools(0).different(), 1);
+  ASSERT_EQ(compared->differences_size(), 2);
+  const auto& different = compared->differences(0);
+  EXPECT_EQ(different.kind(), v1::RecordDifference::KIND_DIFFERENT);
+  EXPECT_THAT(different.columns(), ::testing::ElementsAre("session", "school_year"));
+  ASSERT_EQ(different.column_differences_size(), 2);
+  EXPECT_EQ(different.column_differences(0).column(), "session");
+  EXPECT_EQ(different.column_differences(0).district_value(), "Math");
+  EXPECT_TRUE(different.column_differences(0).has_state_value());
+  EXPECT_EQ(different.column_differences(0).state_value(), "");
+  EXPECT_EQ(different.column_differences(1).district_value(), "2027");
+  EXPECT_EQ(different.column_differences(1).state_value(), "2026");
+  EXPECT_EQ(compared->differences(1).kind(), v1::RecordDifference::KIND_ONLY_DISTRICT);
+  EXPECT_EQ(compared->differences(1).column_differences_size(), 0);
+}
+
 TEST_F(DatasetServiceTest, PeopleOfASchoolSeeItsRecords) {
   ASSERT_THAT(Push(Header(), kHeader + Event("1") + Event("2", "TARDY", "255901002")), IsOk());
   EXPECT_EQ(List(type::COPY_DISTRICT, -1, "users/ada")->records_size(), 2);
@@ -479,7 +425,7 @@ TEST_F(DatasetServiceTest, PeopleOfASchoolGetTheVersionsOfItsDistrict) {
   request.set_school(kSchool);
   const auto versions = Unary(&v1::Datasets::Stub::GetVersions, request, "users/sid");
   ASSERT_THAT(versions, IsOk());
-  ASSERT_EQ(versions->versions_size(), 3);
+  ASSERT_EQ(versions->versions_size(), 10);
   EXPECT_EQ(versions->versions(0).version(), 1);
   EXPECT_EQ(versions->versions(0).row_count(), 0);  // not his to know
   EXPECT_FALSE(versions->versions(0).has_changed_at());
@@ -502,7 +448,7 @@ TEST_F(DatasetServiceTest, VersionsAndDefinitions) {
   request.set_copy(type::COPY_DISTRICT);
   const auto versions = Unary(&v1::Datasets::Stub::GetVersions, request);
   ASSERT_THAT(versions, IsOk());
-  ASSERT_EQ(versions->versions_size(), 3);
+  ASSERT_EQ(versions->versions_size(), 10);
   EXPECT_EQ(versions->versions(0).dataset(), kDataset);
   EXPECT_EQ(versions->versions(0).version(), 1);
   EXPECT_EQ(versions->versions(0).row_count(), 1);
@@ -513,13 +459,61 @@ TEST_F(DatasetServiceTest, VersionsAndDefinitions) {
   const auto page = Unary(&v1::Datasets::Stub::ListDatasets, list);
   ASSERT_THAT(page, IsOk());
   list.set_page_token(page->next_page_token());
-  EXPECT_EQ(Unary(&v1::Datasets::Stub::ListDatasets, list)->datasets_size(), 1);
+  list.set_page_size(50);
+  EXPECT_EQ(Unary(&v1::Datasets::Stub::ListDatasets, list)->datasets_size(), 8);
   v1::GetDatasetRequest get;
   get.set_name(kDataset);
   const auto dataset = Unary(&v1::Datasets::Stub::GetDataset, get);
   ASSERT_THAT(dataset, IsOk());
   EXPECT_EQ(dataset->key_columns_size(), 4);
   EXPECT_EQ(dataset->school_column(), "school_id");
+  EXPECT_FALSE(dataset->read_only());
+  EXPECT_EQ(dataset->columns(3).name(), "category");
+  EXPECT_EQ(dataset->columns(3).date_column(), "event_date");
+  EXPECT_EQ(dataset->columns(5).date_column(), "");
+}
+
+TEST_F(DatasetServiceTest, WhatTheStateKeepsIsReadAndNotPushed) {
+  const auto refused = [](const absl::Status& status, const std::string& field) {
+    EXPECT_THAT(status, HasReason("FIELD_INVALID"));
+    EXPECT_THAT(std::string(status.message()), ::testing::HasSubstr(field));
+    EXPECT_THAT(std::string(status.message()), ::testing::HasSubstr("read-only"));
+  };
+  for (const char* dataset : {"datasets/organization", "datasets/code"}) {
+    v1::PushRecordsRequest header = Header();
+    header.mutable_header()->set_dataset(dataset);
+    refused(Push(header, "").status(), "header.dataset");
+    v1::ResyncRequest resync;
+    resync.set_request_id(ids::IdSource::Real().NewId());
+    resync.set_district(kDistrict);
+    resync.add_datasets(dataset);
+    refused(Unary(&v1::Datasets::Stub::Resync, resync).status(), "datasets");
+    v1::GetDatasetRequest get;
+    get.set_name(dataset);
+    EXPECT_TRUE(Unary(&v1::Datasets::Stub::GetDataset, get)->read_only());
+    v1::CompareCopiesRequest compare;
+    compare.set_dataset(dataset);
+    compare.set_district(kDistrict);
+    const auto compared = Unary(&v1::Datasets::Stub::CompareCopies, compare);
+    ASSERT_THAT(compared, IsOk());
+    EXPECT_EQ(compared->differences_size(), 0);
+    EXPECT_EQ(compared->district_version(), compared->state_version());
+  }
+  v1::ListRecordsRequest list;
+  list.set_dataset("datasets/code");
+  list.set_district(kDistrict);
+  list.set_copy(type::COPY_DISTRICT);
+  list.set_page_size(1);
+  const auto codes = Unary(&v1::Datasets::Stub::ListRecords, list, "users/sue");
+  ASSERT_THAT(codes, IsOk());
+  EXPECT_EQ(codes->version(), 1);
+  ASSERT_EQ(codes->records_size(), 1);
+  EXPECT_EQ(codes->records(0).values(0), "accommodation");
+  v1::GetVersionsRequest versions;
+  versions.set_district(kDistrict);
+  versions.add_datasets("datasets/code");
+  versions.set_copy(type::COPY_STATE);
+  EXPECT_EQ(Unary(&v1::Datasets::Stub::GetVersions, versions)->versions(0).version(), 1);
 }
 
 }  // namespace

@@ -1,5 +1,4 @@
 // The dataset server.
-#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -11,7 +10,6 @@
 #include "services/dataset/builtin_definitions.h"
 #include "services/dataset/config.pb.h"
 #include "services/dataset/dataset_service.h"
-#include "services/dataset/definition_store.h"
 #include "services/dataset/migrations/migrations.h"
 #include "services/dataset/organization_feed.h"
 #include "services/dataset/schema.h"
@@ -30,12 +28,11 @@ PushOptions OptionsOf(const config::Config& config) {
 
 // Everything that lives as long as the server; the last made ends first.
 struct App {
-  App(rpc::Runtime& runtime, const PushOptions& options, Catalogue catalogue,
-      std::map<std::string, DefinitionTimes> times)
+  App(rpc::Runtime& runtime, const PushOptions& options, const Catalogue& builtin)
       : access(runtime),
         dispatcher(runtime.pool(), runtime.config().redis(), kSchema),
-        service(runtime, access, &dispatcher, std::move(catalogue), std::move(times), options),
-        consumer(FollowRegistry(runtime, access, options.automatic_sync)) {}
+        service(runtime, access, &dispatcher, options),
+        consumer(FollowRegistry(runtime, access, builtin, options.automatic_sync)) {}
 
   access::RegistryAccess access;
   jobs::Dispatcher dispatcher;
@@ -51,11 +48,8 @@ absl::Status InstallBuiltins(pg::Connection& owner) {
 
 absl::StatusOr<rpc::ServiceMain::Running> Make(rpc::Runtime& runtime,
                                                const config::Config& config) {
-  ASSIGN_OR_RETURN(Catalogue catalogue, BuiltinCatalogue());
-  pg::Database db = runtime.Db(absl::Seconds(30));
-  ASSIGN_OR_RETURN(auto times, ReadDefinitionTimes(db));
-  return rpc::Run(
-      std::make_shared<App>(runtime, OptionsOf(config), std::move(catalogue), std::move(times)));
+  ASSIGN_OR_RETURN(const Catalogue builtin, BuiltinCatalogue());
+  return rpc::Run(std::make_shared<App>(runtime, OptionsOf(config), builtin));
 }
 
 int Main(int argc, char** argv) {

@@ -63,8 +63,7 @@ class Benchmark {
         catalogue_(*BuiltinCatalogue()) {
     CHECK(Install(server_.database().owner(), catalogue_, *BuiltinCodes()).ok());
     service_ =
-        std::make_unique<DatasetService>(server_.runtime(), resolver_, nullptr, catalogue_,
-                                         std::map<std::string, DefinitionTimes>(), PushOptions{});
+        std::make_unique<DatasetService>(server_.runtime(), resolver_, nullptr, PushOptions{});
     server_.Serve(*service_, v1::Datasets::service_full_name());
     stub_ = v1::Datasets::NewStub(server_.channel());
   }

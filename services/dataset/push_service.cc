@@ -183,15 +183,20 @@ absl::Status OnePush::ApplyIn(pg::Transaction& tx, v1::PushRecordsResponse* resp
     return ParseAnswer(stored->response, response);
   }
 
-  ASSIGN_OR_RETURN(const int64_t duplicates, batch.RejectDuplicates());
-  rejected_ = content_.rejected() + duplicates;
+  rejected_ = content_.rejected();
+  // To delete a record twice is to delete it.
+  if (header_.mode != Mode::kDelete) {
+    ASSIGN_OR_RETURN(const int64_t duplicates, batch.RejectDuplicates());
+    rejected_ += duplicates;
+  }
   const bool refused = header_.all_or_nothing && rejected_ > 0;
   ASSIGN_OR_RETURN(const Changes changes, ApplyBatch(tx, batch, refused));
   RETURN_IF_ERROR(Report(tx, changes, refused, response));
   const std::string bytes = response->SerializeAsString();
   FinishBatch(tx, header_.batch_id, changes.version, bytes);
   idempotency::Finish(tx, key_, audit_id, subject, bytes);
-  return absl::OkStatus();
+  // A stream that is cut looks like one that ends until gRPC has heard of the cut, too.
+  return call_.IsCancelled() ? status::Cancelled() : absl::OkStatus();
 }
 
 absl::Status OnePush::Apply(v1::PushRecordsResponse* response) {
@@ -234,7 +239,9 @@ absl::Status Pusher::Push(rpc::Call& call, rpc::UploadReader<v1::PushRecordsRequ
     return status::FieldInvalid("header", "must be the first message");
   }
   RETURN_IF_ERROR(call.SetRequestId(first.header().request_id(), "header.request_id"));
-  ASSIGN_OR_RETURN(const BatchHeader header, ParseHeader(first.header(), catalogue_));
+  pg::Database db = call.db();
+  ASSIGN_OR_RETURN(const auto definitions, definitions_.Get(db));
+  ASSIGN_OR_RETURN(const BatchHeader header, ParseHeader(first.header(), definitions->catalogue));
   const std::string district = "organizations/" + header.district;
   ASSIGN_OR_RETURN(const access::Access access, access_.Resolve(call, {.organization = district}));
   RETURN_IF_ERROR(RequireWholeDistrict(access, district));

@@ -12,7 +12,7 @@
 #include "common/rpc/upload.h"
 #include "edcert/dataset/v1/dataset.pb.h"
 #include "services/dataset/batch_store.h"
-#include "services/dataset/dataset.h"
+#include "services/dataset/definition_store.h"
 
 namespace edcert::dataset {
 
@@ -39,9 +39,9 @@ struct PushOptions {
 // Thread-safe.
 class Pusher {
  public:
-  Pusher(const Catalogue& catalogue, access::Resolver& access, jobs::Dispatcher* dispatcher,
+  Pusher(DefinitionCache& definitions, access::Resolver& access, jobs::Dispatcher* dispatcher,
          const PushOptions& options)
-      : catalogue_(catalogue),
+      : definitions_(definitions),
         access_(access),
         dispatcher_(dispatcher),
         options_(options),
@@ -55,7 +55,7 @@ class Pusher {
                          const v1::PushRecordsRequest::Header& request, const BatchHeader& header,
                          v1::PushRecordsResponse* response);
 
-  const Catalogue& catalogue_;
+  DefinitionCache& definitions_;
   access::Resolver& access_;
   jobs::Dispatcher* const dispatcher_;  // null: workers look by themselves
   const PushOptions options_;

@@ -209,7 +209,7 @@ void RecordEncoder::Encode(int64_t line, const std::vector<std::string_view>& fi
     }
   }
   copy.resize(begin);
-  ++rejected_;
+  if (++rejected_ == 1) first_rejected_ = fmt::format("at {}, {}", line, failure.message);
   WriteReject(line, failure, has_key, copy);
 }
 

@@ -42,6 +42,8 @@ class RecordEncoder {
 
   int64_t records() const { return records_; }
   int64_t rejected() const { return rejected_; }
+  // Where and why the first record was rejected, for a person; empty when none was.
+  const std::string& first_rejected() const { return first_rejected_; }
 
   // The beginning and the end of a binary COPY.
   static std::string_view CopyHeader();
@@ -79,6 +81,7 @@ class RecordEncoder {
   std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> digest_;
   int64_t records_ = 0;
   int64_t rejected_ = 0;
+  std::string first_rejected_;
 };
 
 // The row hash of canonical texts; for tests and other readers. A null text is no value.

@@ -7,10 +7,13 @@
 #include <vector>
 
 #include "common/status/macros.h"
+#include "services/dataset/sql/compare.sql.h"
 #include "services/dataset/sql/record.sql.h"
 
 namespace edcert::dataset {
 namespace {
+
+constexpr std::string_view kAfter = " AND record_key > $5";
 
 // The columns that hold data, quoted.
 std::vector<std::string> DataColumns(const Dataset& dataset) {
@@ -45,10 +48,10 @@ std::string Assignments(const Dataset& dataset) {
 }
 
 // The columns of a view: all but the one that stands there already.
-std::string ViewColumns(const Dataset& dataset) {
+std::string ViewColumns(const Dataset& dataset, std::string_view prefix) {
   std::string out;
   for (const Column& column : dataset.columns) {
-    if (column.name != "school_id") out += fmt::format(", \"{}\"", column.name);
+    if (column.name != "school_id") out += fmt::format(", {}\"{}\"", prefix, column.name);
   }
   return out;
 }
@@ -62,13 +65,20 @@ std::string Values(const Dataset& dataset) {
   return out;
 }
 
-std::string Differing(const Dataset& dataset) {
-  std::string out;
-  for (const Column& column : dataset.columns) {
-    out += fmt::format("{}CASE WHEN d.\"{}\" IS DISTINCT FROM s.\"{}\" THEN '{}' END",
-                       out.empty() ? "" : ", ", column.name, column.name, column.name);
+// Whether the record d has a code that is not in its list, or not on its day.
+std::string UnknownCode(const Column& column) {
+  std::string text;
+  if (column.type == ColumnType::kCodes) {
+    text = Replace(sql::kUnknownCodes.sql, "late",
+                   column.date_column.empty() ? "false" : sql::kOutOfForce.sql);
+  } else {
+    text = Replace(sql::kUnknownCode.sql, "late",
+                   column.date_column.empty() ? "false" : sql::kLateCode.sql);
+    text = Replace(text, "out_of_force", sql::kOutOfForce.sql);
   }
-  return out;
+  text = Replace(text, "column", fmt::format("\"{}\"", column.name));
+  text = Replace(text, "date", fmt::format("\"{}\"", column.date_column));
+  return Replace(text, "list", fmt::format("'{}'", column.code_list));
 }
 
 // The first check of the state that the record d breaks: its reason, or the column at fault.
@@ -83,52 +93,65 @@ std::string Verdict(const Dataset& dataset, bool want_column) {
         "SCHOOL_UNKNOWN", dataset.columns[static_cast<std::size_t>(dataset.school)].name);
   }
   for (const Column& column : dataset.columns) {
-    if (column.type == ColumnType::kCode) {
-      add(fmt::format("d.\"{0}\" IS NOT NULL AND NOT EXISTS (SELECT FROM dataset.code c"
-                      " WHERE c.code_list = '{1}' AND c.code = d.\"{0}\")",
-                      column.name, column.code_list),
-          "CODE_UNKNOWN", column.name);
-    } else if (column.type == ColumnType::kCodes) {
-      add(fmt::format("EXISTS (SELECT FROM unnest(string_to_array(d.\"{0}\", ';')) one (code)"
-                      " WHERE NOT EXISTS (SELECT FROM dataset.code c WHERE c.code_list = '{1}'"
-                      " AND c.code = one.code))",
-                      column.name, column.code_list),
-          "CODE_UNKNOWN", column.name);
+    if (column.type == ColumnType::kCode || column.type == ColumnType::kCodes) {
+      add(UnknownCode(column), "CODE_UNKNOWN", column.name);
     }
   }
   return out.empty() ? "NULL::text" : fmt::format("CASE{} END", out);
 }
 
-std::string RowsAt(const Dataset& dataset, Copy copy, std::string_view version) {
-  std::string text = SqlFor(sql::kRowsAt, dataset);
+// A statement of the rows of a copy at its version; `after`: more that their keys must be.
+std::string RowsAt(const Dataset& dataset, const pg::Statement& statement, Copy copy,
+                   std::string_view after = "") {
+  std::string text = SqlFor(statement, dataset);
   text = Replace(text, "copy", ToString(copy));
-  return Replace(text, "version", version);
+  text = Replace(text, "version", copy == Copy::kDistrict ? "$2" : "$3");
+  return Replace(text, "after", after);
 }
 
 const std::map<std::string_view, std::function<std::string(const Dataset&)>>& Names() {
   static const std::map<std::string_view, std::function<std::string(const Dataset&)>> names = {
       {"id", [](const Dataset& dataset) { return dataset.id; }},
-      {"table", [](const Dataset& dataset) { return "dataset." + dataset.id; }},
-      {"history", [](const Dataset& dataset) { return "dataset." + dataset.id + "_history"; }},
+      {"table", TableOf},
+      {"history", [](const Dataset& dataset) { return TableOf(dataset) + "_history"; }},
       {"columns", [](const Dataset& dataset) { return Prefixed(dataset, ""); }},
       {"c.columns", [](const Dataset& dataset) { return Prefixed(dataset, "c."); }},
       {"b.columns", [](const Dataset& dataset) { return Prefixed(dataset, "b."); }},
       {"d.columns", [](const Dataset& dataset) { return Prefixed(dataset, "d."); }},
       {"typed_columns", TypedColumns},
-      {"view_columns", ViewColumns},
+      {"view_columns", [](const Dataset& dataset) { return ViewColumns(dataset, ""); }},
+      {"r.view_columns", [](const Dataset& dataset) { return ViewColumns(dataset, "r."); }},
       {"values", Values},
       {"set", Assignments},
-      {"differing", Differing},
       {"broken_check", [](const Dataset& dataset) { return Verdict(dataset, false); }},
       {"broken_column", [](const Dataset& dataset) { return Verdict(dataset, true); }},
       {"district_rows",
-       [](const Dataset& dataset) { return RowsAt(dataset, Copy::kDistrict, "$2"); }},
-      {"state_rows", [](const Dataset& dataset) { return RowsAt(dataset, Copy::kState, "$3"); }},
+       [](const Dataset& dataset) { return RowsAt(dataset, sql::kRowsAt, Copy::kDistrict); }},
+      {"state_rows",
+       [](const Dataset& dataset) { return RowsAt(dataset, sql::kRowsAt, Copy::kState); }},
+      {"district_rows_after",
+       [](const Dataset& dataset) {
+         return RowsAt(dataset, sql::kRowsAt, Copy::kDistrict, kAfter);
+       }},
+      {"state_rows_after",
+       [](const Dataset& dataset) { return RowsAt(dataset, sql::kRowsAt, Copy::kState, kAfter); }},
+      {"district_values",
+       [](const Dataset& dataset) { return RowsAt(dataset, sql::kValuesAt, Copy::kDistrict); }},
+      {"state_values",
+       [](const Dataset& dataset) { return RowsAt(dataset, sql::kValuesAt, Copy::kState); }},
+      {"district_stretch",
+       [](const Dataset& dataset) { return RowsAt(dataset, sql::kStretchAt, Copy::kDistrict); }},
+      {"state_stretch",
+       [](const Dataset& dataset) { return RowsAt(dataset, sql::kStretchAt, Copy::kState); }},
   };
   return names;
 }
 
 }  // namespace
+
+std::string TableOf(const Dataset& dataset) {
+  return (dataset.read_only() ? "dataset.kept_" : "dataset.") + dataset.id;
+}
 
 bool HasExtraSchoolColumn(const Dataset& dataset) { return dataset.Find("school_id") < 0; }
 

@@ -19,6 +19,10 @@ std::string Replace(std::string_view text, std::string_view name, std::string_vi
 // `numeric(5,1)`
 std::string SqlType(const Column& column);
 
+// The table of the current records, with its schema. Those of the service stand apart: an old table
+// has the name of one of their datasets.
+std::string TableOf(const Dataset& dataset);
+
 // Whether the tables have a column school_id beside those of the definition.
 bool HasExtraSchoolColumn(const Dataset& dataset);
 

@@ -20,6 +20,11 @@ Version VersionOf(const pg::Row& row, std::string dataset) {
           .row_count = row.Int("row_count")};
 }
 
+// The district under which the records of one are stored.
+std::string PlaceOf(const Dataset& dataset, const std::string& district) {
+  return dataset.keeper == Keeper::kServiceForAll ? "" : district;
+}
+
 }  // namespace
 
 std::string_view ToString(Mode mode) {
@@ -56,10 +61,16 @@ absl::StatusOr<int64_t> RecordBatch::RejectDuplicates() {
 }
 
 absl::StatusOr<Version> RecordBatch::Lock() {
+  tx_.Defer(pg::Statement{"", SqlFor(sql::kLockTable, dataset_)});
   tx_.Defer(sql::kEnsureVersion, ToString(copy_), dataset_.id, district_);
   ASSIGN_OR_RETURN(const pg::Result rows,
                    tx_.Run(sql::kLockVersion, ToString(copy_), dataset_.id, district_));
   if (rows.empty()) return status::Internal("version row");
+  // The rows were made by an older definition: what it does not have would stay as it was.
+  // Of what the service keeps, it brings all of each record.
+  if (!dataset_.read_only() && rows[0].Int("revision") != dataset_.revision) {
+    return status::Conflict();
+  }
   version_ = VersionOf(rows[0], dataset_.id);
   return version_;
 }
@@ -163,8 +174,11 @@ absl::StatusOr<std::vector<Version>> LockVersions(pg::Transaction& tx, Copy copy
 
 absl::StatusOr<VersionPair> GetVersionPair(pg::Querier& db, const Dataset& dataset,
                                            const std::string& district) {
-  ASSIGN_OR_RETURN(const pg::Result rows, db.Run(sql::kVersionPair, dataset.id, district));
-  return VersionPair{.district = rows[0].Int("district"), .state = rows[0].Int("state")};
+  ASSIGN_OR_RETURN(const pg::Result rows,
+                   db.Run(sql::kVersionPair, dataset.id, PlaceOf(dataset, district)));
+  const int64_t state = rows[0].Int("state");
+  return VersionPair{.district = dataset.read_only() ? state : rows[0].Int("district"),
+                     .state = state};
 }
 
 absl::StatusOr<std::vector<std::string>> DatasetsWithRecords(pg::Querier& db,
@@ -180,9 +194,11 @@ absl::StatusOr<std::vector<Record>> ListRecords(pg::Querier& db, const Dataset& 
                                                 const Schools& schools, const std::string& after,
                                                 int limit) {
   constexpr int kFirstValue = 4;  // after record_key, school, row_hash, valid_from
-  ASSIGN_OR_RETURN(const pg::Result rows,
-                   db.RunText(SqlFor(sql::kListRecords, dataset), ToString(copy), district, version,
-                              after, schools, limit));
+  const bool kept = dataset.read_only();
+  ASSIGN_OR_RETURN(
+      const pg::Result rows,
+      db.RunText(SqlFor(sql::kListRecords, dataset), ToString(kept ? Copy::kState : copy),
+                 PlaceOf(dataset, district), version, after, kept ? Schools() : schools, limit));
   std::vector<Record> records;
   for (const pg::Row row : rows) {
     Record& record = records.emplace_back(Record{.key = std::string(row.ViewAt(0)),
@@ -197,48 +213,6 @@ absl::StatusOr<std::vector<Record>> ListRecords(pg::Querier& db, const Dataset& 
     }
   }
   return records;
-}
-
-absl::StatusOr<std::vector<SchoolCounts>> CompareSchools(pg::Querier& db, const Dataset& dataset,
-                                                         const std::string& district,
-                                                         const VersionPair& versions,
-                                                         const Schools& schools) {
-  ASSIGN_OR_RETURN(const pg::Result rows,
-                   db.RunText(SqlFor(sql::kCompareSchools, dataset), district, versions.district,
-                              versions.state, schools));
-  std::vector<SchoolCounts> counts;
-  for (const pg::Row row : rows) {
-    counts.push_back({.school = row.Text("school"),
-                      .district_rows = row.Int("district_rows"),
-                      .state_rows = row.Int("state_rows"),
-                      .only_district = row.Int("only_district"),
-                      .only_state = row.Int("only_state"),
-                      .different = row.Int("different")});
-  }
-  return counts;
-}
-
-absl::StatusOr<std::vector<Difference>> CompareRecords(pg::Querier& db, const Dataset& dataset,
-                                                       const std::string& district,
-                                                       const VersionPair& versions,
-                                                       const Schools& schools,
-                                                       const std::string& after, int limit) {
-  ASSIGN_OR_RETURN(const pg::Result rows,
-                   db.RunText(SqlFor(sql::kCompareRecords, dataset), district, versions.district,
-                              versions.state, schools, after, limit));
-  std::vector<Difference> differences;
-  for (const pg::Row row : rows) {
-    Difference& difference =
-        differences.emplace_back(Difference{.key = row.Text("record_key"),
-                                            .school = row.Text("school"),
-                                            .in_district = row.Bool("in_district"),
-                                            .in_state = row.Bool("in_state"),
-                                            .columns = {}});
-    if (difference.in_district && difference.in_state) {
-      difference.columns = row.TextArray("columns");
-    }
-  }
-  return differences;
 }
 
 }  // namespace edcert::dataset

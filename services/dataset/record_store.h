@@ -43,28 +43,11 @@ struct Record {
   std::vector<std::string> values;
 };
 
-struct SchoolCounts {
-  std::string school;
-  int64_t district_rows = 0;
-  int64_t state_rows = 0;
-  int64_t only_district = 0;
-  int64_t only_state = 0;
-  int64_t different = 0;
-};
-
-struct Difference {
-  std::string key;
-  std::string school;
-  bool in_district = false;
-  bool in_state = false;
-  std::vector<std::string> columns;
-};
-
 // Which schools' records may be read; absent says all of the district.
 using Schools = std::optional<std::vector<std::string>>;
 
 // One batch, staged in temporary tables of the transaction and applied at its end. The order is:
-// Stage, RejectDuplicates, Lock, Apply.
+// Stage, RejectDuplicates (not to delete), Lock, Apply.
 class RecordBatch {
  public:
   RecordBatch(pg::Transaction& tx, const Dataset& dataset, Copy copy, std::string district);
@@ -75,7 +58,8 @@ class RecordBatch {
   std::string CopyStatement() const;
   // How many rows were rejected because another one has the same key.
   absl::StatusOr<int64_t> RejectDuplicates();
-  // Locks the version row; the version as it is.
+  // Locks the version row; the version as it is. CONFLICT when the definition is not the one that
+  // the rows were made by.
   absl::StatusOr<Version> Lock();
   // Applies the staged rows that are not rejected; `rows` says how many were staged. The version
   // rises when something changes.
@@ -112,13 +96,16 @@ class RecordBatch {
   Version version_;
 };
 
+// What the service keeps (Dataset::read_only) is the same in both copies and says nothing of
+// people: it is read whatever copy and schools are asked for, and no comparison finds a difference.
+
 // The versions of the datasets of a district that have one, in one statement.
 absl::StatusOr<std::vector<Version>> GetVersions(pg::Querier& db, Copy copy,
                                                  const std::string& district);
 
-// Locks the versions of a copy of every dataset of a district, also of those that never got a
-// record, until the transaction ends. By dataset, so that two who do this do not wait for each
-// other.
+// Locks the versions of a copy of every dataset of a district that is pushed, also of those that
+// never got a record, until the transaction ends. By dataset, so that two who do this do not wait
+// for each other.
 absl::StatusOr<std::vector<Version>> LockVersions(pg::Transaction& tx, Copy copy,
                                                   const std::string& district);
 
@@ -139,17 +126,5 @@ absl::StatusOr<std::vector<Record>> ListRecords(pg::Querier& db, const Dataset& 
                                                 const std::string& district, int64_t version,
                                                 const Schools& schools, const std::string& after,
                                                 int limit);
-
-absl::StatusOr<std::vector<SchoolCounts>> CompareSchools(pg::Querier& db, const Dataset& dataset,
-                                                         const std::string& district,
-                                                         const VersionPair& versions,
-                                                         const Schools& schools);
-
-// At most `limit` records that differ, by key, after the key `after`.
-absl::StatusOr<std::vector<Difference>> CompareRecords(pg::Querier& db, const Dataset& dataset,
-                                                       const std::string& district,
-                                                       const VersionPair& versions,
-                                                       const Schools& schools,
-                                                       const std::string& after, int limit);
 
 }  // namespace edcert::dataset

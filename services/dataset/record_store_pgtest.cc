@@ -13,6 +13,8 @@
 #include "common/testing/database.h"
 #include "common/testing/matchers.h"
 #include "services/dataset/builtin_definitions.h"
+#include "services/dataset/comparison_store.h"
+#include "services/dataset/definition_store.h"
 #include "services/dataset/issue_store.h"
 #include "services/dataset/migrations/migrations.h"
 #include "services/dataset/organization_feed.h"
@@ -36,21 +38,28 @@ using Shadow = std::map<std::string, Values>;  // by key
 constexpr char kDistrict[] = "255901";
 
 Dataset Lunches() {
-  return {
-      .id = "lunches",
-      .title = "Lunches",
-      .description = "One row per student and day.",
-      .columns = {{.name = "student", .length = 10, .required = true},
-                  {.name = "order", .type = ColumnType::kInt64, .required = true},
-                  {.name = "price", .type = ColumnType::kDecimal, .precision = 9, .scale = 2},
-                  {.name = "school", .length = 10},
-                  {.name = "day", .type = ColumnType::kDate},
-                  {.name = "free", .type = ColumnType::kBool},
-                  {.name = "at", .type = ColumnType::kTimestamp},
-                  {.name = "grade", .type = ColumnType::kCode, .length = 10, .code_list = "grade"},
-                  {.name = "foods", .type = ColumnType::kCodes, .length = 50, .code_list = "food"}},
-      .key = {0, 1},
-      .school = 3};
+  return {.id = "lunches",
+          .title = "Lunches",
+          .description = "One row per student and day.",
+          .columns = {{.name = "student", .length = 10, .required = true},
+                      {.name = "order", .type = ColumnType::kInt64, .required = true},
+                      {.name = "price", .type = ColumnType::kDecimal, .precision = 9, .scale = 2},
+                      {.name = "school", .length = 10},
+                      {.name = "day", .type = ColumnType::kDate},
+                      {.name = "free", .type = ColumnType::kBool},
+                      {.name = "at", .type = ColumnType::kTimestamp},
+                      {.name = "grade",
+                       .type = ColumnType::kCode,
+                       .length = 10,
+                       .code_list = "grade",
+                       .date_column = "day"},
+                      {.name = "foods",
+                       .type = ColumnType::kCodes,
+                       .length = 50,
+                       .code_list = "food",
+                       .date_column = "day"}},
+          .key = {0, 1},
+          .school = 3};
 }
 
 std::string KeyOf(const Values& values) { return values[0] + "|" + values[1]; }
@@ -58,13 +67,18 @@ std::string KeyOf(const Values& values) { return values[0] + "|" + values[1]; }
 class RecordStoreTest : public ::testing::Test {
  protected:
   RecordStoreTest() : database_("dataset", Components()), dataset_(Lunches()) {
-    absl::StatusOr<Catalogue> catalogue = Catalogue::Make({dataset_});
+    absl::StatusOr<Catalogue> catalogue = Catalogue::Make({dataset_, organization_, code_});
     CHECK(catalogue.ok());
     const std::vector<Code> codes = {{"grade", "01", "", "", ""},
                                      {"grade", "02", "", "", ""},
+                                     {"grade", "NEW", "", "2025-08-01", ""},
+                                     {"grade", "OLD", "", "", "2025-07-31"},
                                      {"food", "A", "", "", ""},
-                                     {"food", "B", "", "", ""}};
+                                     {"food", "B", "", "", ""},
+                                     {"food", "OLD", "", "", "2025-07-31"}};
     CHECK(Install(database_.owner(), *catalogue, codes).ok());
+    pg::Database db = database_.db();
+    dataset_ = *ReadDefinitions(db)->catalogue.Find(dataset_.id);
   }
 
   static const std::vector<pg::Component>& Components() {
@@ -251,6 +265,33 @@ class RecordStoreTest : public ::testing::Test {
     EXPECT_EQ(Read(Copy::kState, counts->state_version, 1000), shadow_);
   }
 
+  // Takes over what the registry says of an organization that it just made.
+  void Arrive(const std::string& id, std::map<std::string, std::string> attributes) {
+    type::Change change;
+    change.set_type("organization_created");
+    change.set_subject("organizations/" + id);
+    change.set_actor("users/ada");
+    change.mutable_attributes()->insert(attributes.begin(), attributes.end());
+    ASSERT_THAT(database_.db().RunInTransaction([&](pg::Transaction& tx) {
+      return ApplyRegistryChange(tx, organization_, change, ids::IdSource::Real(), true);
+    }),
+                IsOk());
+  }
+
+  // What a role that reads the published views sees of a query: rows as `(a,b)`.
+  std::vector<std::string> Published(const std::string& sql) {
+    const auto reader = pg::Connection::Open(database_.owner_conninfo() + " user=rule_exec");
+    CHECK(reader.ok());
+    pg::Transaction tx(**reader, clock::Clock::Real().Now() + absl::Seconds(30));
+    const auto rows = tx.RunText("SELECT q::text AS line FROM (" + sql + ") q");
+    EXPECT_THAT(rows, IsOk());
+    if (!rows.ok()) return {};
+    std::vector<std::string> lines;
+    for (const pg::Row row : *rows) lines.push_back(row.Text("line"));
+    tx.Rollback();
+    return lines;
+  }
+
   // The number that a query answers.
   int64_t Number(const std::string& sql) {
     pg::Database db = database_.db();
@@ -267,7 +308,9 @@ class RecordStoreTest : public ::testing::Test {
   }
 
   edcert::testing::TestDatabase database_;
-  const Dataset dataset_;
+  Dataset dataset_;
+  const Dataset organization_ = *BuiltinCatalogue()->Find("organization");
+  const Dataset code_ = *BuiltinCatalogue()->Find("code");
   std::mt19937 random_{20251001};
   Shadow shadow_;
   int64_t rows_read_ = 0;  // by the last Push or Sync
@@ -352,37 +395,47 @@ TEST_F(RecordStoreTest, TheComparisonIsThatOfTheShadows) {
       expected[key] = {"district"};
     } else if (it->second != row) {
       for (std::size_t i = 0; i < row.size(); ++i) {
-        if (row[i] != it->second[i]) expected[key].push_back(dataset_.columns[i].name);
+        if (row[i] == it->second[i]) continue;
+        expected[key].push_back(
+            fmt::format("{} {} {}", dataset_.columns[i].name, row[i], it->second[i]));
       }
     }
   }
   for (const auto& [key, row] : state) {
     if (!district.contains(key)) expected[key] = {"state"};
   }
-  std::map<std::string, std::vector<std::string>> found;
-  std::string after;
-  while (true) {
-    pg::Database db = database_.db();
-    const auto page = CompareRecords(db, dataset_, kDistrict, versions, Schools(), after, 2);
-    ASSERT_THAT(page, IsOk());
-    if (page->empty()) break;
-    for (const Difference& one : *page) {
-      found[one.key] = !one.in_state      ? std::vector<std::string>{"district"}
-                       : !one.in_district ? std::vector<std::string>{"state"}
-                                          : one.columns;
-      after = one.key;
+  // Few that differ are looked for among all records, many in the order of their keys.
+  for (const int64_t differing : {1, 1'000'000}) {
+    std::map<std::string, std::vector<std::string>> found;
+    std::string after;
+    while (true) {
+      pg::Database db = database_.db();
+      const auto page = CompareRecords(db, dataset_, kDistrict, versions, Schools(),
+                                       {.after = after, .differing = differing}, 2);
+      ASSERT_THAT(page, IsOk());
+      if (page->empty()) break;
+      for (const Difference& one : *page) {
+        if (!one.in_state) found[one.key] = {"district"};
+        if (!one.in_district) found[one.key] = {"state"};
+        for (const ColumnDifference& column : one.columns) {
+          found[one.key].push_back(fmt::format("{} {} {}", column.column, column.district.value(),
+                                               column.state.value()));
+        }
+        EXPECT_GT(one.key, after);
+        after = one.key;
+      }
     }
+    EXPECT_EQ(found, expected);
   }
-  EXPECT_EQ(found, expected);
   EXPECT_GT(expected.size(), 3U);
 
   pg::Database db = database_.db();
-  const auto schools = CompareSchools(db, dataset_, kDistrict, versions, Schools());
+  const auto schools = CompareSchools(db, dataset_, kDistrict, versions, Schools(), 10);
   ASSERT_THAT(schools, IsOk());
   int64_t district_rows = 0;
   int64_t state_rows = 0;
   int64_t differing = 0;
-  for (const SchoolCounts& counts : *schools) {
+  for (const SchoolCounts& counts : schools->schools) {
     district_rows += counts.district_rows;
     state_rows += counts.state_rows;
     differing += counts.only_district + counts.only_state + counts.different;
@@ -390,6 +443,65 @@ TEST_F(RecordStoreTest, TheComparisonIsThatOfTheShadows) {
   EXPECT_EQ(district_rows, static_cast<int64_t>(district.size()));
   EXPECT_EQ(state_rows, static_cast<int64_t>(state.size()));
   EXPECT_EQ(differing, static_cast<int64_t>(expected.size()));
+  EXPECT_EQ(schools->differing, differing);
+  std::vector<std::string> keys;
+  for (const auto& [key, columns] : expected) keys.push_back(key);
+  EXPECT_EQ(schools->keys, keys);
+  // Too many to name.
+  EXPECT_THAT(CompareSchools(db, dataset_, kDistrict, versions, Schools(), 0)->keys, IsEmpty());
+}
+
+// A page of a district in which much differs reads a part of it, wherever it begins.
+TEST_F(RecordStoreTest, APageOfDifferencesReadsLittle) {
+  constexpr int kStudents = 5000;
+  ASSERT_THAT(Push(Mode::kUpsert, Students(1, kStudents, "1.00")), IsOk());
+  ASSERT_THAT(Sync(), IsOk());
+  ASSERT_THAT(Push(Mode::kUpsert, Students(1, kStudents, "2.00")), IsOk());
+  const VersionPair versions{CurrentVersion(Copy::kDistrict), CurrentVersion(Copy::kState)};
+  pg::Database db = database_.db();
+  for (const std::string after : {"", "s02500|1", "s04900|1"}) {
+    // The counters of a connection are sent when it has nothing to do; within a transaction they
+    // are its own.
+    const std::string sql =
+        "SELECT coalesce(sum(seq_tup_read + coalesce(idx_tup_fetch, 0)), 0)"
+        "::bigint AS n FROM pg_stat_user_tables WHERE relname = 'lunches'";
+    ASSERT_THAT(db.RunText("SELECT pg_stat_force_next_flush()"), IsOk());
+    const int64_t before = Number(sql);
+    const auto page = CompareRecords(db, dataset_, kDistrict, versions, Schools(),
+                                     {.after = after, .differing = kStudents}, 20);
+    ASSERT_THAT(page, IsOk());
+    ASSERT_EQ(page->size(), 20U);
+    EXPECT_GT(page->front().key, after);
+    ASSERT_THAT(db.RunText("SELECT pg_stat_force_next_flush()"), IsOk());
+    EXPECT_LT(Number(sql) - before, 1000);
+  }
+}
+
+TEST_F(RecordStoreTest, AComparisonHidesTheValuesOfOtherSchools) {
+  AddSchools();
+  const auto at = [](const std::string& student, const std::string& school) {
+    return Values{student, "1", "1.00", school, "", "", "", "", ""};
+  };
+  ASSERT_THAT(Push(Mode::kUpsert, {at("a", "001"), at("b", "002"), at("c", "001")}), IsOk());
+  ASSERT_THAT(Sync(), IsOk());
+  ASSERT_THAT(Push(Mode::kUpsert, {at("a", "002"), at("b", "001"), at("d", "002")}), IsOk());
+  const VersionPair versions{CurrentVersion(Copy::kDistrict), CurrentVersion(Copy::kState)};
+  pg::Database db = database_.db();
+  const Schools first = std::vector<std::string>{"001"};
+  const auto differences = CompareRecords(db, dataset_, kDistrict, versions, first, {}, 10);
+  ASSERT_THAT(differences, IsOk());
+  ASSERT_EQ(differences->size(), 1U);
+  EXPECT_EQ(differences->front().key, "b|1");
+  ASSERT_EQ(differences->front().columns.size(), 1U);
+  EXPECT_EQ(differences->front().columns[0].column, "school");
+  EXPECT_EQ(differences->front().columns[0].district, "001");
+  EXPECT_EQ(differences->front().columns[0].state, std::nullopt);
+  const auto counts = CompareSchools(db, dataset_, kDistrict, versions, first, 10);
+  ASSERT_EQ(counts->schools.size(), 1U);
+  EXPECT_EQ(counts->schools.front().district_rows, 2);
+  EXPECT_EQ(counts->schools.front().state_rows, 2);
+  EXPECT_EQ(counts->schools.front().different, 1);
+  EXPECT_THAT(counts->keys, ElementsAre("b|1"));
 }
 
 Values Lunch(const std::string& student, const std::string& price) {
@@ -448,6 +560,33 @@ TEST_F(RecordStoreTest, ARefusedRecordArrivesWhenTheSchoolIsKnown) {
   EXPECT_THAT(*DatasetsWithUnknownSchools(db, kDistrict), IsEmpty());
 }
 
+TEST_F(RecordStoreTest, ACodeIsTakenOnTheDaysOnWhichItIsInForce) {
+  const auto lunch = [](const std::string& student, const std::string& day,
+                        const std::string& grade, const std::string& foods) {
+    return Values{student, "1", "1.00", "", day, "", "", grade, foods};
+  };
+  ASSERT_THAT(Push(Mode::kUpsert,
+                   {lunch("a", "2025-07-31", "NEW", ""), lunch("b", "2025-08-01", "NEW", ""),
+                    lunch("c", "2025-07-31", "OLD", "A;OLD"), lunch("d", "2025-08-01", "OLD", ""),
+                    lunch("e", "2025-08-01", "", "A;OLD"), lunch("f", "", "OLD", "OLD"),
+                    lunch("g", "", "NEVER", "")}),
+              IsOk());
+  EXPECT_EQ(Sync()->refused, 4);
+  std::vector<std::string> taken;
+  for (const auto& [key, values] : Read(Copy::kState, 1)) taken.push_back(values[0]);
+  EXPECT_THAT(taken, ElementsAre("b", "c", "f"));
+  pg::Database db = database_.db();
+  const auto issues = ListIssues(db, {.district = kDistrict, .open_only = true}, 0, 10);
+  ASSERT_THAT(issues, IsOk());
+  std::map<std::string, std::string> columns;
+  for (const Issue& issue : *issues) {
+    EXPECT_EQ(issue.reason, "CODE_UNKNOWN");
+    columns[issue.record_key] = issue.column;
+  }
+  EXPECT_THAT(columns, ElementsAre(std::pair("a|1", "grade"), std::pair("d|1", "grade"),
+                                   std::pair("e|1", "foods"), std::pair("g|1", "grade")));
+}
+
 void RecordStoreTest::ASchoolArrivesDuringASync() {
   pg::Database db = database_.db();
   const std::string id = ids::IdSource::Real().NewId();
@@ -474,7 +613,7 @@ void RecordStoreTest::ASchoolArrivesDuringASync() {
     EXPECT_EQ(counts.refused, 3);
     feed = std::jthread([&] {
       applied = database_.db().RunInTransaction([&](pg::Transaction& other) {
-        return ApplyRegistryChange(other, arrival, ids::IdSource::Real(), true);
+        return ApplyRegistryChange(other, organization_, arrival, ids::IdSource::Real(), true);
       });
       done = true;
     });
@@ -522,7 +661,7 @@ TEST_F(RecordStoreTest, ASchoolThatNobodyWaitedForSetsOffNothing) {
   (*arrival.mutable_attributes())["kind"] = "SCHOOL";
   (*arrival.mutable_attributes())["parent"] = std::string("organizations/") + kDistrict;
   ASSERT_THAT(database_.db().RunInTransaction([&](pg::Transaction& tx) {
-    return ApplyRegistryChange(tx, arrival, ids::IdSource::Real(), true);
+    return ApplyRegistryChange(tx, organization_, arrival, ids::IdSource::Real(), true);
   }),
               IsOk());
   EXPECT_EQ(Number("SELECT count(*) AS n FROM dataset.job WHERE state = 'QUEUED'"), 0);
@@ -545,6 +684,78 @@ TEST_F(RecordStoreTest, ReadersSeeTheViewsAndNothingElse) {
   }
 }
 
+TEST_F(RecordStoreTest, OrganizationsAreRecordsOfTheirDistrict) {
+  Arrive("state", {{"kind", "SEA"}});
+  Arrive("d1", {{"kind", "DISTRICT"}, {"parent", "organizations/state"}});
+  Arrive("d2", {{"kind", "DISTRICT"}, {"parent", "organizations/state"}});
+  Arrive("s1", {{"kind", "SCHOOL"},
+                {"parent", "organizations/d1"},
+                {"display_name", "One"},
+                {"nces_id", "480000100001"},
+                {"open_date", "1999-08-01"},
+                {"grades_offered", "KG;01;;01"}});
+  Arrive("s2", {{"kind", "SCHOOL"}, {"parent", "organizations/d2"}});
+  // The same again changes nothing.
+  Arrive("s2", {{"kind", "SCHOOL"}, {"parent", "organizations/d2"}});
+  const std::string of_district =
+      "SELECT o.organization_id, o.kind, o.display_name, o.nces_id, o.open_date, o.close_date,"
+      " o.grades_offered FROM dataset_read.organization o JOIN dataset_read.data_version v ON"
+      " v.copy = o.copy AND v.district_id = o.district_id AND v.dataset = 'organization'"
+      " AND o.valid_from <= v.version AND v.version < o.valid_to"
+      " WHERE o.district_id = 'd1' AND o.copy = '{}' ORDER BY 1";
+  for (const char* copy : {"DISTRICT", "STATE"}) {
+    EXPECT_THAT(
+        Published(fmt::format(fmt::runtime(of_district), copy)),
+        ElementsAre("(d1,DISTRICT,,,,,)", "(s1,SCHOOL,One,480000100001,1999-08-01,,01;KG)"));
+  }
+  EXPECT_THAT(
+      Published("SELECT copy, district_id, version, row_count FROM dataset_read.data_version"
+                " WHERE dataset = 'organization' ORDER BY 2, 1"),
+      ElementsAre("(DISTRICT,d1,2,2)", "(STATE,d1,2,2)", "(DISTRICT,d2,2,2)", "(STATE,d2,2,2)"));
+  // A version stays readable.
+  Arrive("s1", {{"kind", "SCHOOL"}, {"parent", "organizations/d1"}, {"display_name", "Uno"}});
+  EXPECT_THAT(Published("SELECT display_name FROM dataset_read.organization WHERE copy = 'STATE'"
+                        " AND district_id = 'd1' AND valid_from <= 2 AND valid_to > 2"
+                        " AND organization_id = 's1'"),
+              ElementsAre("(One)"));
+  EXPECT_EQ(Number("SELECT count(*) AS n FROM dataset.change WHERE type = 'records_changed'"
+                   " AND subject = 'organizations/d1'"),
+            3);
+  // No push holds up an organization, and no resync takes one.
+  pg::Database db = database_.db();
+  EXPECT_THAT(*DatasetsWithRecords(db, "d1"), IsEmpty());
+}
+
+TEST_F(RecordStoreTest, CodesAreRecordsOfEveryDistrict) {
+  Arrive("d1", {{"kind", "DISTRICT"}});
+  Arrive("s1", {{"kind", "SCHOOL"}, {"parent", "organizations/d1"}});
+  EXPECT_THAT(Published("SELECT copy, code, effective_from, effective_to FROM dataset_read.code"
+                        " WHERE district_id = 'd1' AND code_list = 'grade' AND code <> '01'"
+                        " AND copy = 'STATE' ORDER BY 2"),
+              ElementsAre("(STATE,02,,)", "(STATE,NEW,2025-08-01,)", "(STATE,OLD,,2025-07-31)"));
+  EXPECT_THAT(
+      Published("SELECT copy, district_id, version, row_count FROM dataset_read.data_version"
+                " WHERE dataset = 'code' ORDER BY 1"),
+      ElementsAre("(DISTRICT,d1,1,7)", "(STATE,d1,1,7)"));
+  const auto install = [this](const std::vector<Code>& codes) {
+    return Install(database_.owner(), *Catalogue::Make({dataset_, organization_, code_}), codes);
+  };
+  // A later edition of the product adds a code and ends one; the same once more changes nothing.
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_THAT(install({{"grade", "01", "", "", "2026-07-31"}, {"grade", "03", "", "", ""}}),
+                IsOk());
+    EXPECT_THAT(Published("SELECT version, row_count FROM dataset_read.data_version"
+                          " WHERE dataset = 'code' AND copy = 'STATE'"),
+                ElementsAre("(2,8)"));
+  }
+  pg::Database db = database_.db();
+  const auto records =
+      ListRecords(db, code_, Copy::kDistrict, "d1", 2, Schools({"s1"}), "grade|0", 1);
+  ASSERT_THAT(records, IsOk());
+  ASSERT_EQ(records->size(), 1U);
+  EXPECT_THAT(records->front().values, ElementsAre("grade", "01", "", "", "2026-07-31"));
+}
+
 TEST_F(RecordStoreTest, DefinitionsGrowAndNeverShrink) {
   ASSERT_THAT(Push(Mode::kUpsert, {Lunch("a", "1.00")}), IsOk());
   Dataset wider = Lunches();
@@ -558,6 +769,9 @@ TEST_F(RecordStoreTest, DefinitionsGrowAndNeverShrink) {
   Dataset other_key = wider;
   other_key.key = {0};
   EXPECT_FALSE(Install(database_.owner(), *Catalogue::Make({other_key}), {}).ok());
+  Dataset no_date = wider;
+  no_date.columns[7].date_column = "price";
+  EXPECT_FALSE(Catalogue::Make({no_date}).ok());
 }
 
 TEST_F(RecordStoreTest, TheBuiltinDefinitionsCanBeInstalled) {

@@ -9,11 +9,9 @@
 
 namespace edcert::dataset {
 
-// Creates what is missing and extends what grew, in one transaction, as the owner: record tables,
-// the views of `dataset_read`, their grants, the stored definitions and codes. A definition only
-// grows: new columns come last, texts get longer, decimals get more digits before the point.
-// Anything else is an INTERNAL error that names the column, since what is stored and hashed would
-// read differently.
+// Creates what is missing and extends what grew, in one transaction, as the owner: the definitions
+// that come with the product, their tables and views, who may read them, the codes. A definition
+// only grows (growth.h); what the state added to it stays.
 absl::Status Install(pg::Connection& owner, const Catalogue& catalogue,
                      const std::vector<Code>& codes);
 

@@ -21,6 +21,10 @@ bool HasWhole(const access::Access& access, const std::string& district) {
 
 }  // namespace
 
+absl::Status RequireState(const access::Access& access) {
+  return access.state_user ? absl::OkStatus() : status::NotPermitted("being a user of the state");
+}
+
 absl::Status RequireWholeDistrict(const access::Access& access, const std::string& district) {
   const bool is_district = access.organization_kind == access::OrganizationKind::kDistrict;
   return is_district && HasWhole(access, district) ? absl::OkStatus() : status::NotFound(district);

@@ -10,6 +10,9 @@
 
 namespace edcert::dataset {
 
+// NOT_PERMITTED unless the caller is a person of the state.
+absl::Status RequireState(const access::Access& access);
+
 // NOT_FOUND unless the organisation that the access is about is a district and the caller acts for
 // all of it: a service, a person of the state, of the district or of an agency above it.
 absl::Status RequireWholeDistrict(const access::Access& access, const std::string& district);

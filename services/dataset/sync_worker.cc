@@ -5,7 +5,7 @@
 #include "common/feed/feed.h"
 #include "common/status/errors.h"
 #include "common/status/macros.h"
-#include "services/dataset/builtin_definitions.h"
+#include "services/dataset/record_store.h"
 #include "services/dataset/resync_store.h"
 #include "services/dataset/sync.h"
 
@@ -21,16 +21,33 @@ void AppendState(pg::Transaction& tx, const Resync& resync, const ids::IdSource&
                 .attributes = {{"district", "organizations/" + resync.district}}});
 }
 
-// The datasets that are still to be done.
-std::vector<std::string> Remaining(const Resync& resync) {
-  std::vector<std::string> remaining;
+// How far a sync is, in records of the DISTRICT copy.
+struct Plan {
+  std::vector<Version> remaining;  // the datasets that are still to be done
+  int64_t done = 0;
+  int64_t total = 0;
+};
+
+absl::StatusOr<Plan> PlanOf(pg::Querier& db, const Resync& resync) {
+  Plan plan;
+  ASSIGN_OR_RETURN(const std::vector<Version> versions,
+                   GetVersions(db, Copy::kDistrict, resync.district));
   for (const std::string& dataset : resync.datasets) {
-    const bool done =
-        std::any_of(resync.counts.begin(), resync.counts.end(),
-                    [&dataset](const SyncCounts& counts) { return counts.dataset == dataset; });
-    if (!done) remaining.push_back(dataset);
+    const auto counts =
+        std::find_if(resync.counts.begin(), resync.counts.end(),
+                     [&dataset](const SyncCounts& one) { return one.dataset == dataset; });
+    if (counts != resync.counts.end()) {
+      plan.done += counts->read;
+      continue;
+    }
+    const auto version =
+        std::find_if(versions.begin(), versions.end(),
+                     [&dataset](const Version& one) { return one.dataset == dataset; });
+    plan.remaining.push_back(version == versions.end() ? Version{.dataset = dataset} : *version);
+    plan.total += plan.remaining.back().row_count;
   }
-  return remaining;
+  plan.total += plan.done;
+  return plan;
 }
 
 }  // namespace
@@ -44,24 +61,29 @@ absl::Status SyncRunner::Run(jobs::Running& running) {
     AppendState(tx, *resync, ids_, "running");
     return absl::OkStatus();
   }));
-  const std::vector<std::string> remaining = Remaining(*resync);
-  const auto total = static_cast<int64_t>(resync->datasets.size());
-  int64_t done = total - static_cast<int64_t>(remaining.size());
-  const auto sync_one = [&](pg::Transaction& tx, const std::string& id) -> absl::Status {
-    const Dataset* dataset = catalogue_.Find(id);
-    if (dataset == nullptr) return status::Internal("no dataset " + id);
+  ASSIGN_OR_RETURN(Plan plan, PlanOf(db, *resync));
+  const auto sync_one = [&](pg::Transaction& tx, const Version& version) -> absl::Status {
+    ASSIGN_OR_RETURN(const auto definitions, definitions_.Get(tx));
+    const Dataset* dataset = definitions->catalogue.Find(version.dataset);
+    if (dataset == nullptr) return status::Internal("no dataset " + version.dataset);
     return SyncDataset(tx, *dataset, *resync, ids_).status();
   };
-  for (std::size_t i = 0; i + 1 < remaining.size(); ++i) {
-    RETURN_IF_ERROR(running.Progress(done, total, "Comparing " + remaining[i]));
-    RETURN_IF_ERROR(running.Write([&](pg::Transaction& tx) { return sync_one(tx, remaining[i]); }));
-    ++done;
+  const auto tell = [&](const std::string& phase) {
+    return running.Progress(plan.done, plan.total, phase);
+  };
+  for (std::size_t i = 0; i + 1 < plan.remaining.size(); ++i) {
+    const Version& version = plan.remaining[i];
+    RETURN_IF_ERROR(tell("Comparing " + version.dataset));
+    RETURN_IF_ERROR(running.Write([&](pg::Transaction& tx) { return sync_one(tx, version); }));
+    plan.done += version.row_count;
   }
-  if (!remaining.empty()) {
-    RETURN_IF_ERROR(running.Progress(done, total, "Comparing " + remaining.back()));
+  if (!plan.remaining.empty()) {
+    RETURN_IF_ERROR(tell("Comparing " + plan.remaining.back().dataset));
   }
   return running.Complete([&](pg::Transaction& tx) -> absl::Status {
-    if (!remaining.empty()) RETURN_IF_ERROR(sync_one(tx, remaining.back()));
+    if (!plan.remaining.empty()) RETURN_IF_ERROR(sync_one(tx, plan.remaining.back()));
+    plan.done = plan.total;
+    RETURN_IF_ERROR(tell(""));
     AppendState(tx, *resync, ids_, "completed");
     return absl::OkStatus();
   });
@@ -75,8 +97,7 @@ absl::Status SyncRunner::Failed(pg::Transaction& tx, const jobs::Job& job) {
 
 absl::StatusOr<std::unique_ptr<jobs::Runner>> MakeSyncRunner(
     const edcert::config::Server& /*server*/) {
-  ASSIGN_OR_RETURN(const Catalogue catalogue, BuiltinCatalogue());
-  return std::make_unique<SyncRunner>(catalogue, ids::IdSource::Real());
+  return std::make_unique<SyncRunner>(ids::IdSource::Real());
 }
 
 }  // namespace edcert::dataset

@@ -8,14 +8,13 @@
 #include "common/config/server.pb.h"
 #include "common/ids/ids.h"
 #include "common/jobs/jobs.h"
-#include "services/dataset/dataset.h"
+#include "services/dataset/definition_store.h"
 
 namespace edcert::dataset {
 
 class SyncRunner final : public jobs::Runner {
  public:
-  SyncRunner(const Catalogue& catalogue, const ids::IdSource& ids)
-      : catalogue_(catalogue), ids_(ids) {}
+  explicit SyncRunner(const ids::IdSource& ids) : ids_(ids) {}
 
   // Brings one dataset after the other up to date, each in a transaction of its own, the last one
   // with the end of the job. A dataset that an earlier attempt finished is not done again.
@@ -23,7 +22,7 @@ class SyncRunner final : public jobs::Runner {
   absl::Status Failed(pg::Transaction& tx, const jobs::Job& job) override;
 
  private:
-  const Catalogue catalogue_;
+  DefinitionCache definitions_;
   const ids::IdSource& ids_;
 };
 

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <thread>
 
@@ -1168,6 +1169,27 @@ TEST_F(ServiceTest, TheFeedTellsWhatOthersFollow) {
   EXPECT_EQ(published.attributes().at("level"), "DISTRICT");
   EXPECT_THAT(Call(&Stub::ListChanges, v1::ListChangesRequest(), "users/admin"),
               HasReason("NOT_PERMITTED"));
+}
+
+TEST_F(ServiceTest, TheFeedTellsWhatAnOrganizationIs) {
+  Organization("s9", R"(kind: KIND_SCHOOL display_name: 'Nine' parent: 'organizations/d1'
+      nces_id: '480000100009' open_date { year: 1999 month: 8 day: 1 }
+      grades_offered: 'KG' grades_offered: '01')");
+  grpc::ClientContext context;
+  server_.CallAsService(context);
+  v1::ListChangesResponse response;
+  ASSERT_TRUE(stub_->ListChanges(&context, {}, &response).ok());
+  ASSERT_GT(response.changes_size(), 0);
+  const auto& change = *response.changes().rbegin();
+  EXPECT_EQ(change.subject(), "organizations/s9");
+  const std::map<std::string, std::string> attributes(change.attributes().begin(),
+                                                      change.attributes().end());
+  EXPECT_THAT(attributes,
+              ::testing::UnorderedElementsAre(
+                  std::pair("organization", "organizations/s9"), std::pair("kind", "SCHOOL"),
+                  std::pair("parent", "organizations/d1"), std::pair("display_name", "Nine"),
+                  std::pair("nces_id", "480000100009"), std::pair("open_date", "1999-08-01"),
+                  std::pair("close_date", ""), std::pair("grades_offered", "KG;01")));
 }
 
 TEST_F(ServiceTest, AuditRecordsAreForTheStatesAuditors) {

@@ -1,4 +1,8 @@
 // Organisations.
+#include <optional>
+
+#include "absl/strings/str_join.h"
+#include "absl/time/civil_time.h"
 #include "common/paging/paging.h"
 #include "common/rpc/handle.h"
 #include "common/status/macros.h"
@@ -11,6 +15,10 @@ namespace {
 
 namespace v1 = ::edcert::registry::v1;
 
+std::string Text(const std::optional<absl::CivilDay>& day) {
+  return day.has_value() ? absl::FormatCivilTime(*day) : "";
+}
+
 feed::Event OrganizationCreated(const Organization& organization) {
   return {.subject = organization.name.ToString(),
           .type = "organization_created",
@@ -18,7 +26,11 @@ feed::Event OrganizationCreated(const Organization& organization) {
               {"organization", organization.name.ToString()},
               {"kind", std::string(kOrganizationKindText.Of(organization.kind))},
               {"parent", organization.parent.has_value() ? organization.parent->ToString() : ""},
-              {"display_name", organization.display_name}}};
+              {"display_name", organization.display_name},
+              {"nces_id", organization.nces_id},
+              {"open_date", Text(organization.open_date)},
+              {"close_date", Text(organization.close_date)},
+              {"grades_offered", absl::StrJoin(organization.grades_offered, ";")}}};
 }
 
 }  // namespace

@@ -8,6 +8,8 @@
 #include "common/rpc/standard.h"
 #include "common/status/errors.h"
 #include "common/status/macros.h"
+#include "google/protobuf/io/coded_stream.h"
+#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 
 namespace edcert::validation_report {
 namespace {
@@ -15,6 +17,7 @@ namespace {
 static_assert(static_cast<int>(Severity::kFatal) == type::SEVERITY_FATAL);
 static_assert(static_cast<int>(Severity::kInfo) == type::SEVERITY_INFO);
 static_assert(static_cast<int>(RuleState::kArchived) == v1::Rule::ARCHIVED);
+static_assert(static_cast<int>(ParameterType::kBool) == v1::Rule::Parameter::BOOL);
 static_assert(static_cast<int>(GroupState::kInactive) == v1::RuleGroup::INACTIVE);
 static_assert(static_cast<int>(ReportState::kExpired) == v1::Report::EXPIRED);
 static_assert(static_cast<int>(ReportKind::kSnapshot) == v1::REPORT_KIND_SNAPSHOT);
@@ -41,6 +44,11 @@ std::vector<std::string> Texts(const Repeated& texts) {
 template <typename Range, typename Repeated>
 void Assign(const Range& from, Repeated* to) {
   to->Assign(from.begin(), from.end());
+}
+
+template <typename Map>
+ValuesByName ValuesOf(const Map& values) {
+  return {values.begin(), values.end()};
 }
 
 absl::StatusOr<RuleKind> KindOf(const v1::Rule& rule) {
@@ -122,7 +130,7 @@ struct KindWriter {
 
 absl::StatusOr<Fixture> FixtureOf(const v1::Fixture& fixture, const std::string& primary,
                                   int index) {
-  Fixture out{fixture.title(), {}};
+  Fixture out{fixture.title(), {}, ValuesOf(fixture.parameter_values())};
   for (const v1::Fixture::Row& row : fixture.rows()) {
     Fixture::Row to{primary, {row.values().begin(), row.values().end()}, row.must_fire()};
     if (!row.dataset().empty()) {
@@ -134,6 +142,47 @@ absl::StatusOr<Fixture> FixtureOf(const v1::Fixture& fixture, const std::string&
     out.rows.push_back(std::move(to));
   }
   return out;
+}
+
+absl::StatusOr<std::vector<SeverityPeriod>> ScheduleOf(const v1::RuleGroup::Member& member,
+                                                       const std::string& field) {
+  std::vector<SeverityPeriod> schedule;
+  for (const v1::RuleGroup::SeverityPeriod& period : member.severity_schedule()) {
+    SeverityPeriod to;
+    ASSIGN_OR_RETURN(to.from, rpc::ParseDate(period.from_date(), field + ".from_date"));
+    ASSIGN_OR_RETURN(to.to, rpc::ParseDate(period.to_date(), field + ".to_date"));
+    ASSIGN_OR_RETURN(to.severity, SeverityOf(period.severity(), field + ".severity"));
+    to.reason = period.reason();
+    schedule.push_back(std::move(to));
+  }
+  return schedule;
+}
+
+void WriteSettings(const GroupMember& member, v1::RuleGroup::Member& out) {
+  out.mutable_parameter_values()->insert(member.parameter_values.begin(),
+                                         member.parameter_values.end());
+  for (const SeverityPeriod& period : member.schedule) {
+    v1::RuleGroup::SeverityPeriod* to = out.add_severity_schedule();
+    *to->mutable_from_date() = rpc::ToProto(period.from);
+    *to->mutable_to_date() = rpc::ToProto(period.to);
+    to->set_severity(static_cast<type::Severity>(period.severity));
+    to->set_reason(period.reason);
+  }
+}
+
+// What became of the findings of the i-th severity. Of a report from before that is not known.
+void SetChanges(const SeverityCount& count, const std::optional<SeverityChanges>& all,
+                std::size_t i, v1::Report::SeverityCount& to) {
+  if (!all.has_value()) {
+    to.set_records_unknown(count.records);
+    return;
+  }
+  const ChangeCounts& changes = all->at(i);
+  to.set_records_new(changes[FindingChange::kNew]);
+  to.set_records_open(changes[FindingChange::kOpen]);
+  to.set_records_regressed(changes[FindingChange::kRegressed]);
+  to.set_records_fixed(changes[FindingChange::kFixed]);
+  to.set_records_unknown(changes[FindingChange::kUnknown]);
 }
 
 }  // namespace
@@ -155,6 +204,15 @@ absl::StatusOr<RuleContent> ContentOf(const v1::Rule& rule) {
   content.suggested_fix = rule.suggested_fix();
   content.fields = Texts(rule.fields());
   content.source = rule.source();
+  content.tags = Texts(rule.tags());
+  for (int i = 0; i < rule.parameters_size(); ++i) {
+    const v1::Rule::Parameter& parameter = rule.parameters(i);
+    if (parameter.type() < 0 || parameter.type() > v1::Rule::Parameter::BOOL) {
+      return status::FieldInvalid(fmt::format("rule.parameters[{}].type", i), "unknown value");
+    }
+    content.parameters.push_back({parameter.name(), static_cast<ParameterType>(parameter.type()),
+                                  parameter.description(), parameter.default_value()});
+  }
   ASSIGN_OR_RETURN(content.kind, KindOf(rule));
   if (const auto* reference = std::get_if<ReferenceRule>(&content.kind);
       reference != nullptr && std::find(content.datasets.begin(), content.datasets.end(),
@@ -179,10 +237,20 @@ v1::Rule ToProto(const RuleContent& content) {
   rule.set_suggested_fix(content.suggested_fix);
   Assign(content.fields, rule.mutable_fields());
   rule.set_source(content.source);
+  Assign(content.tags, rule.mutable_tags());
+  for (const Parameter& parameter : content.parameters) {
+    v1::Rule::Parameter* to = rule.add_parameters();
+    to->set_name(parameter.name);
+    to->set_type(static_cast<v1::Rule::Parameter::Type>(parameter.type));
+    to->set_description(parameter.description);
+    to->set_default_value(parameter.default_value);
+  }
   std::visit(KindWriter{rule}, content.kind);
   for (const Fixture& fixture : content.fixtures) {
     v1::Fixture* out = rule.add_fixtures();
     out->set_title(fixture.title);
+    out->mutable_parameter_values()->insert(fixture.parameter_values.begin(),
+                                            fixture.parameter_values.end());
     for (const Fixture::Row& row : fixture.rows) {
       v1::Fixture::Row* to = out->add_rows();
       to->set_dataset(DatasetName(row.dataset));
@@ -198,6 +266,14 @@ v1::Rule ToProto(const Rule& rule) {
   out.set_name(names::RuleName::FromId(rule.id).ToString());
   out.set_state(static_cast<v1::Rule::State>(rule.state));
   out.set_version(rule.version);
+  out.set_active_version(rule.active_version);
+  out.set_newest_version(rule.newest_version);
+  out.set_author(rule.author);
+  if (rule.pending.has_value()) {
+    out.mutable_pending_activation()->set_version(rule.pending->version);
+    out.mutable_pending_activation()->set_user(rule.pending->user);
+    *out.mutable_pending_activation()->mutable_time() = rpc::ToProto(rule.pending->time);
+  }
   out.set_etag(rule.etag);
   *out.mutable_create_time() = rpc::ToProto(rule.create_time);
   *out.mutable_update_time() = rpc::ToProto(rule.update_time);
@@ -205,7 +281,14 @@ v1::Rule ToProto(const Rule& rule) {
 }
 
 std::string EncodeContent(const RuleContent& content) {
-  return ToProto(content).SerializeAsString();
+  // Equal contents have equal bytes, whatever the order of their maps.
+  std::string bytes;
+  google::protobuf::io::StringOutputStream stream(&bytes);
+  google::protobuf::io::CodedOutputStream output(&stream);
+  output.SetSerializationDeterministic(true);
+  ToProto(content).SerializeToCodedStream(&output);
+  output.Trim();
+  return bytes;
 }
 
 absl::StatusOr<RuleContent> DecodeContent(const std::string& bytes) {
@@ -228,9 +311,26 @@ absl::StatusOr<RuleGroup> GroupOf(const v1::RuleGroup& group) {
     ASSIGN_OR_RETURN(
         const Severity severity,
         SeverityOf(member.severity(), fmt::format("rule_group.rules[{}].severity", i)));
-    out.members.push_back({rule.id(), member.version(), severity});
+    GroupMember to{rule.id(), member.version(), severity, ValuesOf(member.parameter_values()), {}};
+    ASSIGN_OR_RETURN(to.schedule,
+                     ScheduleOf(member, fmt::format("rule_group.rules[{}].severity_schedule", i)));
+    out.members.push_back(std::move(to));
   }
   return out;
+}
+
+std::string EncodeSettings(const GroupMember& member) {
+  v1::RuleGroup::Member settings;
+  WriteSettings(member, settings);
+  return settings.SerializeAsString();
+}
+
+absl::Status DecodeSettings(const std::string& bytes, GroupMember& member) {
+  v1::RuleGroup::Member settings;
+  if (!settings.ParseFromString(bytes)) return status::Internal("stored member of a rule group");
+  member.parameter_values = ValuesOf(settings.parameter_values());
+  ASSIGN_OR_RETURN(member.schedule, ScheduleOf(settings, "severity_schedule"));
+  return absl::OkStatus();
 }
 
 v1::RuleGroup ToProto(const RuleGroup& group) {
@@ -243,8 +343,11 @@ v1::RuleGroup ToProto(const RuleGroup& group) {
     to->set_rule(names::RuleName::FromId(member.rule).ToString());
     to->set_version(member.version);
     to->set_severity(static_cast<type::Severity>(member.severity));
+    WriteSettings(member, *to);
   }
   out.set_version(group.version);
+  out.set_active_version(group.active_version);
+  out.set_newest_version(group.newest_version);
   out.set_state(static_cast<v1::RuleGroup::State>(group.state));
   for (const std::string& dataset : group.datasets) out.add_datasets(DatasetName(dataset));
   out.set_etag(group.etag);
@@ -293,6 +396,8 @@ v1::Report ToProto(const Report& report) {
       to->set_rules(count.rules);
       to->set_records(count.records);
       to->set_rules_errored(count.rules_errored);
+      to->set_records_waived(count.waived);
+      SetChanges(count, report.result->changes, i, *to);
     }
     out.set_rules_errored(report.result->rules_errored());
     out.set_truncated(report.result->truncated);
@@ -306,14 +411,23 @@ v1::Report ToProto(const Report& report) {
   if (report.start_time.has_value()) *out.mutable_start_time() = rpc::ToProto(*report.start_time);
   if (report.end_time.has_value()) *out.mutable_end_time() = rpc::ToProto(*report.end_time);
   out.set_attempt(static_cast<int32_t>(report.attempt));
+  if (report.severity_day.has_value()) {
+    *out.mutable_severity_date() = rpc::ToProto(*report.severity_day);
+  }
+  if (report.next_severity_change.has_value()) {
+    *out.mutable_next_severity_change() = rpc::ToProto(*report.next_severity_change);
+  }
   if (report.state == ReportState::kFailed) {
     out.mutable_failure()->set_reason("EVALUATION_FAILED");
     out.mutable_failure()->set_message(report.failure);
   }
+  if (!report.previous_report.empty()) {
+    out.set_previous_report(names::ReportName::FromId(report.previous_report).ToString());
+  }
   return out;
 }
 
-v1::Finding ToProto(const ListedFinding& finding) {
+v1::Finding ToProto(const ListedFinding& finding, std::optional<absl::Time> seen) {
   v1::Finding out;
   out.set_rule(names::RuleName::FromId(finding.rule).ToString());
   out.set_rule_version(finding.rule_version);
@@ -327,6 +441,72 @@ v1::Finding ToProto(const ListedFinding& finding) {
   out.mutable_fields()->insert(finding.finding.fields.begin(), finding.finding.fields.end());
   out.set_message(finding.finding.message);
   out.set_fingerprint(finding.finding.fingerprint);
+  out.set_change(static_cast<v1::FindingChange>(finding.finding.change));
+  out.set_group(finding.group);
+  out.set_group_size(finding.group_size);
+  if (finding.first_seen.has_value()) {
+    *out.mutable_first_seen_time() = rpc::ToProto(*finding.first_seen);
+  }
+  if (finding.last_seen.has_value()) seen = finding.last_seen;
+  if (seen.has_value()) *out.mutable_last_seen_time() = rpc::ToProto(*seen);
+  if (finding.explanation.has_value()) *out.mutable_explanation() = ToProto(*finding.explanation);
+  if (!finding.waiver.empty()) {
+    out.set_waiver(names::WaiverName::FromId(finding.waiver).ToString());
+  }
+  return out;
+}
+
+v1::FindingGroup ToProto(const ListedGroup& group) {
+  v1::FindingGroup out;
+  out.set_group(group.group.id);
+  out.set_rule(names::RuleName::FromId(group.rule).ToString());
+  out.set_rule_version(group.rule_version);
+  out.set_rule_code(group.rule_code);
+  out.set_severity(static_cast<type::Severity>(group.severity));
+  out.set_dataset(DatasetName(group.dataset));
+  out.mutable_cause()->insert(group.group.cause.begin(), group.group.cause.end());
+  out.set_description(group.group.description);
+  out.set_size(group.group.size);
+  out.set_size_new(group.group.changes[FindingChange::kNew]);
+  out.set_size_regressed(group.group.changes[FindingChange::kRegressed]);
+  out.set_truncated(group.truncated);
+  out.set_unexplained(group.unexplained);
+  if (group.explanation.has_value()) *out.mutable_explanation() = ToProto(*group.explanation);
+  out.set_suggested_explanation(group.suggestion);
+  out.set_waived(group.waived);
+  return out;
+}
+
+v1::Waiver ToProto(const Waiver& waiver, absl::Time now) {
+  v1::Waiver out;
+  out.set_name(waiver.name());
+  out.set_event(waiver.event);
+  out.set_organization(waiver.organization);
+  out.set_report(names::ReportName::FromId(waiver.report).ToString());
+  out.set_rule(names::RuleName::FromId(waiver.rule).ToString());
+  out.set_rule_code(waiver.rule_code);
+  out.set_target(waiver.target);
+  out.set_findings(waiver.findings);
+  out.set_reason(waiver.reason);
+  *out.mutable_until_date() = rpc::ToProto(waiver.until);
+  out.set_state(static_cast<v1::Waiver::State>(StateOf(waiver, now)));
+  out.set_asked_by(waiver.asked_by);
+  *out.mutable_ask_time() = rpc::ToProto(waiver.asked_at);
+  out.set_confirmed_by(waiver.confirmed_by);
+  if (waiver.confirmed_at.has_value()) {
+    *out.mutable_confirm_time() = rpc::ToProto(*waiver.confirmed_at);
+  }
+  out.set_revoked_by(waiver.revoked_by);
+  if (waiver.revoked_at.has_value()) *out.mutable_revoke_time() = rpc::ToProto(*waiver.revoked_at);
+  out.set_revoke_reason(waiver.revoke_reason);
+  return out;
+}
+
+v1::Explanation ToProto(const Explanation& explanation) {
+  v1::Explanation out;
+  out.set_text(explanation.text);
+  out.set_author(explanation.author);
+  *out.mutable_create_time() = rpc::ToProto(explanation.created_at);
   return out;
 }
 

@@ -50,7 +50,7 @@ absl::StatusOr<Definition> DatasetClient::Ask(const std::string& dataset) {
   request.set_name(names::DatasetName::FromId(dataset).ToString());
   v1::Dataset response;
   RETURN_IF_ERROR(rpc::FromGrpc(stub_->GetDataset(&context, request, &response)));
-  Definition definition{dataset, {}, response.school_column()};
+  Definition definition{dataset, {}, response.school_column(), response.read_only()};
   for (const v1::Column& column : response.columns()) {
     definition.columns.push_back({column.name(), column.type() == v1::Column::TYPE_UNSPECIFIED
                                                      ? ColumnType::kString

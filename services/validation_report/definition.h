@@ -23,6 +23,8 @@ struct Definition {
   std::string id;
   std::vector<Column> columns;
   std::string school_column;  // empty when records belong to no school
+  // Whether the dataset service keeps the records, and nobody pushes them.
+  bool kept = false;
 
   const Column* Find(std::string_view column) const {
     const auto it = std::find_if(columns.begin(), columns.end(),

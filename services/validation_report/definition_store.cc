@@ -26,6 +26,7 @@ absl::StatusOr<Definitions> ReadDefinitions(pg::Querier& db,
     Definition& definition = definitions[row.Text("dataset")];
     definition.id = row.Text("dataset");
     definition.school_column = row.Text("school_column");
+    definition.kept = row.Bool("kept");
     definition.columns.push_back({row.Text("name"), TypeOf(row.View("type"))});
   }
   return definitions;

@@ -54,6 +54,21 @@ absl::Status ReportNotReady(std::string_view report, std::string_view state) {
                    {{"resource", std::string(report)}, {"state", std::string(state)}});
 }
 
+absl::Status ReportExpired(std::string_view report) {
+  return MakeError(Reason::kReportExpired, fmt::format("the file of {} was deleted", report),
+                   {{"resource", std::string(report)}});
+}
+
+absl::Status SecondPersonRequired(std::string_view resource) {
+  return MakeError(Reason::kSecondPersonRequired,
+                   fmt::format("{} awaits a second person", resource),
+                   {{"resource", std::string(resource)}});
+}
+
+absl::Status SelfApproval() {
+  return MakeError(Reason::kSelfApproval, "you belong to the organisation");
+}
+
 absl::Status TooManyReports() {
   return status::QuotaExceeded("waiting reports of the organisation", absl::Seconds(10));
 }

@@ -17,6 +17,11 @@ absl::Status RuleGroupInactive(std::string_view group);
 absl::Status RuleGroupOfOtherLevel(std::string_view group, std::string_view level);
 absl::Status SnapshotMismatch(std::string_view snapshot);
 absl::Status ReportNotReady(std::string_view report, std::string_view state);
+absl::Status ReportExpired(std::string_view report);
+// A second person is awaited, and the caller is the first.
+absl::Status SecondPersonRequired(std::string_view resource);
+// The caller belongs to the organisation that he would decide about.
+absl::Status SelfApproval();
 // Too many reports of an organisation wait.
 absl::Status TooManyReports();
 

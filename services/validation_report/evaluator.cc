@@ -11,7 +11,10 @@
 #include <thread>
 #include <utility>
 
+#include "common/clock/clock.h"
+#include "common/status/error.h"
 #include "common/status/macros.h"
+#include "services/validation_report/columnar/judge.h"
 #include "services/validation_report/sql/evaluate.sql.h"
 
 namespace edcert::validation_report {
@@ -26,8 +29,12 @@ struct Unit {
   RuleStatement statement;
 };
 
-// Whether an error is the fault of the statement, not of the server or the line.
-bool IsStatementError(const absl::Status& status) {
+// Whether an error is the fault of the statement, not of the server or the line. One that was
+// stopped from outside is, unless all was out of time.
+bool IsStatementError(const absl::Status& status, absl::Time deadline) {
+  if (status.code() == absl::StatusCode::kDeadlineExceeded) {
+    return clock::Clock::Real().Now() < deadline;
+  }
   const std::string sqlstate = pg::SqlStateOf(status);
   return !sqlstate.empty() && !sqlstate.starts_with("08") && !sqlstate.starts_with("57P") &&
          sqlstate != "53300";
@@ -35,6 +42,7 @@ bool IsStatementError(const absl::Status& status) {
 
 // Class and code of an error: PostgreSQL's own words may hold data.
 std::string Explain(const absl::Status& status) {
+  if (status.code() == absl::StatusCode::kDeadlineExceeded) return "took too long (stopped)";
   const std::string sqlstate = pg::SqlStateOf(status);
   std::string_view what = "could not be run";
   if (sqlstate == "57014") what = "took too long";
@@ -59,25 +67,77 @@ std::string Cell(std::string_view text) {
   return std::string(text.substr(0, end)) + "...";
 }
 
-void Limit(pg::Transaction& tx) {
-  tx.Defer(sql::kReadOnly);
-  tx.Defer(sql::kLimitTime);
-  tx.Defer(sql::kNoJit);
-  tx.Defer(sql::kOneProcess);
-  tx.Defer(sql::kSortMemory);
-  tx.Defer(sql::kNoNestedLoops);
+// How many bytes the values of the findings of one rule may hold.
+int64_t MostBytesOf(const EvaluationLimits& limits, std::size_t rules) {
+  return limits.stored_bytes / std::max<int64_t>(1, static_cast<int64_t>(rules));
+}
+
+// One finding of a rule, with its values by column.
+Finding MakeFinding(const RuleContent& content, const std::string& organization, std::string key,
+                    std::string school, std::map<std::string, std::string> values) {
+  Finding finding{.record_key = std::move(key),
+                  .school = std::move(school),
+                  .message = FillMessage(content.message, values)};
+  for (const std::string& field : content.fields) finding.fields[field] = values[field];
+  finding.fingerprint =
+      FingerprintOf(content.code, organization, finding.record_key, content.fields);
+  return finding;
+}
+
+// What a rule found in columns, the first of them to be stored.
+RuleResult ResultOf(const CompiledRule& rule, const std::string& organization,
+                    columnar::Verdict verdict, int64_t most_stored, int64_t most_bytes) {
+  RuleResult result;
+  if (verdict.rows.empty()) return result;
+  const columnar::Table& table = *verdict.table;
+  result.outcome = Outcome::kFail;
+  result.findings = static_cast<int64_t>(verdict.rows.size());
+  std::vector<int64_t> by_school(table.school.words.size() + std::size_t{1});
+  for (const uint32_t row : verdict.rows) {
+    ++by_school[static_cast<std::size_t>(table.school.values[row])];
+  }
+  for (std::size_t place = 0; place < by_school.size(); ++place) {
+    if (by_school[place] == 0) continue;
+    const bool none = place == table.school.words.size();
+    result.schools[none ? std::string() : std::string(table.school.words[place])] =
+        by_school[place];
+  }
+  const auto end = verdict.rows.begin() + std::min(result.findings, most_stored);
+  std::partial_sort(verdict.rows.begin(), end, verdict.rows.end(),
+                    [&](uint32_t a, uint32_t b) { return table.keys[a] < table.keys[b]; });
+  int64_t bytes = 0;
+  for (auto row = verdict.rows.begin(); row != end && bytes < most_bytes; ++row) {
+    std::map<std::string, std::string> values;
+    for (const std::string& name : rule.outputs) {
+      std::string& value = values[name];
+      value = Cell(table.Find(name)->TextAt(*row));
+      bytes += static_cast<int64_t>(value.size());
+    }
+    result.stored.push_back(MakeFinding(rule.content, organization, std::string(table.keys[*row]),
+                                        table.school.TextAt(*row), std::move(values)));
+    bytes += static_cast<int64_t>(result.stored.back().message.size());
+  }
+  return result;
 }
 
 // One evaluation under way. Threads take its units one by one, each in a transaction of its own:
 // the rows of a data version never change, so all see the same.
 class Run {
  public:
-  Run(const EvaluationRequest& request, Evaluation& evaluation)
+  // Leaves out what is done.
+  Run(const EvaluationRequest& request, const EvaluationLimits& limits,
+      const std::vector<bool>& done, Evaluation& evaluation)
       : request_(request),
+        limits_(limits),
         evaluation_(evaluation),
-        most_stored_(MostStoredOf(request.rules.size())) {
-    evaluation_.results.resize(request.rules.size());
-    Plan();
+        most_stored_(MostStoredOf(request.rules.size())),
+        most_bytes_(MostBytesOf(limits, request.rules.size())),
+        bytes_(request.rules.size()),
+        done_(std::count(done.begin(), done.end(), true)) {
+    for (const auto& [dataset, source] : request.sources) {
+      if (!evaluation.rows.contains(dataset)) uncounted_[dataset] = source;
+    }
+    Plan(done);
   }
 
   std::size_t units() const { return units_.size(); }
@@ -86,23 +146,34 @@ class Run {
   absl::Status Work(pg::Database db, const std::function<absl::Status(int64_t)>& tell) {
     std::deque<Unit> own;  // taken, the first one under way
     while (true) {
-      const absl::Status status = db.RunInTransaction(
-          [&](pg::Transaction& tx) -> absl::Status { return RunAll(tx, own, tell); });
-      if (status.ok()) return absl::OkStatus();
-      if (!IsStatementError(status) || own.empty() || own.front().rules.empty()) {
+      if (own.empty()) {
+        const std::size_t taken = next_++;
+        if (taken >= units_.size()) return absl::OkStatus();
+        own.push_back(units_[taken]);
+      }
+      absl::Status status = RunOne(db, own.front());
+      if (status.ok()) {
+        done_ += static_cast<int64_t>(own.front().rules.size());
+        own.pop_front();
+        if (tell) status = tell(done_);
+      } else if (IsStatementError(status, db.deadline()) && !own.front().rules.empty()) {
+        Fail(status, own);
+        continue;
+      }
+      if (!status.ok()) {
         next_ = units_.size();  // nobody begins another
         return status;
       }
-      Fail(status, own);
     }
   }
 
  private:
-  void Plan() {
-    if (!request_.sources.empty()) units_.push_back({{}, {CountRows(request_.sources), 0, {}}});
+  void Plan(const std::vector<bool>& done) {
+    if (!uncounted_.empty()) units_.push_back({{}, {CountRows(uncounted_), 0, {}}});
     std::map<std::string, std::vector<std::size_t>> row_rules;
     std::vector<Unit> others;
     for (std::size_t i = 0; i < request_.rules.size(); ++i) {
+      if (done[i]) continue;
       const Candidate& candidate = request_.rules[i];
       if (std::string problem = ProblemOf(candidate); !problem.empty()) {
         SetError(i, std::move(problem));
@@ -136,37 +207,28 @@ class Run {
     return {std::move(rules), std::move(statement)};
   }
 
-  // Runs what was taken and takes on. May be called again after a failure: begins the unit that was
-  // under way afresh.
-  absl::Status RunAll(pg::Transaction& tx, std::deque<Unit>& own,
-                      const std::function<absl::Status(int64_t)>& tell) {
-    Limit(tx);
-    while (true) {
-      if (own.empty()) {
-        const std::size_t taken = next_++;
-        if (taken >= units_.size()) return absl::OkStatus();
-        own.push_back(units_[taken]);
-      }
-      RETURN_IF_ERROR(RunOne(tx, own.front()));
-      done_ += static_cast<int64_t>(own.front().rules.size());
-      own.pop_front();
-      if (tell) RETURN_IF_ERROR(tell(done_));
-    }
-  }
-
-  absl::Status RunOne(pg::Transaction& tx, const Unit& unit) {
-    if (unit.rules.empty()) return Count(tx, unit);
-    for (const std::size_t i : unit.rules) evaluation_.results[i] = {};
-    return tx.Stream(unit.statement.sql, {}, [&](const pg::Row& row) {
-      TakeRow(unit, row);
-      return absl::OkStatus();
-    });
+  // Begins the unit afresh each time.
+  absl::Status RunOne(const pg::Database& db, const Unit& unit) {
+    const absl::Time end = clock::Clock::Real().Now() + limits_.statement;
+    return pg::Database(db.pool(), std::min(db.deadline(), end))
+        .RunInTransaction([&](pg::Transaction& tx) -> absl::Status {
+          LimitTransaction(tx);
+          if (unit.rules.empty()) return Count(tx, unit);
+          for (const std::size_t i : unit.rules) {
+            evaluation_.results[i] = {};
+            bytes_[i] = 0;
+          }
+          return tx.Stream(unit.statement.sql, {}, [&](const pg::Row& row) {
+            TakeRow(unit, row);
+            return absl::OkStatus();
+          });
+        });
   }
 
   absl::Status Count(pg::Transaction& tx, const Unit& unit) {
     ASSIGN_OR_RETURN(const pg::Result counts, tx.RunText(unit.statement.sql));
     int column = 0;
-    for (const auto& [dataset, rows] : request_.sources) {
+    for (const auto& [dataset, rows] : uncounted_) {
       evaluation_.rows[dataset] = std::stoll(std::string(counts[0].ViewAt(column++)));
     }
     return absl::OkStatus();
@@ -206,28 +268,31 @@ class Run {
     ++result.findings;
     ++result.schools[std::string(row.ViewAt(1))];
     if (static_cast<int64_t>(result.stored.size()) >= most_stored_) return;
-    const RuleContent& content = request_.rules[place].rule->content;
+    if (bytes_[place] >= most_bytes_) return;
     std::map<std::string, std::string> values;
     const int first = kFixedColumns + static_cast<int>(unit.statement.masks);
     for (std::size_t i = 0; i < unit.statement.outputs.size(); ++i) {
-      values[unit.statement.outputs[i]] = Cell(row.ViewAt(first + static_cast<int>(i)));
+      std::string& value = values[unit.statement.outputs[i]];
+      value = Cell(row.ViewAt(first + static_cast<int>(i)));
+      bytes_[place] += static_cast<int64_t>(value.size());
     }
-    Finding finding{.record_key = std::string(row.ViewAt(0)),
-                    .school = std::string(row.ViewAt(1)),
-                    .message = FillMessage(content.message, values)};
-    for (const std::string& field : content.fields) finding.fields[field] = values[field];
-    finding.fingerprint =
-        FingerprintOf(content.code, request_.organization, finding.record_key, content.fields);
-    result.stored.push_back(std::move(finding));
+    result.stored.push_back(MakeFinding(request_.rules[place].rule->content, request_.organization,
+                                        std::string(row.ViewAt(0)), std::string(row.ViewAt(1)),
+                                        std::move(values)));
+    bytes_[place] += static_cast<int64_t>(result.stored.back().message.size());
   }
 
   const EvaluationRequest& request_;
+  const EvaluationLimits& limits_;
   // Each thread writes the results of the rules of its units; the count is one unit.
   Evaluation& evaluation_;
   const int64_t most_stored_;
+  const int64_t most_bytes_;
+  std::vector<int64_t> bytes_;  // stored for each rule
+  RowSources uncounted_;
   std::vector<Unit> units_;
   std::atomic<std::size_t> next_ = 0;
-  std::atomic<int64_t> done_ = 0;
+  std::atomic<int64_t> done_;
 };
 
 // The rows of a fixture by dataset, as JSON for RowsOfJson; the place of a row is its
@@ -263,10 +328,76 @@ FixtureResult Judge(const CompiledRule& rule, const Fixture& fixture, const std:
 
 }  // namespace
 
+RowSources SourcesOf(const CompiledRule& rule, const Fixture& fixture,
+                     const Definitions& definitions) {
+  RowSources sources;
+  for (const auto& [dataset, rows] : RowsOf(rule, fixture)) {
+    sources[dataset] = RowsOfJson(definitions.at(dataset), rows);
+  }
+  return sources;
+}
+
+absl::StatusOr<std::vector<bool>> Evaluator::JudgeColumns(const EvaluationRequest& request,
+                                                          absl::Time deadline,
+                                                          Evaluation& evaluation) {
+  std::vector<bool> done(request.rules.size());
+  if (limits_.column_bytes == 0) return done;
+  std::map<std::string, std::set<std::string>> wanted;
+  for (const Candidate& candidate : request.rules) {
+    if (candidate.rule == nullptr) continue;
+    for (const auto& [dataset, columns] :
+         columnar::ColumnsOf(*candidate.rule, request.definitions)) {
+      if (request.sources.contains(dataset)) {
+        wanted[dataset].insert(columns.begin(), columns.end());
+      }
+    }
+  }
+  columnar::Tables tables;
+  for (const auto& [dataset, columns] : wanted) {
+    absl::StatusOr<std::shared_ptr<const columnar::Table>> table =
+        tables_.Get({pool_, deadline}, request.sources.at(dataset), request.definitions.at(dataset),
+                    {columns.begin(), columns.end()});
+    if (!table.ok() && !IsStatementError(table.status(), deadline)) return table.status();
+    if (!table.ok() || *table == nullptr) continue;
+    evaluation.rows[dataset] = static_cast<int64_t>((*table)->rows);
+    tables[dataset] = *std::move(table);
+  }
+  std::vector<const CompiledRule*> rules;
+  std::vector<std::size_t> places;
+  for (std::size_t i = 0; i < request.rules.size(); ++i) {
+    const CompiledRule* rule = request.rules[i].rule.get();
+    if (rule == nullptr || !tables.contains(rule->dataset())) continue;
+    rules.push_back(rule);
+    places.push_back(i);
+  }
+  ASSIGN_OR_RETURN(std::vector<columnar::Verdict> verdicts,
+                   columnar::Judge(rules, request.definitions, tables, request.progress));
+  for (std::size_t i = 0; i < rules.size(); ++i) {
+    if (!verdicts[i].known) continue;
+    done[places[i]] = true;
+    ++evaluation.by_columns;
+    evaluation.results[places[i]] =
+        ResultOf(*rules[i], request.organization, std::move(verdicts[i]),
+                 MostStoredOf(request.rules.size()), MostBytesOf(limits_, request.rules.size()));
+  }
+  return done;
+}
+
+void LimitTransaction(pg::Transaction& tx) {
+  tx.Defer(sql::kReadOnly);
+  tx.Defer(sql::kLimitTime);
+  tx.Defer(sql::kNoJit);
+  tx.Defer(sql::kOneProcess);
+  tx.Defer(sql::kSortMemory);
+  tx.Defer(sql::kNoNestedLoops);
+}
+
 absl::StatusOr<Evaluation> Evaluator::Evaluate(const EvaluationRequest& request,
                                                absl::Time deadline) {
   Evaluation evaluation;
-  Run run(request, evaluation);
+  evaluation.results.resize(request.rules.size());
+  ASSIGN_OR_RETURN(const std::vector<bool> done, JudgeColumns(request, deadline, evaluation));
+  Run run(request, limits_, done, evaluation);
   absl::Status helped;
   absl::Status worked;
   {
@@ -284,35 +415,43 @@ absl::StatusOr<Evaluation> Evaluator::Evaluate(const EvaluationRequest& request,
   return evaluation;
 }
 
-absl::StatusOr<std::vector<FixtureResult>> Evaluator::RunFixtures(const CompiledRule& rule,
+absl::StatusOr<std::vector<FixtureResult>> Evaluator::RunFixtures(const CompiledRule& compiled,
                                                                   const Definitions& definitions,
                                                                   absl::Time deadline) {
   std::vector<FixtureResult> results;
-  for (const Fixture& fixture : rule.content.fixtures) {
-    RowSources sources;
-    for (const auto& [dataset, rows] : RowsOf(rule, fixture)) {
-      sources[dataset] = RowsOfJson(definitions.at(dataset), rows);
+  for (const Fixture& fixture : compiled.content.fixtures) {
+    const absl::StatusOr<CompiledRule> own =
+        fixture.parameter_values.empty()
+            ? compiled
+            : CompileRule(compiled.id, compiled.version, compiled.content, definitions,
+                          fixture.parameter_values);
+    if (!own.ok()) {
+      results.push_back({.error = status::ReasonOf(own.status())});
+      continue;
     }
+    const CompiledRule& rule = *own;
+    const RowSources sources = SourcesOf(rule, fixture, definitions);
     const bool row_rule = std::holds_alternative<RowRule>(rule.content.kind);
     const std::string sql =
         row_rule ? RowScan({&rule}, sources).sql
                  : RuleQuery(rule, definitions.at(rule.dataset()), sources, /*members=*/true).sql;
     std::set<int> found;
     const absl::Status status =
-        pg::Database(pool_, deadline).RunInTransaction([&](pg::Transaction& tx) -> absl::Status {
-          found.clear();
-          Limit(tx);
-          return tx.Stream(sql, {}, [&](const pg::Row& row) {
-            std::string_view keys = row.ViewAt(0);
-            while (!keys.empty()) {
-              const std::size_t comma = std::min(keys.find(','), keys.size());
-              found.insert(std::stoi(std::string(keys.substr(0, comma))));
-              keys.remove_prefix(std::min(comma + 1, keys.size()));
-            }
-            return absl::OkStatus();
-          });
-        });
-    if (!status.ok() && !IsStatementError(status)) return status;
+        pg::Database(pool_, std::min(deadline, clock::Clock::Real().Now() + limits_.statement))
+            .RunInTransaction([&](pg::Transaction& tx) -> absl::Status {
+              found.clear();
+              LimitTransaction(tx);
+              return tx.Stream(sql, {}, [&](const pg::Row& row) {
+                std::string_view keys = row.ViewAt(0);
+                while (!keys.empty()) {
+                  const std::size_t comma = std::min(keys.find(','), keys.size());
+                  found.insert(std::stoi(std::string(keys.substr(0, comma))));
+                  keys.remove_prefix(std::min(comma + 1, keys.size()));
+                }
+                return absl::OkStatus();
+              });
+            });
+    if (!status.ok() && !IsStatementError(status, deadline)) return status;
     results.push_back(status.ok() ? Judge(rule, fixture, found)
                                   : FixtureResult{.error = Explain(status)});
   }

@@ -1,4 +1,6 @@
-// Runs rules in PostgreSQL, as the role that can read the published views and nothing else.
+// Runs rules over columns that were pulled out of PostgreSQL, or, what columns cannot do, in
+// PostgreSQL, as the role that can read the published views and nothing else. Both give the same:
+// PostgreSQL says what a rule means.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/pg/pg.h"
+#include "services/validation_report/columnar/reader.h"
 #include "services/validation_report/definition.h"
 #include "services/validation_report/finding.h"
 #include "services/validation_report/rule_compiler.h"
@@ -37,6 +40,7 @@ struct EvaluationRequest {
 struct Evaluation {
   std::map<std::string, int64_t> rows;  // by dataset
   std::vector<RuleResult> results;      // one for each rule, in their order
+  int64_t by_columns = 0;               // rules that needed no statement
 };
 
 // What a fixture of a rule gave: the rows, by place, that were found; or why it could not be run.
@@ -47,6 +51,25 @@ struct FixtureResult {
   bool passed() const { return missed.empty() && unexpected.empty() && error.empty(); }
 };
 
+// The rows of a fixture, alone in the world: the place of a row is its key.
+RowSources SourcesOf(const CompiledRule& rule, const Fixture& fixture,
+                     const Definitions& definitions);
+
+// Bounds a transaction in which rules are run: read only, limited in time and memory.
+void LimitTransaction(pg::Transaction& tx);
+
+// What bounds one statement and what it gives.
+struct EvaluationLimits {
+  // The session's own limit on time is in evaluate.sql; whoever writes SQL could lift it. This one
+  // is kept from outside: the statement is cancelled and its session closed.
+  absl::Duration statement = absl::Seconds(65);
+  // The values that findings of one evaluation hold together; further ones are counted only.
+  int64_t stored_bytes = int64_t{256} << 20;
+  // What the columns may take that are kept for later evaluations, and those of one; 0 leaves all
+  // to PostgreSQL.
+  std::size_t column_bytes = 0;
+};
+
 // Thread-safe.
 class Evaluator {
  public:
@@ -54,19 +77,26 @@ class Evaluator {
   static constexpr int kConnections = 2;
 
   // `pool` connects as the rules' role.
-  explicit Evaluator(pg::Pool& pool) : pool_(pool) {}
+  explicit Evaluator(pg::Pool& pool, EvaluationLimits limits = {})
+      : pool_(pool), limits_(limits), tables_(limits.column_bytes) {}
 
   // Every rule gets an outcome; the status is not OK only when the database is away, the deadline
   // is over or `progress` said so.
   absl::StatusOr<Evaluation> Evaluate(const EvaluationRequest& request, absl::Time deadline);
 
-  // Runs a rule on each of its fixtures.
-  absl::StatusOr<std::vector<FixtureResult>> RunFixtures(const CompiledRule& rule,
+  // Runs a rule on each of its fixtures, with the values that the fixture sets.
+  absl::StatusOr<std::vector<FixtureResult>> RunFixtures(const CompiledRule& compiled,
                                                          const Definitions& definitions,
                                                          absl::Time deadline);
 
  private:
+  // Judges what columns can, into `evaluation`. Says of each rule whether it is done.
+  absl::StatusOr<std::vector<bool>> JudgeColumns(const EvaluationRequest& request,
+                                                 absl::Time deadline, Evaluation& evaluation);
+
   pg::Pool& pool_;
+  const EvaluationLimits limits_;
+  columnar::TableCache tables_;
 };
 
 }  // namespace edcert::validation_report

@@ -54,7 +54,9 @@ class EvaluatorTest : public ::testing::Test {
   EvaluatorTest() {
     PublishDatasets(database_.owner());
     pg::Database db = database_.db();
-    definitions_ = *ReadDefinitions(db, {"enrollment", "attendance_summary", "attendance_event"});
+    std::vector<std::string> datasets;
+    for (const PublishedDataset& dataset : PublishedDatasets()) datasets.push_back(dataset.id);
+    definitions_ = *ReadDefinitions(db, datasets);
   }
 
   absl::Time Deadline() const { return clock::Clock::Real().Now() + absl::Seconds(60); }
@@ -406,15 +408,40 @@ TEST_F(EvaluatorTest, FixturesTellWhatIsMissedAndWhatIsTooMuch) {
   EXPECT_THAT((*results)[1].unexpected, ::testing::ElementsAre(0));
 }
 
+// Rows that the rule must find, and rows of the same dataset that it must not.
+bool HasBothKindsOfRows(const RuleContent& content) {
+  bool fire = false;
+  bool quiet = false;
+  for (const Fixture& fixture : content.fixtures) {
+    for (const Fixture::Row& row : fixture.rows) {
+      fire = fire || row.must_fire;
+      quiet = quiet || (!row.must_fire && row.dataset == content.dataset());
+    }
+  }
+  return fire && quiet;
+}
+
 TEST_F(EvaluatorTest, FixturesOfAllProductRulesPass) {
   const std::vector<v1::Rule> rules = ProductRules();
-  EXPECT_GE(rules.size(), 30U);
+  EXPECT_GE(rules.size(), 101U);
+  std::set<std::string> codes;
   for (const v1::Rule& rule : rules) {
-    const auto results = Evaluator(pool_).RunFixtures(*Compile(rule), definitions_, Deadline());
+    EXPECT_TRUE(codes.insert(rule.code()).second) << rule.code();
+    const absl::StatusOr<RuleContent> content = ContentOf(rule);
+    ASSERT_THAT(content, IsOk()) << rule.code();
+    EXPECT_THAT(CheckContent(*content), IsOk()) << rule.code();
+    const absl::StatusOr<CompiledRule> compiled = CompileRule("r", 1, *content, definitions_);
+    EXPECT_THAT(compiled, IsOk()) << rule.code();
+    if (!compiled.ok()) continue;
+    const auto results = Evaluator(pool_).RunFixtures(*compiled, definitions_, Deadline());
     ASSERT_THAT(results, IsOk());
-    EXPECT_FALSE(results->empty()) << rule.code();
-    for (const FixtureResult& result : *results) {
-      EXPECT_TRUE(result.passed()) << rule.code() << " " << result.error;
+    EXPECT_TRUE(HasBothKindsOfRows(*content)) << rule.code();
+    for (int i = 0; i < static_cast<int>(results->size()); ++i) {
+      const FixtureResult& result = (*results)[static_cast<std::size_t>(i)];
+      EXPECT_TRUE(result.passed())
+          << rule.code() << ", " << rule.fixtures(i).title() << ": " << result.error << " missed "
+          << ::testing::PrintToString(result.missed) << " unexpected "
+          << ::testing::PrintToString(result.unexpected);
     }
   }
 }

@@ -3,6 +3,7 @@
 
 #include <openssl/evp.h>
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -17,6 +18,33 @@ inline constexpr int64_t kMaxStoredPerRule = 10'000;
 // Findings kept per report: with more than twenty rules each keeps its share.
 inline constexpr int64_t kMaxStoredPerReport = 200'000;
 
+// What became of a finding since the run before; the numbers are those of the wire.
+enum class FindingChange { kNew = 1, kOpen, kRegressed, kFixed, kUnknown };
+inline constexpr std::size_t kChangeCount = 5;
+
+// How many findings are what; FIXED ones are none of this run's.
+class ChangeCounts {
+ public:
+  int64_t& operator[](FindingChange change) {
+    return counts_.at(static_cast<std::size_t>(change) - 1);
+  }
+  int64_t operator[](FindingChange change) const {
+    return counts_.at(static_cast<std::size_t>(change) - 1);
+  }
+  ChangeCounts& operator+=(const ChangeCounts& other) {
+    for (std::size_t i = 0; i < kChangeCount; ++i) counts_.at(i) += other.counts_.at(i);
+    return *this;
+  }
+  // In the order of the numbers.
+  const std::array<int64_t, kChangeCount>& numbers() const { return counts_; }
+
+ private:
+  std::array<int64_t, kChangeCount> counts_ = {};
+};
+
+// Hex digits of the id of a group of findings.
+inline constexpr std::size_t kGroupIdSize = 32;
+
 // One bad record, or group of records.
 struct Finding {
   std::string record_key = {};
@@ -24,6 +52,17 @@ struct Finding {
   std::map<std::string, std::string> fields = {};  // the rule's fields
   std::string message = {};
   std::string fingerprint = {};  // hex
+  FindingChange change = FindingChange::kUnknown;
+  std::size_t group = 0;  // place among the groups of its rule
+};
+
+// Findings of a rule that probably have one cause.
+struct FindingGroup {
+  std::string id = {};                            // hex, the same in every run
+  std::map<std::string, std::string> cause = {};  // values by column; empty when there is none
+  std::string description = {};                   // the same for a person
+  int64_t size = 0;                               // stored findings
+  ChangeCounts changes = {};
 };
 
 enum class Outcome { kPass, kFail, kError };
@@ -36,6 +75,8 @@ struct RuleResult {
   std::vector<Finding> stored = {};
   std::map<std::string, int64_t> schools = {};  // findings by school id, exact
   std::string error = {};                       // for a person, without data; only of kError
+  std::vector<FindingGroup> groups = {};        // each stored finding is in one
+  ChangeCounts changes = {};                    // what is not stored is UNKNOWN
 
   bool truncated() const { return findings > static_cast<int64_t>(stored.size()); }
 };

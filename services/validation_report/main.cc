@@ -5,10 +5,13 @@
 #include "common/jobs/jobs.h"
 #include "common/rpc/server.h"
 #include "common/status/errors.h"
+#include "common/status/macros.h"
+#include "services/validation_report/artifact_keeper.h"
 #include "services/validation_report/config.pb.h"
 #include "services/validation_report/dataset_client.h"
 #include "services/validation_report/migrations/migrations.h"
 #include "services/validation_report/report_worker.h"
+#include "services/validation_report/sql_cage.h"
 #include "services/validation_report/validation_report_service.h"
 
 namespace edcert::validation_report {
@@ -16,7 +19,9 @@ namespace {
 
 constexpr const char* kSchema = "validation";
 constexpr int kDefaultMaxWaiting = 20;
+constexpr int kDefaultActivationPeople = 2;
 constexpr int kFixturePoolSize = 4;
+constexpr std::size_t kDefaultColumnMegabytes = 512;
 
 // Everything that lives as long as the server.
 struct App {
@@ -35,7 +40,13 @@ struct App {
                  .rules_pool = rules_pool,
                  .max_waiting_reports = config.max_waiting_reports() > 0
                                             ? config.max_waiting_reports()
-                                            : kDefaultMaxWaiting}) {}
+                                            : kDefaultMaxWaiting,
+                 .rule_activation_people = config.rule_activation_people() > 0
+                                               ? config.rule_activation_people()
+                                               : kDefaultActivationPeople,
+                 .find_event = [this](const std::string& name) { return access.GetEvent(name); }}),
+        keeper(runtime.pool(), runtime.clock(), runtime.ids(),
+               absl::Hours(24) * config.keep_artifacts_days()) {}
 
   access::RegistryAccess access;
   DatasetClient definitions;
@@ -43,11 +54,27 @@ struct App {
   pg::Pool rules_pool;
   jobs::Dispatcher dispatcher;
   ValidationReportService service;
+  ArtifactKeeper keeper;
 };
 
+std::size_t ColumnBytesOf(const config::Config& config) {
+  const auto megabytes = config.column_cache_mb() > 0
+                             ? static_cast<std::size_t>(config.column_cache_mb())
+                             : kDefaultColumnMegabytes;
+  return megabytes << 20U;
+}
+
 absl::Status Check(const config::Config& config) {
-  if (!config.server().database().rules_conninfo().empty()) return absl::OkStatus();
-  return status::FieldInvalid("server.database.rules_conninfo", "required");
+  if (config.server().database().rules_conninfo().empty()) {
+    return status::FieldInvalid("server.database.rules_conninfo", "required");
+  }
+  if (config.rule_activation_people() < 0 || config.rule_activation_people() > 2) {
+    return status::FieldInvalid("rule_activation_people", "1 or 2");
+  }
+  if (config.keep_artifacts_days() < 0) {
+    return status::FieldInvalid("keep_artifacts_days", "must not be negative");
+  }
+  return absl::OkStatus();
 }
 
 int Main(int argc, char** argv) {
@@ -65,12 +92,16 @@ int Main(int argc, char** argv) {
        .run_workers =
            [&config] {
              return jobs::RunWorkers(
-                 {.queue = kSchema, .server = config.server(), .make_runner = MakeReportRunner});
+                 {.queue = kSchema,
+                  .server = config.server(),
+                  .make_runner = [&config](const edcert::config::Server& server) {
+                    return MakeReportRunner(server, ColumnBytesOf(config));
+                  }});
            },
-       .make =
-           [&config](rpc::Runtime& runtime) {
-             return rpc::Run(std::make_shared<App>(runtime, config));
-           }});
+       .make = [&config](rpc::Runtime& runtime) -> absl::StatusOr<rpc::ServiceMain::Running> {
+         RETURN_IF_ERROR(CheckCage(config.server().database().rules_conninfo()));
+         return rpc::Run(std::make_shared<App>(runtime, config));
+       }});
 }
 
 }  // namespace

@@ -37,6 +37,9 @@ std::string DedupeKeyOf(const Report& report) {
       fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n{}", report.organization,
                   kReportKindText.Of(report.kind), report.event, report.rule_group,
                   report.rule_group_version, kReportFormatText.Of(report.format), report.snapshot);
+  if (report.severity_day.has_value()) {
+    key += "\n" + absl::FormatCivilTime(*report.severity_day);
+  }
   for (const ReportDataVersion& version : report.data_versions) {
     key += fmt::format("\n{}={}", version.dataset, version.version);
   }
@@ -58,6 +61,14 @@ SeverityCounts CountBySeverity(const std::vector<RanRule>& rules) {
     count.records += rule.result.findings;
   }
   return counts;
+}
+
+SeverityChanges ChangesBySeverity(const std::vector<RanRule>& rules) {
+  SeverityChanges changes;
+  for (const RanRule& rule : rules) {
+    changes.at(static_cast<std::size_t>(rule.severity) - 1) += rule.result.changes;
+  }
+  return changes;
 }
 
 }  // namespace edcert::validation_report

@@ -8,8 +8,10 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/time/civil_time.h"
 #include "absl/time/time.h"
 #include "services/validation_report/enum_text.h"
+#include "services/validation_report/explanation.h"
 #include "services/validation_report/finding.h"
 #include "services/validation_report/rule.h"
 
@@ -44,13 +46,18 @@ struct SeverityCount {
   int64_t rules = 0;
   int64_t records = 0;
   int64_t rules_errored = 0;
+  int64_t waived = 0;  // of the records, by waivers in force now
 };
 // By severity, from INFO; the place is the severity's number less one.
 using SeverityCounts = std::array<SeverityCount, kSeverityCount>;
 
+// What became of the findings of each severity, in the same order.
+using SeverityChanges = std::array<ChangeCounts, kSeverityCount>;
+
 // What a worker made.
 struct ReportResult {
   SeverityCounts counts = {};
+  std::optional<SeverityChanges> changes = {};  // absent in reports from before there were any
   bool truncated = false;
   std::string sha256 = {};  // hex
   int64_t size = 0;
@@ -80,6 +87,10 @@ struct Report {
   std::string rule_group = {};
   std::string rule_group_title = {};
   int rule_group_version = 0;
+  // By which severity schedules are judged; none for reports from before there were any.
+  std::optional<absl::CivilDay> severity_day = {};
+  // The day after it on which a schedule next changes a severity.
+  std::optional<absl::CivilDay> next_severity_change = {};
   std::vector<ReportDataVersion> data_versions = {};
   absl::Time create_time = {};
 
@@ -95,6 +106,7 @@ struct Report {
   std::optional<absl::Time> expected_start = {};
 
   std::optional<ReportResult> result = {};
+  std::string previous_report = {};          // id; the run that this one was compared with
   std::optional<absl::Time> viewed_at = {};  // by the caller
 
   std::string name() const { return "reports/" + id; }
@@ -125,11 +137,34 @@ struct ListedFinding {
   Severity severity = Severity::kUnspecified;
   std::string dataset = {};
   Finding finding = {};
+  std::string group = {};  // id; empty for FIXED
+  int64_t group_size = 0;
+  std::optional<absl::Time> first_seen = {};
+  std::optional<absl::Time> last_seen = {};  // only of FIXED
+  std::optional<Explanation> explanation = {};
+  std::string waiver = {};  // id of one in force; empty when there is none
+};
+
+// A group of findings as the list shows it.
+struct ListedGroup {
+  int64_t place = 0;
+  std::string rule = {};  // id
+  int rule_version = 0;
+  std::string rule_code = {};
+  Severity severity = Severity::kUnspecified;
+  std::string dataset = {};
+  FindingGroup group = {};
+  bool truncated = false;
+  int64_t unexplained = 0;                      // findings; 1 of a rule that could not be run
+  std::optional<Explanation> explanation = {};  // the newest of its findings
+  int64_t waived = 0;                           // findings that do not block
+  std::string suggestion = {};                  // a former explanation that may fit again
 };
 
 // Worst severity first, then by code: the order of findings.
 void SortForFindings(std::vector<RanRule>& rules);
 
 SeverityCounts CountBySeverity(const std::vector<RanRule>& rules);
+SeverityChanges ChangesBySeverity(const std::vector<RanRule>& rules);
 
 }  // namespace edcert::validation_report

@@ -1,7 +1,10 @@
 #include "services/validation_report/report_access.h"
 
+#include <algorithm>
+
 #include "common/status/errors.h"
 #include "common/status/macros.h"
+#include "services/validation_report/errors.h"
 
 namespace edcert::validation_report {
 namespace {
@@ -53,6 +56,29 @@ absl::Status CheckMayAsk(const access::Access& access, const Report& report) {
     return status::FieldInvalid("organization", "must be a district or a school");
   }
   if (!MayRun(access, report)) return status::NotPermitted("a role in the event's category");
+  return access.event.has_value() ? CheckWindow(*access.event) : absl::OkStatus();
+}
+
+absl::Status CheckMayWaive(const access::Access& access, const std::string& organization) {
+  if (!access.Has(access::Role::kApprover)) {
+    return status::NotPermitted("the role of an approver of the category");
+  }
+  const auto is_assigned_to = [&](const std::string& name) {
+    const auto& scope = access.scope_organizations;
+    return std::find(scope.begin(), scope.end(), name) != scope.end();
+  };
+  const bool belongs = access.Has(access::Role::kCertifier) ||
+                       access.Has(access::Role::kReviewer) || is_assigned_to(organization) ||
+                       is_assigned_to(access::DistrictOf(access, organization));
+  return belongs ? SelfApproval() : absl::OkStatus();
+}
+
+absl::Status CheckMayExplain(const access::Access& access, const Report& report) {
+  const bool is_member =
+      access.Has(access::Role::kCertifier) || access.Has(access::Role::kReviewer);
+  if (report.event.empty() || !is_member) {
+    return status::NotPermitted("the role of a certifier or reviewer of the organisation");
+  }
   return access.event.has_value() ? CheckWindow(*access.event) : absl::OkStatus();
 }
 

@@ -1,5 +1,7 @@
 #include "services/validation_report/report_builder.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <memory>
 #include <set>
@@ -10,6 +12,7 @@
 #include "common/status/error.h"
 #include "common/status/macros.h"
 #include "services/validation_report/definition_store.h"
+#include "services/validation_report/root_cause.h"
 
 namespace edcert::validation_report {
 namespace {
@@ -99,6 +102,15 @@ std::vector<render::SchoolCount> SchoolsOf(const std::vector<RanRule>& rules) {
   return counts;
 }
 
+// New ones against the run before; nothing when there is none, or a part was cut off.
+std::optional<int64_t> NewFindingsOf(const Report& report, const RuleResult& result) {
+  if (report.previous_report.empty() || result.outcome == Outcome::kError ||
+      result.changes[FindingChange::kUnknown] > 0) {
+    return std::nullopt;
+  }
+  return result.changes[FindingChange::kNew];
+}
+
 // What is rendered, and where each rule of the header is in the run.
 struct Page {
   render::ReportHeader header;
@@ -144,14 +156,48 @@ Page PageOf(const Report& report, const std::vector<RanRule>& rules,
                             .truncated = result.truncated(),
                             .suggested_fix = content.suggested_fix,
                             .error_reason = result.error,
-                            .new_findings = std::nullopt});
+                            .new_findings = NewFindingsOf(report, result)});
   }
   render::SortRules(header.rules);
   header.schools = SchoolsOf(rules);
   return page;
 }
 
-absl::Status Render(render::ReportWriter& writer, const Page& page) {
+// The waiver in force of a finding; nullptr when it blocks, or would not anyway.
+const Waiver* WaiverOf(const WaiverStore::InForce& waived, Severity severity,
+                       const Finding& finding) {
+  if (severity != Severity::kFatal || waived.findings.empty()) return nullptr;
+  const auto it = waived.findings.find(finding.fingerprint);
+  return it == waived.findings.end() ? nullptr : &waived.waivers.at(it->second);
+}
+
+// Lists what is waived, and takes it from what is counted.
+void AddWaivers(const WaiverStore::InForce& waived, const std::vector<RanRule>& rules, Page& page) {
+  std::map<std::string, int64_t> by_waiver;
+  std::map<std::string, int64_t> by_rule;
+  for (const RanRule& rule : rules) {
+    for (const Finding& finding : rule.result.stored) {
+      const Waiver* waiver = WaiverOf(waived, rule.severity, finding);
+      if (waiver == nullptr) continue;
+      ++by_waiver[waiver->id];
+      ++by_rule[rule.code];
+    }
+  }
+  for (render::RuleResult& rule : page.header.rules) rule.waived = by_rule[rule.code];
+  for (const Waiver& waiver : waived.waivers) {
+    if (by_waiver[waiver.id] == 0) continue;
+    page.header.waivers.push_back(
+        {.rule_code = waiver.rule_code,
+         .findings = by_waiver[waiver.id],
+         .until = absl::FormatCivilTime(waiver.until),
+         .reason = waiver.reason,
+         .people = fmt::format("{}, {}", waiver.asked_by, waiver.confirmed_by)});
+  }
+}
+
+// `compared`: whether there was a run to compare with.
+absl::Status Render(render::ReportWriter& writer, const Page& page, bool compared,
+                    const WaiverStore::InForce& waived) {
   RETURN_IF_ERROR(writer.Begin(page.header));
   for (const render::RuleResult& each : page.header.rules) {
     const RanRule& rule = *page.by_code.at(each.code);
@@ -163,6 +209,10 @@ absl::Status Render(render::ReportWriter& writer, const Page& page) {
       finding.record_key = found.record_key;
       finding.school_id = found.school;
       finding.message = found.message;
+      if (const Waiver* waiver = WaiverOf(waived, rule.severity, found); waiver != nullptr) {
+        finding.message += fmt::format(" (waived until {})", absl::FormatCivilTime(waiver->until));
+      }
+      finding.is_new = compared && found.change == FindingChange::kNew;
       for (const auto& [name, value] : found.fields) finding.fields.push_back({name, value});
       RETURN_IF_ERROR(writer.Add(finding));
     }
@@ -186,10 +236,12 @@ absl::StatusOr<const CompiledGroup*> ReportBuilder::GroupOf(pg::Database& db,
   ASSIGN_OR_RETURN(group.definitions, ReadDefinitions(db, {datasets.begin(), datasets.end()}));
   for (MemberContent& each : contents) {
     absl::StatusOr<CompiledRule> rule =
-        CompileRule(each.member.rule, each.member.version, each.content, group.definitions);
+        CompileRule(each.member.rule, each.member.version, each.content, group.definitions,
+                    each.member.parameter_values);
     group.candidates.push_back(
         rule.ok() ? Candidate{.rule = std::make_shared<const CompiledRule>(*std::move(rule))}
                   : Candidate{.problem = status::ReasonOf(rule.status())});
+    each.content.meaning += ValuesInWords(each.content, each.member.parameter_values);
     group.members.push_back(each.member);
     group.contents.push_back(std::move(each.content));
   }
@@ -211,7 +263,7 @@ absl::StatusOr<BuiltReport> ReportBuilder::Build(
                            .progress = [&](int64_t done) { return progress(done, total); }},
                           db.deadline()));
 
-  BuiltReport built{.report = report, .result = {}, .rules = {}};
+  BuiltReport built{.report = report, .result = {}, .rules = {}, .comparison = {}};
   for (ReportDataVersion& version : built.report.data_versions) {
     version.rows = evaluation.rows[version.dataset];
   }
@@ -222,15 +274,22 @@ absl::StatusOr<BuiltReport> ReportBuilder::Build(
     built.rules.push_back({.rule = group->members[i].rule,
                            .version = group->members[i].version,
                            .code = content.code,
-                           .severity = group->members[i].severity,
+                           .severity = SeverityOn(group->members[i], report.severity_day),
                            .dataset = content.dataset(),
                            .result = std::move(evaluation.results[i])});
     built.result.truncated |= built.rules.back().result.truncated();
+    GroupByCause(content, report.organization, built.rules.back().result);
   }
   SortForFindings(built.rules);
+  ASSIGN_OR_RETURN(built.comparison, findings_.Compare(db, built.report, built.rules));
+  built.report.previous_report = built.comparison.previous_report();
   built.result.counts = CountBySeverity(built.rules);
+  built.result.changes = ChangesBySeverity(built.rules);
 
-  const Page page = PageOf(built.report, built.rules, contents, now, time_zone_);
+  ASSIGN_OR_RETURN(const WaiverStore::InForce waived,
+                   waivers_.ReadInForce(db, report.event, report.organization));
+  Page page = PageOf(built.report, built.rules, contents, now, time_zone_);
+  AddWaivers(waived, built.rules, page);
   Sha256 digest;
   render::FunctionSink sink([&](std::string_view chunk) {
     digest.Add(chunk);
@@ -238,7 +297,8 @@ absl::StatusOr<BuiltReport> ReportBuilder::Build(
     return file.Write(chunk);
   });
   const render::Format format = FormatOf(report.format);
-  RETURN_IF_ERROR(Render(*render::MakeWriter(format, sink), page));
+  RETURN_IF_ERROR(Render(*render::MakeWriter(format, sink), page,
+                         !built.report.previous_report.empty(), waived));
   built.result.sha256 = digest.Hex();
   built.result.media_type = render::MediaType(format);
   built.result.file_name = render::FileName(

@@ -12,8 +12,10 @@
 #include "common/pg/pg.h"
 #include "common/render/writer.h"
 #include "services/validation_report/evaluator.h"
+#include "services/validation_report/finding_store.h"
 #include "services/validation_report/report.h"
 #include "services/validation_report/rule_group_store.h"
+#include "services/validation_report/waiver_store.h"
 
 namespace edcert::validation_report {
 
@@ -21,6 +23,7 @@ struct BuiltReport {
   Report report;  // with the rows of its data versions
   ReportResult result;
   std::vector<RanRule> rules;  // in the order of findings
+  Comparison comparison;       // with the runs before
 };
 
 // What a report needs besides its data: the compiled rules of a group version. Immutable.
@@ -34,9 +37,9 @@ struct CompiledGroup {
 // Belongs to one thread.
 class ReportBuilder {
  public:
-  // `rules_pool` connects as the rules' role.
-  ReportBuilder(pg::Pool& rules_pool, absl::TimeZone time_zone)
-      : evaluator_(rules_pool), time_zone_(time_zone) {}
+  // `rules_pool` connects as the rules' role. `column_bytes`: see Evaluator.
+  ReportBuilder(pg::Pool& rules_pool, std::size_t column_bytes, absl::TimeZone time_zone)
+      : evaluator_(rules_pool, {.column_bytes = column_bytes}), time_zone_(time_zone) {}
 
   // `db` is read as the service's own role. `progress` gets rules done and rules in all. The
   // rendered file goes to `file` as it comes, in chunks that no more than one of is kept.
@@ -50,6 +53,8 @@ class ReportBuilder {
   Evaluator evaluator_;
   const absl::TimeZone time_zone_;
   RuleGroupStore groups_;
+  FindingStore findings_;
+  WaiverStore waivers_;
   // By group and version: a version never changes.
   std::map<std::pair<std::string, int>, CompiledGroup> compiled_;
 };

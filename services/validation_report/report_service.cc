@@ -1,4 +1,4 @@
-// Reports: asking for them, following them, reading them.
+// Reports: asking for them, following them, downloading them.
 #include <utility>
 
 #include "common/names/names.h"
@@ -70,8 +70,12 @@ jobs::NewJob JobOf(const Report& report) {
 absl::StatusOr<RuleGroup> ValidationReportService::GroupFor(
     rpc::Call& call, const Report& report, const std::optional<access::EventFacts>& event) {
   pg::Database db = call.db();
-  ASSIGN_OR_RETURN(RuleGroup group, groups_.Get(db, report.rule_group, report.rule_group_version));
-  if (group.state != GroupState::kActive) return RuleGroupInactive(group.name());
+  // Without an event there is no version that somebody pinned.
+  const int version = event.has_value() ? report.rule_group_version : RuleGroupStore::kVersionInUse;
+  ASSIGN_OR_RETURN(RuleGroup group, groups_.Get(db, report.rule_group, version));
+  if (group.state != GroupState::kActive || !group.was_active) {
+    return RuleGroupInactive(group.name());
+  }
   if (event.has_value() && LevelOf(*event) != group.level) {
     return RuleGroupOfOtherLevel(group.name(), kGroupLevelText.Of(group.level));
   }
@@ -101,6 +105,7 @@ absl::StatusOr<ValidationReportService::NewReport> ValidationReportService::Prep
   report.id = runtime_.ids().NewId();
   report.requester = call.principal().name();
   report.rule_group_version = group.version;
+  report.severity_day = absl::ToCivilDay(call.arrival(), runtime_.zone());
   report.organization_display_name = access.organization_display_name;
   report.district = access::DistrictOf(access, report.organization);
   report.title = TitleOf(report.kind, report.event_title, report.organization_display_name);
@@ -159,26 +164,41 @@ grpc::ServerUnaryReactor* ValidationReportService::CreateReport(
 
 // Following.
 
-absl::StatusOr<Report> ValidationReportService::FindReport(rpc::Call& call, std::string_view name) {
+absl::StatusOr<ValidationReportService::SeenReport> ValidationReportService::SeeReport(
+    rpc::Call& call, std::string_view name) {
   ASSIGN_OR_RETURN(const auto parsed, names::ReportName::Parse(name, "name"));
   if (!ids::IsUuid(parsed.id())) return status::NotFound(name);
   pg::Database db = call.db();
   ASSIGN_OR_RETURN(Report report, reports_.Get(db, parsed.id(), call.principal().user));
-  const absl::StatusOr<access::Access> access =
+  absl::StatusOr<access::Access> access =
       access_.Resolve(call, {.event = report.event, .organization = report.organization});
   if (access.status().code() == absl::StatusCode::kNotFound) return status::NotFound(name);
   RETURN_IF_ERROR(access.status());
-  return MaySee(*access, report) ? absl::StatusOr<Report>(std::move(report))
-                                 : status::NotFound(name);
+  if (!MaySee(*access, report)) return status::NotFound(name);
+  return SeenReport{std::move(report), *std::move(access)};
+}
+
+absl::StatusOr<Report> ValidationReportService::FindReport(rpc::Call& call, std::string_view name) {
+  ASSIGN_OR_RETURN(SeenReport seen, SeeReport(call, name));
+  return std::move(seen.report);
+}
+
+absl::StatusOr<ValidationReportService::SeenReport> ValidationReportService::SeeCompletedReport(
+    rpc::Call& call, std::string_view name) {
+  ASSIGN_OR_RETURN(SeenReport seen, SeeReport(call, name));
+  const Report& report = seen.report;
+  const bool has_run =
+      report.state == ReportState::kCompleted || report.state == ReportState::kExpired;
+  if (!has_run || !report.result.has_value()) {
+    return ReportNotReady(name, kReportStateText.Of(report.state));
+  }
+  return seen;
 }
 
 absl::StatusOr<Report> ValidationReportService::FindCompletedReport(rpc::Call& call,
                                                                     std::string_view name) {
-  ASSIGN_OR_RETURN(Report report, FindReport(call, name));
-  if (report.state != ReportState::kCompleted || !report.result.has_value()) {
-    return ReportNotReady(name, kReportStateText.Of(report.state));
-  }
-  return report;
+  ASSIGN_OR_RETURN(SeenReport seen, SeeCompletedReport(call, name));
+  return std::move(seen.report);
 }
 
 grpc::ServerUnaryReactor* ValidationReportService::GetReport(grpc::CallbackServerContext* context,
@@ -292,6 +312,7 @@ grpc::ServerWriteReactor<v1::DownloadReportResponse>* ValidationReportService::D
   return rpc::Download<v1::DownloadReportRequest, v1::DownloadReportResponse>(
       runtime_, context, request, [=, this](rpc::Call& call, Writer& writer) -> absl::Status {
         ASSIGN_OR_RETURN(const Report report, FindCompletedReport(call, request->name()));
+        if (report.state == ReportState::kExpired) return ReportExpired(report.name());
         v1::DownloadReportResponse message = HeaderOf(*report.result);
         RETURN_IF_ERROR(writer.Write(message));
         pg::Database db = call.db();
@@ -303,25 +324,6 @@ grpc::ServerWriteReactor<v1::DownloadReportResponse>* ValidationReportService::D
         if (call.principal().user.empty()) return absl::OkStatus();
         return reports_.RecordView(db, report.id, call.principal().user);
       });
-}
-
-grpc::ServerUnaryReactor* ValidationReportService::ListFindings(
-    grpc::CallbackServerContext* context, const v1::ListFindingsRequest* request,
-    v1::ListFindingsResponse* response) {
-  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) {
-    ASSIGN_OR_RETURN(const FindingFilter filter, FromProto(*request));
-    ASSIGN_OR_RETURN(const paging::Page page, paging::Read(*request, 1));
-    ASSIGN_OR_RETURN(const Report report, FindCompletedReport(call, filter.report));
-    pg::Database db = call.db();
-    ASSIGN_OR_RETURN(const int64_t after, page.IntKey(0));
-    ASSIGN_OR_RETURN(auto findings,
-                     reports_.ListFindings(db, report.id, filter.rule, after, page.limit()));
-    response->set_next_page_token(paging::Cut(
-        *request, page, findings,
-        [](const ListedFinding& finding) { return std::vector{std::to_string(finding.place)}; }));
-    for (const ListedFinding& finding : findings) *response->add_findings() = ToProto(finding);
-    return absl::OkStatus();
-  });
 }
 
 }  // namespace edcert::validation_report

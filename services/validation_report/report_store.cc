@@ -1,26 +1,34 @@
 #include "services/validation_report/report_store.h"
 
-#include <fmt/format.h>
-
-#include <nlohmann/json.hpp>
+#include <map>
 
 #include "common/jobs/jobs.h"
 #include "common/names/names.h"
 #include "common/status/errors.h"
 #include "common/status/macros.h"
 #include "services/validation_report/sql/report.sql.h"
+#include "services/validation_report/sql/waiver.sql.h"
 
 namespace edcert::validation_report {
 namespace {
 
 constexpr int kChunksPerRead = 8;
-constexpr std::size_t kFindingsPerInsert = 1000;
 constexpr int kMaxPositions = 20;
 
 std::vector<int64_t> Numbers(const std::vector<std::string>& texts) {
   std::vector<int64_t> numbers;
   for (const std::string& text : texts) numbers.push_back(std::stoll(text));
   return numbers;
+}
+
+std::optional<absl::CivilDay> DayOf(const pg::Row& row, std::string_view column) {
+  absl::CivilDay day;
+  const bool has = row.Has(column) && absl::ParseCivilTime(row.Text(column), &day);
+  return has ? std::optional(day) : std::nullopt;
+}
+
+std::optional<std::string> DayText(std::optional<absl::CivilDay> day) {
+  return day.has_value() ? std::optional(absl::FormatCivilTime(*day)) : std::nullopt;
 }
 
 std::optional<ReportResult> ResultOf(const pg::Row& row) {
@@ -32,7 +40,16 @@ std::optional<ReportResult> ResultOf(const pg::Row& row) {
                       .file_name = row.Text("file_name")};
   const std::vector<int64_t> numbers = Numbers(row.TextArray("counts"));
   for (std::size_t i = 0; i < result.counts.size() && 3 * i + 2 < numbers.size(); ++i) {
-    result.counts[i] = {numbers[3 * i], numbers[3 * i + 1], numbers[3 * i + 2]};
+    result.counts[i] = {.rules = numbers[3 * i],
+                        .records = numbers[3 * i + 1],
+                        .rules_errored = numbers[3 * i + 2]};
+  }
+  if (row.Has("changes")) {
+    const std::vector<int64_t> changes = Numbers(row.TextArray("changes"));
+    SeverityChanges& sums = result.changes.emplace();
+    for (std::size_t i = 0; i < changes.size() && i < sums.size() * kChangeCount; ++i) {
+      sums.at(i / kChangeCount)[static_cast<FindingChange>(i % kChangeCount + 1)] = changes[i];
+    }
   }
   return result;
 }
@@ -55,6 +72,8 @@ absl::StatusOr<Report> ReportOf(const pg::Row& row) {
                 .rule_group = row.Text("rule_group_id"),
                 .rule_group_title = row.Text("rule_group_title"),
                 .rule_group_version = static_cast<int>(row.Int("rule_group_version")),
+                .severity_day = DayOf(row, "severity_day"),
+                .next_severity_change = DayOf(row, "next_severity_change"),
                 .create_time = row.Time("created_at"),
                 .state = state,
                 .attempt = row.Int("attempt"),
@@ -65,6 +84,7 @@ absl::StatusOr<Report> ReportOf(const pg::Row& row) {
                 .start_time = row.OptionalTime("started_at"),
                 .end_time = row.OptionalTime("finished_at"),
                 .result = ResultOf(row),
+                .previous_report = row.Text("previous_report_id"),
                 .viewed_at = row.OptionalTime("first_viewed_at")};
   const std::vector<std::string> datasets = row.TextArray("datasets");
   const std::vector<int64_t> versions = Numbers(row.TextArray("versions"));
@@ -84,66 +104,26 @@ absl::Status AddPosition(pg::Querier& db, Report& report) {
   return absl::OkStatus();
 }
 
-// The columns of some findings of a report, for one insert.
-struct FindingColumns {
-  std::vector<int64_t> rule_places;
-  std::vector<std::string> keys;
-  std::vector<std::string> schools;
-  std::vector<std::string> fields;
-  std::vector<std::string> messages;
-  std::vector<std::string> fingerprints;
-
-  void Add(int64_t rule_place, const Finding& finding) {
-    rule_places.push_back(rule_place);
-    keys.push_back(finding.record_key);
-    schools.push_back(finding.school);
-    fields.push_back(nlohmann::json(finding.fields)
-                         .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
-    messages.push_back(finding.message);
-    fingerprints.push_back(finding.fingerprint);
-  }
-};
-
-void InsertFindings(pg::Transaction& tx, const std::string& id, const std::vector<RanRule>& rules) {
-  FindingColumns columns;
-  int64_t written = 0;
-  const auto flush = [&] {
-    if (columns.keys.empty()) return;
-    tx.Defer(sql::kInsertFindings, id, written, columns.rule_places, columns.keys, columns.schools,
-             columns.fields, columns.messages, columns.fingerprints);
-    written += static_cast<int64_t>(columns.keys.size());
-    columns = {};
-  };
-  for (std::size_t i = 0; i < rules.size(); ++i) {
-    for (const Finding& finding : rules[i].result.stored) {
-      columns.Add(static_cast<int64_t>(i) + 1, finding);
-      if (columns.keys.size() == kFindingsPerInsert) flush();
-    }
-  }
-  flush();
+SeverityCount* FatalsOf(Report& report) {
+  if (!report.result.has_value()) return nullptr;
+  SeverityCount& count = report.result->counts.at(static_cast<std::size_t>(Severity::kFatal) - 1);
+  return count.records > 0 ? &count : nullptr;
 }
 
-void InsertRules(pg::Transaction& tx, const std::string& id, const std::vector<RanRule>& rules) {
+// What is waived now, which changes after a report is made.
+absl::Status AddWaived(pg::Querier& db, std::vector<Report*> reports) {
+  std::map<std::string, SeverityCount*> counts;
   std::vector<std::string> ids;
-  std::vector<int64_t> versions;
-  std::vector<std::string> codes;
-  std::vector<int64_t> severities;
-  std::vector<std::string> datasets;
-  std::vector<std::string> outcomes;
-  std::vector<int64_t> findings;
-  std::vector<std::string> errors;
-  for (const RanRule& rule : rules) {
-    ids.push_back(rule.rule);
-    versions.push_back(rule.version);
-    codes.push_back(rule.code);
-    severities.push_back(static_cast<int>(rule.severity));
-    datasets.push_back(rule.dataset);
-    outcomes.emplace_back(ToString(rule.result.outcome));
-    findings.push_back(rule.result.findings);
-    errors.push_back(rule.result.error);
+  for (Report* report : reports) {
+    SeverityCount* count = FatalsOf(*report);
+    if (count == nullptr) continue;
+    counts[report->id] = count;
+    ids.push_back(report->id);
   }
-  tx.Defer(sql::kInsertRules, id, ids, versions, codes, severities, datasets, outcomes, findings,
-           errors);
+  if (ids.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const pg::Result rows, db.Run(sql::kCountWaived, ids));
+  for (const pg::Row row : rows) counts.at(row.Text("report_id"))->waived = row.Int("waived");
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -176,8 +156,8 @@ void ReportStore::Insert(pg::Transaction& tx, const Report& report) const {
   tx.Defer(sql::kInsertReport, report.id, report.title, report.event, report.event_title,
            report.organization, report.organization_display_name, report.district,
            kReportKindText.Of(report.kind), kReportFormatText.Of(report.format), report.snapshot,
-           report.requester, report.rule_group, report.rule_group_version, datasets, versions,
-           rows);
+           report.requester, report.rule_group, report.rule_group_version, datasets, versions, rows,
+           DayText(report.severity_day));
 }
 
 absl::StatusOr<Report> ReportStore::Get(pg::Querier& db, const std::string& id,
@@ -186,6 +166,7 @@ absl::StatusOr<Report> ReportStore::Get(pg::Querier& db, const std::string& id,
   if (rows.empty()) return status::NotFound(names::ReportName::FromId(id).ToString());
   ASSIGN_OR_RETURN(Report report, ReportOf(rows[0]));
   RETURN_IF_ERROR(AddPosition(db, report));
+  RETURN_IF_ERROR(AddWaived(db, {&report}));
   return report;
 }
 
@@ -212,6 +193,9 @@ absl::StatusOr<std::vector<Report>> ReportStore::List(pg::Querier& db, const Rep
     }
     reports.push_back(std::move(report));
   }
+  std::vector<Report*> pointers;
+  for (Report& report : reports) pointers.push_back(&report);
+  RETURN_IF_ERROR(AddWaived(db, pointers));
   return reports;
 }
 
@@ -227,18 +211,24 @@ void ReportStore::DropChunks(pg::Transaction& tx, const std::string& id,
   tx.Defer(sql::kDropLostArtifacts, id, but_attempt);
 }
 
-void ReportStore::Complete(pg::Transaction& tx, const Report& report, const ReportResult& result,
-                           const std::vector<RanRule>& rules) const {
-  InsertRules(tx, report.id, rules);
-  InsertFindings(tx, report.id, rules);
+void ReportStore::Complete(pg::Transaction& tx, const Report& report,
+                           const ReportResult& result) const {
   std::vector<int64_t> rows;
   for (const ReportDataVersion& version : report.data_versions) rows.push_back(version.rows);
   std::vector<int64_t> counts;
   for (const SeverityCount& count : result.counts) {
     counts.insert(counts.end(), {count.rules, count.records, count.rules_errored});
   }
+  std::optional<std::vector<int64_t>> changes;
+  if (result.changes.has_value()) {
+    changes.emplace();
+    for (const ChangeCounts& sum : *result.changes) {
+      changes->insert(changes->end(), sum.numbers().begin(), sum.numbers().end());
+    }
+  }
   tx.DeferOne(sql::kSetResult, report.id, report.attempt, rows, counts, result.truncated,
-              result.sha256, result.size, result.media_type, result.file_name);
+              result.sha256, result.size, result.media_type, result.file_name, changes,
+              report.previous_report);
   DropChunks(tx, report.id, report.attempt);
 }
 
@@ -253,31 +243,13 @@ absl::Status ReportStore::ReadFile(pg::Querier& db, const std::string& id,
   }
 }
 
-absl::StatusOr<std::vector<ListedFinding>> ReportStore::ListFindings(pg::Querier& db,
-                                                                     const std::string& id,
-                                                                     const std::string& rule,
-                                                                     int64_t after,
-                                                                     int limit) const {
-  ASSIGN_OR_RETURN(const pg::Result rows, db.Run(sql::kListFindings, id, rule, after, limit));
-  std::vector<ListedFinding> findings;
-  for (const pg::Row row : rows) {
-    ListedFinding listed{.place = row.Int("place"),
-                         .rule = row.Text("rule_id"),
-                         .rule_version = static_cast<int>(row.Int("rule_version")),
-                         .rule_code = row.Text("code"),
-                         .severity = static_cast<Severity>(row.Int("severity")),
-                         .dataset = row.Text("dataset"),
-                         .finding = {.record_key = row.Text("record_key"),
-                                     .school = row.Text("school"),
-                                     .message = row.Text("message"),
-                                     .fingerprint = row.Text("fingerprint")}};
-    const nlohmann::json fields = nlohmann::json::parse(row.View("fields"), nullptr, false);
-    for (const auto& [column, value] : fields.items()) {
-      listed.finding.fields[column] = value.is_string() ? value.get<std::string>() : "";
-    }
-    findings.push_back(std::move(listed));
-  }
-  return findings;
+absl::StatusOr<std::vector<std::string>> ReportStore::Expire(pg::Transaction& tx, absl::Time before,
+                                                             int limit) const {
+  ASSIGN_OR_RETURN(const pg::Result rows, tx.Run(sql::kExpireReports, before, limit));
+  std::vector<std::string> ids;
+  for (const pg::Row row : rows) ids.push_back(row.Text("id"));
+  if (!ids.empty()) tx.Defer(sql::kDeleteArtifacts, ids);
+  return ids;
 }
 
 absl::Status ReportStore::RecordView(pg::Querier& db, const std::string& id,

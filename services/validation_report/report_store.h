@@ -1,4 +1,4 @@
-// Stores reports: what was asked, the file, the findings, and who viewed it.
+// Stores reports: what was asked, the file, and who viewed it.
 #pragma once
 
 #include <optional>
@@ -60,18 +60,17 @@ class ReportStore {
                  const std::vector<std::string>& chunks) const;
   // Deletes the chunks of all attempts but this one; 0: of all.
   void DropChunks(pg::Transaction& tx, const std::string& id, int64_t but_attempt) const;
-  // Writes what the run gave and makes its attempt's file the report's. Becomes visible when the
-  // job completes in the same transaction.
-  void Complete(pg::Transaction& tx, const Report& report, const ReportResult& result,
-                const std::vector<RanRule>& rules) const;
+  // Writes what the run gave but its findings, and makes its attempt's file the report's. Becomes
+  // visible when the job completes in the same transaction.
+  void Complete(pg::Transaction& tx, const Report& report, const ReportResult& result) const;
 
   // The chunks of the file, in order.
   absl::Status ReadFile(pg::Querier& db, const std::string& id,
                         absl::FunctionRef<absl::Status(const std::string&)> each) const;
-  // At most `limit` findings after a place.
-  absl::StatusOr<std::vector<ListedFinding>> ListFindings(pg::Querier& db, const std::string& id,
-                                                          const std::string& rule, int64_t after,
-                                                          int limit) const;
+  // Deletes the files of at most `limit` reports that ended before an instant and that no
+  // certification can name, and returns their ids. The rest of them stays.
+  absl::StatusOr<std::vector<std::string>> Expire(pg::Transaction& tx, absl::Time before,
+                                                  int limit) const;
   absl::Status RecordView(pg::Querier& db, const std::string& id, const std::string& user) const;
 };
 

@@ -7,6 +7,7 @@
 #include "common/config/config.h"
 #include "common/feed/feed.h"
 #include "common/status/macros.h"
+#include "services/validation_report/sql_cage.h"
 
 namespace edcert::validation_report {
 namespace {
@@ -49,10 +50,10 @@ class StoredFile final : public render::Sink {
 
 }  // namespace
 
-ReportRunner::ReportRunner(const std::string& rules_conninfo, absl::TimeZone time_zone,
-                           const ids::IdSource& ids)
+ReportRunner::ReportRunner(const std::string& rules_conninfo, std::size_t column_bytes,
+                           absl::TimeZone time_zone, const ids::IdSource& ids)
     : rules_pool_({.conninfo = rules_conninfo, .size = Evaluator::kConnections}),
-      builder_(rules_pool_, time_zone),
+      builder_(rules_pool_, column_bytes, time_zone),
       ids_(ids) {}
 
 absl::Status ReportRunner::Run(jobs::Running& running) {
@@ -73,8 +74,9 @@ absl::Status ReportRunner::Run(jobs::Running& running) {
                                                 },
                                                 file));
   return running.Complete([&](pg::Transaction& tx) -> absl::Status {
+    RETURN_IF_ERROR(findings_.Write(tx, built.report, built.rules, built.comparison));
     file.AddRest(tx);
-    store_.Complete(tx, built.report, built.result, built.rules);
+    store_.Complete(tx, built.report, built.result);
     AppendReportChange(tx, ids_, kActor, built.report, "report_completed");
     return absl::OkStatus();
   });
@@ -98,10 +100,11 @@ void AppendReportChange(pg::Transaction& tx, const ids::IdSource& ids, const std
                                {"requester", report.requester}}});
 }
 
-absl::StatusOr<std::unique_ptr<jobs::Runner>> MakeReportRunner(
-    const edcert::config::Server& server) {
+absl::StatusOr<std::unique_ptr<jobs::Runner>> MakeReportRunner(const edcert::config::Server& server,
+                                                               std::size_t column_bytes) {
   ASSIGN_OR_RETURN(const absl::TimeZone zone, edcert::config::ZoneOf(server));
-  return std::make_unique<ReportRunner>(server.database().rules_conninfo(), zone,
+  RETURN_IF_ERROR(CheckCage(server.database().rules_conninfo()));
+  return std::make_unique<ReportRunner>(server.database().rules_conninfo(), column_bytes, zone,
                                         ids::IdSource::Real());
 }
 

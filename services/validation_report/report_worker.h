@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "common/ids/ids.h"
 #include "common/jobs/jobs.h"
+#include "services/validation_report/finding_store.h"
 #include "services/validation_report/report_builder.h"
 #include "services/validation_report/report_store.h"
 
@@ -15,9 +16,10 @@ namespace edcert::validation_report {
 // Runs one job at a time.
 class ReportRunner final : public jobs::Runner {
  public:
-  // `rules_conninfo` is of the role that can read the published views only.
-  ReportRunner(const std::string& rules_conninfo, absl::TimeZone time_zone,
-               const ids::IdSource& ids);
+  // `rules_conninfo` is of the role that can read the published views only. `column_bytes`: see
+  // Evaluator.
+  ReportRunner(const std::string& rules_conninfo, std::size_t column_bytes,
+               absl::TimeZone time_zone, const ids::IdSource& ids);
 
   absl::Status Run(jobs::Running& running) override;
   absl::Status Failed(pg::Transaction& tx, const jobs::Job& job) override;
@@ -26,6 +28,7 @@ class ReportRunner final : public jobs::Runner {
   pg::Pool rules_pool_;
   ReportBuilder builder_;
   ReportStore store_;
+  FindingStore findings_;
   const ids::IdSource& ids_;
 };
 
@@ -34,7 +37,7 @@ void AppendReportChange(pg::Transaction& tx, const ids::IdSource& ids, const std
                         const Report& report, std::string_view type);
 
 // For jobs::RunWorkers.
-absl::StatusOr<std::unique_ptr<jobs::Runner>> MakeReportRunner(
-    const edcert::config::Server& server);
+absl::StatusOr<std::unique_ptr<jobs::Runner>> MakeReportRunner(const edcert::config::Server& server,
+                                                               std::size_t column_bytes);
 
 }  // namespace edcert::validation_report

@@ -15,7 +15,12 @@ namespace edcert::validation_report {
 namespace {
 
 constexpr std::size_t kMaxEtag = 64;
+constexpr std::size_t kMaxTag = 63;
+constexpr int kMaxPreviewed = 500;
+constexpr std::size_t kMaxExplanation = 2000;
 constexpr std::size_t kMaxPrincipal = 256;
+constexpr std::size_t kFingerprintSize = 64;
+constexpr std::size_t kMaxReason = 2000;
 
 std::string LowerCase(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(),
@@ -90,6 +95,14 @@ absl::StatusOr<Verb> VerbOf(const Request& request) {
   return Verb{name.id(), request.etag()};
 }
 
+template <typename Name, typename Request>
+absl::StatusOr<Verb> VersionVerbOf(const Request& request) {
+  ASSIGN_OR_RETURN(Verb verb, VerbOf<Name>(request));
+  if (request.version() < 0) return status::FieldInvalid("version", "must not be negative");
+  verb.version = request.version();
+  return verb;
+}
+
 // What says which rules are run: the event or the group.
 absl::Status ReadRules(const v1::CreateReportRequest& request, Report& report) {
   if (request.has_event()) {
@@ -104,6 +117,34 @@ absl::Status ReadRules(const v1::CreateReportRequest& request, Report& report) {
                    names::RuleGroupName::Parse(request.rule_group(), "rule_group"));
   report.rule_group = group.id();
   return absl::OkStatus();
+}
+
+bool IsHex(const std::string& text, std::size_t digits) {
+  return text.size() == digits && std::all_of(text.begin(), text.end(), [](char c) {
+           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+         });
+}
+
+// The id of a group of findings, or nothing.
+absl::StatusOr<std::string> OptionalGroup(const std::string& group) {
+  if (!group.empty() && !IsHex(group, kGroupIdSize)) {
+    return status::FieldInvalid("group", "must be the `group` of a FindingGroup");
+  }
+  return group;
+}
+
+// Which findings of a report are meant.
+template <typename Request>
+absl::StatusOr<FindingTarget> TargetOf(const Request& request) {
+  FindingTarget target;
+  if (request.has_rule()) {
+    ASSIGN_OR_RETURN(const auto rule, names::RuleName::Parse(request.rule(), "rule"));
+    target.rule = rule.id();
+    return target;
+  }
+  ASSIGN_OR_RETURN(target.group, OptionalGroup(request.group()));
+  if (target.group.empty()) return status::FieldInvalid("group", "this or `rule` is required");
+  return target;
 }
 
 }  // namespace
@@ -124,7 +165,19 @@ absl::StatusOr<AtVersion> FromProto(const v1::TestRuleRequest& request) {
 }
 
 absl::StatusOr<Verb> FromProto(const v1::ActivateRuleRequest& request) {
+  return VersionVerbOf<names::RuleName>(request);
+}
+
+absl::StatusOr<Verb> FromProto(const v1::DeactivateRuleRequest& request) {
   return VerbOf<names::RuleName>(request);
+}
+
+absl::StatusOr<ChangedRule> FromProto(const v1::UpdateRuleRequest& request) {
+  ASSIGN_OR_RETURN(const auto name, names::RuleName::Parse(request.rule().name(), "rule.name"));
+  RETURN_IF_ERROR(rpc::CheckText(request.rule().etag(), "rule.etag", 1, kMaxEtag));
+  ASSIGN_OR_RETURN(RuleContent content, ContentOf(request.rule()));
+  RETURN_IF_ERROR(CheckContent(content));
+  return ChangedRule{name.id(), request.rule().etag(), std::move(content)};
 }
 
 absl::StatusOr<Verb> FromProto(const v1::ArchiveRuleRequest& request) {
@@ -136,8 +189,58 @@ absl::StatusOr<RuleFilter> FromProto(const v1::ListRulesRequest& request) {
   ASSIGN_OR_RETURN(filter.states, EnumsOf(request.state(), RuleState::kArchived, "state"));
   ASSIGN_OR_RETURN(filter.dataset, OptionalId<names::DatasetName>(request.dataset(), "dataset"));
   ASSIGN_OR_RETURN(filter.severity, OptionalEnum(request.severity(), Severity::kFatal, "severity"));
+  RETURN_IF_ERROR(rpc::CheckText(request.tag(), "tag", 0, kMaxTag));
+  filter.tag = request.tag();
   return filter;
 }
+
+absl::StatusOr<RuleFilter> FromProto(const v1::ExportRulesRequest& request) {
+  RuleFilter filter;
+  ASSIGN_OR_RETURN(filter.dataset, OptionalId<names::DatasetName>(request.dataset(), "dataset"));
+  RETURN_IF_ERROR(rpc::CheckText(request.tag(), "tag", 0, kMaxTag));
+  filter.tag = request.tag();
+  return filter;
+}
+
+absl::StatusOr<Preview> FromProto(const v1::PreviewRuleRequest& request) {
+  Preview preview;
+  if (request.has_rule()) {
+    ASSIGN_OR_RETURN(preview.content, ContentOf(request.rule()));
+    RETURN_IF_ERROR(CheckContent(*preview.content));
+  } else if (request.has_name()) {
+    ASSIGN_OR_RETURN(const auto name, names::RuleName::Parse(request.name(), "name"));
+    preview.rule = name.id();
+  } else {
+    return status::FieldInvalid("name", "this or `rule` is required");
+  }
+  if (request.version() < 0) return status::FieldInvalid("version", "must not be negative");
+  preview.version = request.version();
+  preview.values = {request.parameter_values().begin(), request.parameter_values().end()};
+  ASSIGN_OR_RETURN(preview.event, OptionalName<names::EventName>(request.event(), "event"));
+  if (preview.event.empty() == (request.organizations_size() == 0)) {
+    return status::FieldInvalid("organizations", "these or `event`, not both");
+  }
+  if (request.organizations_size() > kMaxPreviewed) {
+    return status::FieldInvalid("organizations", "at most 500");
+  }
+  for (const std::string& organization : request.organizations()) {
+    ASSIGN_OR_RETURN(const auto name,
+                     names::OrganizationName::Parse(organization, "organizations"));
+    preview.organizations.push_back(name.ToString());
+  }
+  std::vector<std::string> sorted = preview.organizations;
+  std::sort(sorted.begin(), sorted.end());
+  if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end()) {
+    return status::FieldInvalid("organizations", "one twice");
+  }
+  if (request.copy() < 0 || request.copy() > type::COPY_STATE) {
+    return status::FieldInvalid("copy", "unknown value");
+  }
+  preview.copy = request.copy() == type::COPY_DISTRICT ? "DISTRICT" : "STATE";
+  return preview;
+}
+
+std::string IdOfCode(const std::string& code) { return LowerCase(code); }
 
 absl::StatusOr<RuleGroup> FromProto(const v1::CreateRuleGroupRequest& request,
                                     const ids::IdSource& ids) {
@@ -151,8 +254,19 @@ absl::StatusOr<AtVersion> FromProto(const v1::GetRuleGroupRequest& request) {
   return AtVersionOf<names::RuleGroupName>(request);
 }
 
+absl::StatusOr<RuleGroup> FromProto(const v1::UpdateRuleGroupRequest& request) {
+  const v1::RuleGroup& asked = request.rule_group();
+  ASSIGN_OR_RETURN(const auto name, names::RuleGroupName::Parse(asked.name(), "rule_group.name"));
+  RETURN_IF_ERROR(rpc::CheckText(asked.etag(), "rule_group.etag", 1, kMaxEtag));
+  ASSIGN_OR_RETURN(RuleGroup group, GroupOf(asked));
+  group.id = name.id();
+  group.etag = asked.etag();
+  RETURN_IF_ERROR(CheckGroup(group));
+  return group;
+}
+
 absl::StatusOr<Verb> FromProto(const v1::ActivateRuleGroupRequest& request) {
-  return VerbOf<names::RuleGroupName>(request);
+  return VersionVerbOf<names::RuleGroupName>(request);
 }
 
 absl::StatusOr<GroupFilter> FromProto(const v1::ListRuleGroupsRequest& request) {
@@ -194,8 +308,74 @@ absl::StatusOr<ReportFilter> FromProto(const v1::ListReportsRequest& request) {
 
 absl::StatusOr<FindingFilter> FromProto(const v1::ListFindingsRequest& request) {
   ASSIGN_OR_RETURN(const auto report, names::ReportName::Parse(request.report(), "report"));
-  ASSIGN_OR_RETURN(std::string rule, OptionalId<names::RuleName>(request.rule(), "rule"));
-  return FindingFilter{report.ToString(), std::move(rule)};
+  FindingFilter filter{.report = report.ToString(), .query = {}};
+  ASSIGN_OR_RETURN(filter.query.rule, OptionalId<names::RuleName>(request.rule(), "rule"));
+  ASSIGN_OR_RETURN(filter.query.changes,
+                   EnumsOf(request.change(), FindingChange::kUnknown, "change"));
+  ASSIGN_OR_RETURN(filter.query.group, OptionalGroup(request.group()));
+  return filter;
+}
+
+absl::StatusOr<GroupsFilter> FromProto(const v1::ListFindingGroupsRequest& request) {
+  ASSIGN_OR_RETURN(const auto report, names::ReportName::Parse(request.report(), "report"));
+  GroupsFilter filter{.report = report.ToString(), .query = {}};
+  ASSIGN_OR_RETURN(filter.query.rule, OptionalId<names::RuleName>(request.rule(), "rule"));
+  ASSIGN_OR_RETURN(filter.query.severity,
+                   OptionalEnum(request.severity(), Severity::kFatal, "severity"));
+  filter.query.unexplained = request.unexplained_only();
+  if (request.has_explained_by_time()) {
+    filter.query.explained_by = rpc::FromProto(request.explained_by_time());
+  }
+  return filter;
+}
+
+absl::StatusOr<NewExplanation> FromProto(const v1::ExplainFindingsRequest& request) {
+  NewExplanation explanation;
+  ASSIGN_OR_RETURN(const auto report, names::ReportName::Parse(request.report(), "report"));
+  explanation.report = report.ToString();
+  ASSIGN_OR_RETURN(explanation.target, TargetOf(request));
+  RETURN_IF_ERROR(rpc::CheckText(request.text(), "text", 1, kMaxExplanation));
+  explanation.explanation.text = request.text();
+  return explanation;
+}
+
+absl::StatusOr<Waiver> FromProto(const v1::WaiveFindingRequest& request) {
+  Waiver waiver;
+  ASSIGN_OR_RETURN(const auto report, names::ReportName::Parse(request.report(), "report"));
+  waiver.report = report.ToString();
+  if (request.has_fingerprint()) {
+    if (!IsHex(request.fingerprint(), kFingerprintSize)) {
+      return status::FieldInvalid("fingerprint", "must be the `fingerprint` of a Finding");
+    }
+    waiver.target = request.fingerprint();
+  } else {
+    ASSIGN_OR_RETURN(waiver.target, OptionalGroup(request.group()));
+    if (waiver.target.empty()) {
+      return status::FieldInvalid("group", "this or `fingerprint` is required");
+    }
+  }
+  ASSIGN_OR_RETURN(waiver.until, rpc::ParseDate(request.until_date(), "until_date"));
+  if (request.reason().empty()) return status::ReasonRequired();
+  RETURN_IF_ERROR(rpc::CheckText(request.reason(), "reason", 1, kMaxReason));
+  waiver.reason = request.reason();
+  return waiver;
+}
+
+absl::StatusOr<Waiver> FromProto(const v1::RevokeWaiverRequest& request) {
+  ASSIGN_OR_RETURN(const auto name, names::WaiverName::Parse(request.name(), "name"));
+  if (request.reason().empty()) return status::ReasonRequired();
+  RETURN_IF_ERROR(rpc::CheckText(request.reason(), "reason", 1, kMaxReason));
+  Waiver waiver;
+  waiver.id = name.id();
+  waiver.revoke_reason = request.reason();
+  return waiver;
+}
+
+absl::StatusOr<WaiverFilter> FromProto(const v1::ListWaiversRequest& request) {
+  ASSIGN_OR_RETURN(const auto event, names::EventName::Parse(request.event(), "event"));
+  ASSIGN_OR_RETURN(const auto organization,
+                   names::OrganizationName::Parse(request.organization(), "organization"));
+  return WaiverFilter{event.ToString(), organization.ToString()};
 }
 
 }  // namespace edcert::validation_report

@@ -14,9 +14,14 @@
 namespace edcert::validation_report {
 namespace {
 
-constexpr std::array kLiveStates = {RuleState::kDraft, RuleState::kActive, RuleState::kArchived};
-static_assert(fsm::AllReachable(kRuleLifecycle, kLiveStates, RuleState::kDraft));
-static_assert(fsm::OnlyTerminalsEnd(kRuleLifecycle, kLiveStates, std::array{RuleState::kArchived}));
+constexpr std::array kStates = {RuleState::kDraft, RuleState::kActive, RuleState::kInactive,
+                                RuleState::kArchived};
+static_assert(fsm::UniqueRows(kRuleLifecycle));
+static_assert(fsm::AllReachable(kRuleLifecycle, kStates, RuleState::kDraft));
+static_assert(fsm::OnlyTerminalsEnd(kRuleLifecycle, kStates, std::array{RuleState::kArchived}));
+static_assert(fsm::UsesExactly(kRuleLifecycle, &RuleTransition::action,
+                               std::array{RuleAction::kUpdate, RuleAction::kActivate,
+                                          RuleAction::kDeactivate, RuleAction::kArchive}));
 
 constexpr std::size_t kMaxExpression = 4000;
 constexpr std::size_t kMaxColumns = 16;
@@ -29,6 +34,12 @@ bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 bool IsCode(std::string_view code) {
   return !code.empty() && code.size() <= 32 && std::all_of(code.begin(), code.end(), [](char c) {
     return IsUpper(c) || IsDigit(c) || c == '-';
+  });
+}
+
+bool IsTag(std::string_view tag) {
+  return !tag.empty() && tag.size() <= 63 && std::all_of(tag.begin(), tag.end(), [](char c) {
+    return IsLower(c) || IsDigit(c) || c == '-';
   });
 }
 
@@ -123,6 +134,41 @@ struct KindChecker {
   }
 };
 
+absl::Status CheckTags(const std::vector<std::string>& tags) {
+  if (tags.size() > 20) return status::FieldInvalid("rule.tags", "at most 20");
+  std::set<std::string_view> seen;
+  for (const std::string& tag : tags) {
+    if (!IsTag(tag)) {
+      return status::FieldInvalid("rule.tags", "1 to 63 lower-case letters, digits and hyphens");
+    }
+    if (!seen.insert(tag).second) return status::FieldInvalid("rule.tags", "a tag twice");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckParameters(const std::vector<Parameter>& parameters) {
+  if (parameters.size() > 20) return status::FieldInvalid("rule.parameters", "at most 20");
+  std::set<std::string_view> seen;
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    const Parameter& parameter = parameters[i];
+    const std::string field = fmt::format("rule.parameters[{}]", i);
+    if (!IsIdentifier(parameter.name)) {
+      return status::FieldInvalid(field + ".name", "is not of the form of one");
+    }
+    if (!seen.insert(parameter.name).second) {
+      return status::FieldInvalid(field + ".name", "a name twice");
+    }
+    if (parameter.type == ParameterType::kUnspecified) {
+      return status::FieldInvalid(field + ".type", "required");
+    }
+    RETURN_IF_ERROR(CheckLength(parameter.description, field + ".description", 0, 1000));
+    if (!IsValueOf(parameter.type, parameter.default_value)) {
+      return status::FieldInvalid(field + ".default_value", "is no value of the type");
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckFixture(const RuleContent& content, const Fixture& fixture, std::size_t index) {
   const std::string field = fmt::format("rule.fixtures[{}]", index);
   RETURN_IF_ERROR(CheckLength(fixture.title, field + ".title", 0, 200));
@@ -177,12 +223,24 @@ std::string_view ToString(Severity severity) {
 
 absl::StatusOr<RuleState> Next(const Rule& rule, RuleAction action) {
   const RuleTransition* step =
-      fsm::FindRow(kRuleLifecycle, rule.state, action, [](const RuleTransition&) { return true; });
+      fsm::FindRow(kRuleLifecycle, rule.state, action, [&rule](const RuleTransition& row) {
+        return row.guard == VersionGuard::kNone || rule.version != rule.active_version;
+      });
   if (step != nullptr) return step->to;
   const auto word = [](RuleAction allowed) { return kRuleActionText.Of(allowed); };
-  return status::TransitionNotAllowed(
-      rule.name(), kRuleStateText.Of(rule.state), word(action),
-      fsm::Join(fsm::AllowedActions(kRuleLifecycle, rule.state), word));
+  std::vector<RuleAction> allowed = fsm::AllowedActions(kRuleLifecycle, rule.state);
+  // Of the one version there is nothing else to activate.
+  if (rule.state == RuleState::kActive && rule.newest_version == 1) {
+    std::erase(allowed, RuleAction::kActivate);
+  }
+  return status::TransitionNotAllowed(rule.name(), kRuleStateText.Of(rule.state), word(action),
+                                      fsm::Join(allowed, word));
+}
+
+bool IsActivatedBy(const Rule& rule, std::string_view user, int people) {
+  if (people <= 1) return true;
+  return rule.pending.has_value() && rule.pending->version == rule.version &&
+         rule.pending->user != user;
 }
 
 absl::Status CheckContent(const RuleContent& content) {
@@ -198,6 +256,8 @@ absl::Status CheckContent(const RuleContent& content) {
   RETURN_IF_ERROR(CheckLength(content.suggested_fix, "rule.suggested_fix", 0, 2000));
   RETURN_IF_ERROR(CheckLength(content.source, "rule.source", 0, 500));
   RETURN_IF_ERROR(CheckColumns(content.fields, "rule.fields", 0, 20));
+  RETURN_IF_ERROR(CheckTags(content.tags));
+  RETURN_IF_ERROR(CheckParameters(content.parameters));
   if (content.datasets.empty() || content.datasets.size() > 8) {
     return status::FieldInvalid("rule.datasets", "1 to 8");
   }
@@ -211,6 +271,16 @@ absl::Status CheckContent(const RuleContent& content) {
     RETURN_IF_ERROR(CheckFixture(content, content.fixtures[i], i));
   }
   return absl::OkStatus();
+}
+
+std::string ValuesInWords(const RuleContent& content, const ValuesByName& values) {
+  std::string words;
+  for (const Parameter& parameter : content.parameters) {
+    const auto value = values.find(parameter.name);
+    words += fmt::format("{} {} = {}", words.empty() ? " With" : ",", parameter.name,
+                         value == values.end() ? parameter.default_value : value->second);
+  }
+  return words.empty() ? words : words + ".";
 }
 
 std::vector<std::string> ColumnsOfMessage(std::string_view message) {

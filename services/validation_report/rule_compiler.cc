@@ -23,11 +23,14 @@ absl::Status Refused(std::string_view field, const absl::Status& refusal) {
   return RuleNotAllowed(field, why.what, why.position);
 }
 
-absl::StatusOr<std::string> Check(std::string_view field, std::string_view expression,
-                                  const std::vector<std::string>& columns) {
-  absl::StatusOr<std::string> checked = CheckExpression(expression, columns);
-  if (!checked.ok()) return Refused(field, checked.status());
-  return checked;
+// What stands where the texts name parameters: `values`, else the defaults.
+Parameters ParametersOf(const std::vector<Parameter>& parameters, const ValuesByName& values) {
+  Parameters out;
+  for (const Parameter& each : parameters) {
+    const auto value = values.find(each.name);
+    out.values[each.name] = {each.type, value == values.end() ? each.default_value : value->second};
+  }
+  return out;
 }
 
 absl::Status NeedColumns(const Definition& definition, const std::vector<std::string>& columns,
@@ -47,6 +50,14 @@ struct Compiler {
   const Definitions& definitions;
   CompiledRule& rule;
   std::vector<std::string>& nameable;
+  Parameters& parameters;
+
+  absl::StatusOr<std::string> Check(std::string_view field, std::string_view expression,
+                                    const std::vector<std::string>& columns) {
+    absl::StatusOr<std::string> checked = CheckExpression(expression, columns, &parameters);
+    if (!checked.ok()) return Refused(field, checked.status());
+    return checked;
+  }
 
   const Definition& primary() const { return definitions.at(rule.dataset()); }
 
@@ -101,7 +112,7 @@ struct Compiler {
     std::map<std::string, std::string> named;
     for (const AggregateRule::Aggregate& each : aggregate.aggregates) {
       absl::StatusOr<std::string> checked =
-          CheckAggregate(each.expression, primary().ColumnNames());
+          CheckAggregate(each.expression, primary().ColumnNames(), &parameters);
       if (!checked.ok()) {
         return Refused("rule.aggregate.aggregates.expression", checked.status());
       }
@@ -121,7 +132,7 @@ struct Compiler {
       datasets[id] = definitions.at(id).ColumnNames();
       datasets[id].emplace_back("record_key");
     }
-    absl::StatusOr<CheckedQuery> checked = CheckQuery(query.sql, datasets);
+    absl::StatusOr<CheckedQuery> checked = CheckQuery(query.sql, datasets, &parameters);
     if (!checked.ok()) return Refused("rule.query.sql", checked.status());
     if (!Contains(checked->columns, "record_key")) {
       return RuleNotAllowed("rule.query.sql", "a query without the column record_key", 0);
@@ -135,9 +146,22 @@ struct Compiler {
 
 }  // namespace
 
+absl::Status CheckValues(const std::vector<Parameter>& parameters, const ValuesByName& values,
+                         std::string_view field) {
+  for (const auto& [name, value] : values) {
+    const auto it = std::find_if(parameters.begin(), parameters.end(),
+                                 [&name](const Parameter& each) { return each.name == name; });
+    if (it == parameters.end()) return status::FieldInvalid(field, "no parameter of the rule");
+    if (!IsValueOf(it->type, value)) {
+      return status::FieldInvalid(field, fmt::format("no value of the parameter {}", name));
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<CompiledRule> CompileRule(const std::string& id, int version,
-                                         const RuleContent& content,
-                                         const Definitions& definitions) {
+                                         const RuleContent& content, const Definitions& definitions,
+                                         const ValuesByName& values) {
   for (const std::string& dataset : content.datasets) {
     if (!definitions.contains(dataset)) {
       return status::FieldInvalid("rule.datasets", fmt::format("no datasets/{}", dataset));
@@ -145,7 +169,15 @@ absl::StatusOr<CompiledRule> CompileRule(const std::string& id, int version,
   }
   CompiledRule rule{.id = id, .version = version, .content = content};
   std::vector<std::string> nameable = definitions.at(content.dataset()).ColumnNames();
-  RETURN_IF_ERROR(std::visit(Compiler{definitions, rule, nameable}, content.kind));
+  RETURN_IF_ERROR(CheckValues(content.parameters, values, "parameter_values"));
+  Parameters parameters = ParametersOf(content.parameters, values);
+  RETURN_IF_ERROR(std::visit(Compiler{definitions, rule, nameable, parameters}, content.kind));
+  for (std::size_t i = 0; i < content.parameters.size(); ++i) {
+    if (!parameters.used.contains(content.parameters[i].name)) {
+      return status::FieldInvalid(fmt::format("rule.parameters[{}].name", i),
+                                  "no expression uses it");
+    }
+  }
 
   for (const std::string& field : content.fields) {
     if (!Contains(nameable, field)) {
@@ -160,6 +192,8 @@ absl::StatusOr<CompiledRule> CompileRule(const std::string& id, int version,
     if (!Contains(rule.outputs, column)) rule.outputs.push_back(column);
   }
   for (std::size_t i = 0; i < content.fixtures.size(); ++i) {
+    RETURN_IF_ERROR(CheckValues(content.parameters, content.fixtures[i].parameter_values,
+                                fmt::format("rule.fixtures[{}].parameter_values", i)));
     for (const Fixture::Row& row : content.fixtures[i].rows) {
       for (const auto& [column, value] : row.values) {
         RETURN_IF_ERROR(NeedColumns(definitions.at(row.dataset), {column},

@@ -11,7 +11,7 @@
 
 namespace edcert::validation_report {
 
-// A rule whose texts were checked. Immutable.
+// A rule whose texts were checked, with the values of its parameters in them. Immutable.
 struct CompiledRule {
   std::string id = {};
   int version = 1;
@@ -28,10 +28,15 @@ struct CompiledRule {
   const std::string& dataset() const { return content.dataset(); }
 };
 
-// RULE_NOT_ALLOWED for a refusal of the guard, FIELD_INVALID for a dataset or column that does not
-// exist or does not fit.
+// `values` are those of parameters that have others than their defaults. RULE_NOT_ALLOWED for a
+// refusal of the guard, FIELD_INVALID for a dataset or column that does not exist or does not fit,
+// or for a value that is none of the rule's parameters.
 absl::StatusOr<CompiledRule> CompileRule(const std::string& id, int version,
-                                         const RuleContent& content,
-                                         const Definitions& definitions);
+                                         const RuleContent& content, const Definitions& definitions,
+                                         const ValuesByName& values = {});
+
+// FIELD_INVALID for `field` unless each value is one of a parameter of the rule.
+absl::Status CheckValues(const std::vector<Parameter>& parameters, const ValuesByName& values,
+                         std::string_view field);
 
 }  // namespace edcert::validation_report

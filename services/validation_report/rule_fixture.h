@@ -1,33 +1,20 @@
-// For the tests of validation_report: rules from their JSON form, and the published views.
+// For the tests of validation_report: rules from their JSON form.
 #pragma once
 
 #include <google/protobuf/util/json_util.h>
 
-#include <fstream>
+#include <algorithm>
+#include <filesystem>
 #include <nlohmann/json.hpp>
-#include <sstream>
 #include <string>
 #include <vector>
 
-#include "common/pg/pg.h"
 #include "common/status/macros.h"
 #include "services/validation_report/convert.h"
+#include "services/validation_report/published_datasets_pgtest.h"
 #include "services/validation_report/rule.h"
 
 namespace edcert::validation_report {
-
-// Tests run in the root of the source tree.
-inline std::string ReadTestFile(const std::string& path) {
-  std::ostringstream text;
-  text << std::ifstream(path, std::ios::binary).rdbuf();
-  CHECK(!text.str().empty());
-  return text.str();
-}
-
-// The tables of testdata/dataset_read.sql in place of the published views.
-inline void PublishDatasets(pg::Connection& owner) {
-  CHECK(owner.RunScript(ReadTestFile("services/validation_report/testdata/dataset_read.sql")).ok());
-}
 
 inline v1::Rule RuleFromJson(const std::string& json) {
   v1::Rule rule;
@@ -37,8 +24,13 @@ inline v1::Rule RuleFromJson(const std::string& json) {
 
 // The rules that come with the product.
 inline std::vector<v1::Rule> ProductRules() {
+  std::vector<std::string> files;
+  for (const auto& file : std::filesystem::directory_iterator("rules")) {
+    if (file.path().extension() == ".json") files.push_back(file.path());
+  }
+  std::sort(files.begin(), files.end());
   std::vector<v1::Rule> rules;
-  for (const char* file : {"rules/enrollment.json", "rules/attendance.json"}) {
+  for (const std::string& file : files) {
     for (const nlohmann::json& rule : nlohmann::json::parse(ReadTestFile(file))) {
       rules.push_back(RuleFromJson(rule.dump()));
     }

@@ -2,26 +2,79 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <set>
 
 #include "common/fsm/fsm.h"
 #include "common/status/errors.h"
+#include "common/status/macros.h"
 
 namespace edcert::validation_report {
 
-static_assert(fsm::OnlyTerminalsEnd(kGroupLifecycle,
-                                    std::array{GroupState::kDraft, GroupState::kActive},
-                                    std::array{GroupState::kActive}));
+static_assert(fsm::UniqueRows(kGroupLifecycle));
+static_assert(fsm::AllReachable(kGroupLifecycle,
+                                std::array{GroupState::kDraft, GroupState::kActive},
+                                GroupState::kDraft));
+
+namespace {
+
+absl::Status CheckSchedule(std::vector<SeverityPeriod> schedule, const std::string& field) {
+  if (schedule.size() > 20) return status::FieldInvalid(field, "at most 20");
+  for (const SeverityPeriod& period : schedule) {
+    if (period.severity == Severity::kUnspecified) {
+      return status::FieldInvalid(field + ".severity", "required");
+    }
+    if (period.to < period.from) {
+      return status::FieldInvalid(field + ".to_date", "must not be before `from_date`");
+    }
+    if (period.reason.empty() || period.reason.size() > 1000) {
+      return status::FieldInvalid(field + ".reason", "1 to 1000 characters");
+    }
+  }
+  std::sort(schedule.begin(), schedule.end(),
+            [](const auto& a, const auto& b) { return a.from < b.from; });
+  for (std::size_t i = 1; i < schedule.size(); ++i) {
+    if (schedule[i].from <= schedule[i - 1].to) {
+      return status::FieldInvalid(field, "two periods overlap");
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+Severity SeverityOn(const GroupMember& member, std::optional<absl::CivilDay> day) {
+  if (!day.has_value()) return member.severity;
+  for (const SeverityPeriod& period : member.schedule) {
+    if (period.from <= *day && *day <= period.to) return period.severity;
+  }
+  return member.severity;
+}
+
+std::vector<absl::CivilDay> SeverityChangesOf(const std::vector<GroupMember>& members) {
+  std::set<absl::CivilDay> days;
+  for (const GroupMember& member : members) {
+    for (const SeverityPeriod& period : member.schedule) {
+      for (const absl::CivilDay day : {period.from, period.to + 1}) {
+        if (SeverityOn(member, day) != SeverityOn(member, day - 1)) days.insert(day);
+      }
+    }
+  }
+  return {days.begin(), days.end()};
+}
 
 absl::StatusOr<GroupState> Next(const RuleGroup& group, GroupAction action) {
-  const GroupTransition* step = fsm::FindRow(kGroupLifecycle, group.state, action,
-                                             [](const GroupTransition&) { return true; });
+  const GroupTransition* step =
+      fsm::FindRow(kGroupLifecycle, group.state, action, [&group](const GroupTransition& row) {
+        return row.guard == VersionGuard::kNone || group.version != group.active_version;
+      });
   if (step != nullptr) return step->to;
   const auto word = [](GroupAction allowed) { return kGroupActionText.Of(allowed); };
-  return status::TransitionNotAllowed(
-      group.name(), kGroupStateText.Of(group.state), word(action),
-      fsm::Join(fsm::AllowedActions(kGroupLifecycle, group.state), word));
+  std::vector<GroupAction> allowed = fsm::AllowedActions(kGroupLifecycle, group.state);
+  if (group.newest_version == 1) std::erase(allowed, GroupAction::kActivate);
+  return status::TransitionNotAllowed(group.name(), kGroupStateText.Of(group.state), word(action),
+                                      fsm::Join(allowed, word));
 }
 
 absl::Status CheckGroup(const RuleGroup& group) {
@@ -47,6 +100,8 @@ absl::Status CheckGroup(const RuleGroup& group) {
       return status::FieldInvalid(fmt::format("rule_group.rules[{}].version", i),
                                   "must not be negative");
     }
+    RETURN_IF_ERROR(
+        CheckSchedule(member.schedule, fmt::format("rule_group.rules[{}].severity_schedule", i)));
   }
   return absl::OkStatus();
 }

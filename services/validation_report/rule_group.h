@@ -2,12 +2,14 @@
 #pragma once
 
 #include <array>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/civil_time.h"
 #include "absl/time/time.h"
 #include "services/validation_report/enum_text.h"
 #include "services/validation_report/rule.h"
@@ -22,36 +24,60 @@ enum class GroupState { kDraft = 1, kActive = 2, kInactive = 3 };
 inline constexpr EnumText<GroupState, 3> kGroupStateText{"state of a rule group",
                                                          {"DRAFT", "ACTIVE", "INACTIVE"}};
 
-enum class GroupAction { kActivate = 1 };
-inline constexpr EnumText<GroupAction, 1> kGroupActionText{"action on a rule group", {"ACTIVATE"}};
+enum class GroupAction { kUpdate = 1, kActivate = 2 };
+inline constexpr EnumText<GroupAction, 2> kGroupActionText{"action on a rule group",
+                                                           {"UPDATE", "ACTIVATE"}};
 
 struct GroupTransition {
   using Action = GroupAction;
   GroupState from;
   GroupAction action;
+  VersionGuard guard;
   GroupState to;
 };
 
-// The whole life of a group; nothing leads to INACTIVE yet. What is not here is refused.
+// The whole life of a group; nothing leads to INACTIVE yet. What is not here is refused. To write a
+// version changes no state.
 // clang-format off
 inline constexpr std::array kGroupLifecycle = {
-  GroupTransition{GroupState::kDraft, GroupAction::kActivate, GroupState::kActive},
+  GroupTransition{GroupState::kDraft,  GroupAction::kUpdate,   VersionGuard::kNone,  GroupState::kDraft},
+  GroupTransition{GroupState::kDraft,  GroupAction::kActivate, VersionGuard::kNone,  GroupState::kActive},
+  GroupTransition{GroupState::kActive, GroupAction::kUpdate,   VersionGuard::kNone,  GroupState::kActive},
+  GroupTransition{GroupState::kActive, GroupAction::kActivate, VersionGuard::kOther, GroupState::kActive},
 };
 // clang-format on
+
+// For how long a rule has another severity.
+struct SeverityPeriod {
+  absl::CivilDay from;
+  absl::CivilDay to;  // inclusive
+  Severity severity = Severity::kUnspecified;
+  std::string reason;
+};
 
 // One rule of a group.
 struct GroupMember {
   std::string rule;                            // id
   int version = 0;                             // 0 until resolved
   Severity severity = Severity::kUnspecified;  // unspecified: the rule's own
+  ValuesByName parameter_values = {};
+  std::vector<SeverityPeriod> schedule = {};
 };
+
+// The severity on a day; without one, that of days on which the schedule says nothing.
+Severity SeverityOn(const GroupMember& member, std::optional<absl::CivilDay> day);
+// The days on which the severity of some member becomes another, sorted.
+std::vector<absl::CivilDay> SeverityChangesOf(const std::vector<GroupMember>& members);
 
 struct RuleGroup {
   std::string id = {};
   std::string title = {};
   GroupLevel level = GroupLevel::kUnspecified;
   std::vector<GroupMember> members = {};
-  int version = 1;
+  int version = 1;         // of title and members
+  int active_version = 0;  // in use; 0 while it is a draft
+  int newest_version = 1;
+  bool was_active = false;  // whether the version is or was in use
   GroupState state = GroupState::kDraft;
   std::vector<std::string> datasets = {};  // ids, sorted
   std::string etag = {};
@@ -61,7 +87,8 @@ struct RuleGroup {
   std::string name() const { return "ruleGroups/" + id; }
 };
 
-// The state after an action; TRANSITION_NOT_ALLOWED when the table has no such step.
+// The state after an action; TRANSITION_NOT_ALLOWED when the table has no such step. To activate
+// means the version of the members.
 absl::StatusOr<GroupState> Next(const RuleGroup& group, GroupAction action);
 
 // FIELD_INVALID for the first field that breaks its rule.

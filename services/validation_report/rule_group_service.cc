@@ -1,4 +1,7 @@
 // Rule groups.
+#include <algorithm>
+#include <vector>
+
 #include "common/paging/paging.h"
 #include "common/rpc/handle.h"
 #include "common/status/errors.h"
@@ -10,12 +13,29 @@
 
 namespace edcert::validation_report {
 
+absl::Status ValidationReportService::CheckValuesOf(rpc::Call& call, const RuleGroup& group) {
+  if (std::all_of(group.members.begin(), group.members.end(),
+                  [](const GroupMember& each) { return each.parameter_values.empty(); })) {
+    return absl::OkStatus();
+  }
+  pg::Database db = call.db();
+  RuleGroup resolved = group;
+  ASSIGN_OR_RETURN(const std::vector<MemberContent> contents, groups_.Resolve(db, resolved));
+  for (const MemberContent& each : contents) {
+    const ValuesByName& values = each.member.parameter_values;
+    if (values.empty()) continue;
+    RETURN_IF_ERROR(Compile(each.member.rule, each.member.version, each.content, values).status());
+  }
+  return absl::OkStatus();
+}
+
 grpc::ServerUnaryReactor* ValidationReportService::CreateRuleGroup(
     grpc::CallbackServerContext* context, const v1::CreateRuleGroupRequest* request,
     v1::RuleGroup* response) {
   return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) {
     ASSIGN_OR_RETURN(const RuleGroup group, FromProto(*request, runtime_.ids()));
     RETURN_IF_ERROR(CheckAuthor(call));
+    RETURN_IF_ERROR(CheckValuesOf(call, group));
     return rpc::Command(call, *request, response,
                         [&](pg::Transaction& tx) -> absl::StatusOr<std::string> {
                           ASSIGN_OR_RETURN(const RuleGroup draft, groups_.Create(tx, group));
@@ -35,6 +55,27 @@ grpc::ServerUnaryReactor* ValidationReportService::GetRuleGroup(
     ASSIGN_OR_RETURN(const RuleGroup group, groups_.Get(db, asked.id, asked.version));
     *response = ToProto(group);
     return absl::OkStatus();
+  });
+}
+
+grpc::ServerUnaryReactor* ValidationReportService::UpdateRuleGroup(
+    grpc::CallbackServerContext* context, const v1::UpdateRuleGroupRequest* request,
+    v1::RuleGroup* response) {
+  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) {
+    ASSIGN_OR_RETURN(const RuleGroup asked, FromProto(*request));
+    RETURN_IF_ERROR(CheckAuthor(call));
+    RETURN_IF_ERROR(CheckValuesOf(call, asked));
+    return rpc::Command(
+        call, *request, response, [&](pg::Transaction& tx) -> absl::StatusOr<std::string> {
+          ASSIGN_OR_RETURN(const RuleGroup group, groups_.GetUnchanged(tx, asked.id, asked.etag));
+          RETURN_IF_ERROR(Next(group, GroupAction::kUpdate).status());
+          if (asked.level != group.level) {
+            return status::FieldInvalid("rule_group.level", "must stay as it is");
+          }
+          ASSIGN_OR_RETURN(const RuleGroup updated, groups_.AddVersion(tx, group, asked));
+          *response = ToProto(updated);
+          return Tell(call, tx, updated.name(), "rule_group_updated");
+        });
   });
 }
 
@@ -63,9 +104,11 @@ grpc::ServerUnaryReactor* ValidationReportService::ActivateRuleGroup(
     RETURN_IF_ERROR(CheckAuthor(call));
     return rpc::Command(
         call, *request, response, [&](pg::Transaction& tx) -> absl::StatusOr<std::string> {
-          ASSIGN_OR_RETURN(const RuleGroup group, groups_.GetUnchanged(tx, verb.id, verb.etag));
+          ASSIGN_OR_RETURN(const RuleGroup group,
+                           groups_.GetUnchanged(tx, verb.id, verb.etag, verb.version));
           RETURN_IF_ERROR(Next(group, GroupAction::kActivate).status());
-          ASSIGN_OR_RETURN(const RuleGroup active, groups_.Activate(tx, group));
+          ASSIGN_OR_RETURN(const RuleGroup active,
+                           groups_.Activate(tx, group, call.principal().user));
           *response = ToProto(active);
           return Tell(call, tx, active.name(), "rule_group_activated");
         });

@@ -225,7 +225,11 @@ std::string RowsOfSlice(const Definition& definition, const Slice& slice) {
       " WHERE copy = {} AND district_id = {} AND valid_from <= {} AND valid_to > {}",
       Columns(definition.ColumnNames()), QuoteName(definition.id), QuoteLiteral(slice.copy),
       QuoteLiteral(slice.district), slice.version, slice.version);
-  if (!slice.school.empty()) sql += " AND school_id = " + QuoteLiteral(slice.school);
+  // What is kept for all, a school may look up like anybody.
+  const bool for_all = definition.kept && definition.school_column.empty();
+  if (!slice.school.empty() && !for_all) {
+    sql += " AND school_id = " + QuoteLiteral(slice.school);
+  }
   return sql;
 }
 
@@ -240,6 +244,12 @@ std::string RowsOfJson(const Definition& definition, std::string_view json) {
       Join(definition.columns, ", ", [](const Column& column) {
         return fmt::format("{} {}", QuoteName(column.name), SqlType(column.type));
       }));
+}
+
+std::string CopyOfRows(const std::string& source, const std::vector<std::string>& columns) {
+  return fmt::format(
+      "COPY (SELECT record_key, \"S\"{}{} FROM ({}) AS rows) TO STDOUT (FORMAT binary)",
+      columns.empty() ? "" : ", ", Columns(columns), source);
 }
 
 RuleStatement RowScan(const std::vector<const CompiledRule*>& rules, const RowSources& sources) {

@@ -35,6 +35,9 @@ std::string RowsOfJson(const Definition& definition, std::string_view json);
 // Rules per mask column of a row scan: the bits of a bigint without its sign.
 inline constexpr std::size_t kRulesPerMask = 62;
 
+// COPY of a source: "K", "S" and these columns of each row, in PostgreSQL's binary format.
+std::string CopyOfRows(const std::string& source, const std::vector<std::string>& columns);
+
 struct RuleStatement {
   std::string sql;
   std::size_t masks = 0;             // row scan: mask columns between "S" and the outputs

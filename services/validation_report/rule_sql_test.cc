@@ -125,6 +125,19 @@ TEST(RuleSqlTest, LiteralsAndNamesAreQuoted) {
   EXPECT_EQ(QuoteName("a\"b"), "\"a\"\"b\"");
 }
 
+TEST(RuleSqlTest, ASchoolReadsItsOwnRowsAndWhatIsKeptForAll) {
+  const auto of_school = [](bool kept, const std::string& school_column) {
+    const Definition definition{"d", {{"a", ColumnType::kString}}, school_column, kept};
+    const std::string sql = RowsOfSlice(
+        definition, {.copy = "STATE", .district = "north", .version = 1, .school = "lincoln"});
+    return sql.find("school_id = 'lincoln'") != std::string::npos;
+  };
+  EXPECT_TRUE(of_school(false, "a"));
+  EXPECT_TRUE(of_school(false, ""));  // pushed, and perhaps of others
+  EXPECT_TRUE(of_school(true, "a"));
+  EXPECT_FALSE(of_school(true, ""));
+}
+
 TEST(RuleSqlTest, MasksOfMoreThan62Rules) {
   const CompiledRule rule = Compile(ContentOf(RowRule{"fte > 1"}));
   const RowSources sources = Sources("");

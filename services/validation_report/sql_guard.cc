@@ -1,5 +1,6 @@
 // The checks run in this order: bytes and words (sql_words), unknown nodes and size (sql_size),
-// then meaning node by node (sql_meaning). Each later step may rely on the earlier ones.
+// then, with the values of parameters in their places (sql_parameter), meaning node by node
+// (sql_meaning). Each later step may rely on the earlier ones.
 
 #include "services/validation_report/sql_guard.h"
 
@@ -111,8 +112,9 @@ absl::StatusOr<std::string> PrintChecked(tree::ParseResult tree) {
   return printed;
 }
 
-// Parses the author's text after `prefix` and checks all but its meaning.
-absl::StatusOr<tree::ParseResult> ParseAuthored(std::string_view text, std::string_view prefix) {
+// Parses the author's text after `prefix`, checks all but its meaning and fills in the parameters.
+absl::StatusOr<tree::ParseResult> ParseAuthored(std::string_view text, std::string_view prefix,
+                                                Parameters* parameters) {
   RETURN_IF_ERROR(CheckBytes(text));
   RETURN_IF_ERROR(CheckWords(std::string(text)));
   std::string sql(prefix);
@@ -123,6 +125,9 @@ absl::StatusOr<tree::ParseResult> ParseAuthored(std::string_view text, std::stri
   if (!parsed.stmts(0).stmt().has_select_stmt()) {
     return Refuse("a statement other than SELECT", 0);
   }
+  Parameters none;
+  RETURN_IF_ERROR(ReplaceParameters(parsed, text, static_cast<int>(prefix.size()),
+                                    parameters == nullptr ? none : *parameters));
   return parsed;
 }
 
@@ -139,8 +144,9 @@ const Node* OnlyExpression(const tree::SelectStmt& select) {
 }
 
 absl::StatusOr<std::string> CheckOne(std::string_view expression,
-                                     const std::vector<std::string>& columns, Mode mode) {
-  ASSIGN_OR_RETURN(const tree::ParseResult parsed, ParseAuthored(expression, kSelect));
+                                     const std::vector<std::string>& columns, Mode mode,
+                                     Parameters* parameters) {
+  ASSIGN_OR_RETURN(const tree::ParseResult parsed, ParseAuthored(expression, kSelect, parameters));
   const Node* root = OnlyExpression(parsed.stmts(0).stmt().select_stmt());
   if (root == nullptr) return Refuse("anything but one expression", 0);
   Scope scope;
@@ -226,13 +232,15 @@ Refusal RefusalOf(const absl::Status& status) {
 }
 
 absl::StatusOr<std::string> CheckExpression(std::string_view expression,
-                                            const std::vector<std::string>& columns) {
-  return CheckOne(expression, columns, Mode::kExpression);
+                                            const std::vector<std::string>& columns,
+                                            Parameters* parameters) {
+  return CheckOne(expression, columns, Mode::kExpression, parameters);
 }
 
 absl::StatusOr<std::string> CheckAggregate(std::string_view expression,
-                                           const std::vector<std::string>& columns) {
-  return CheckOne(expression, columns, Mode::kAggregate);
+                                           const std::vector<std::string>& columns,
+                                           Parameters* parameters) {
+  return CheckOne(expression, columns, Mode::kAggregate, parameters);
 }
 
 absl::Status CheckWrittenOut(std::string_view expression,
@@ -246,13 +254,18 @@ absl::Status CheckWrittenOut(std::string_view expression,
 }
 
 absl::StatusOr<CheckedQuery> CheckQuery(
-    std::string_view sql, const std::map<std::string, std::vector<std::string>>& datasets) {
-  ASSIGN_OR_RETURN(const tree::ParseResult parsed, ParseAuthored(sql, ""));
+    std::string_view sql, const std::map<std::string, std::vector<std::string>>& datasets,
+    Parameters* parameters) {
+  ASSIGN_OR_RETURN(const tree::ParseResult parsed, ParseAuthored(sql, "", parameters));
   const tree::SelectStmt& select = parsed.stmts(0).stmt().select_stmt();
   std::set<std::string> columns;
   std::set<std::string> tables;
   std::set<std::string> queries;
   RETURN_IF_ERROR(CollectNames(select, columns, tables, queries));
+  if (tables.contains(std::string(kParameterQualifier)) ||
+      queries.contains(std::string(kParameterQualifier))) {
+    return Refuse("a table that is called parameter", 0);
+  }
   Scope scope;
   scope.columns.insert(columns.begin(), columns.end());
   scope.qualifiers.insert(tables.begin(), tables.end());

@@ -22,6 +22,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "services/validation_report/sql_parameter.h"
 
 namespace edcert::validation_report {
 
@@ -46,14 +47,16 @@ struct Refusal {
 Refusal RefusalOf(const absl::Status& status);
 
 // A boolean expression over `columns`. A column is `name` or, where a rule sees two rows,
-// `row.name`. Gives the text to execute.
+// `row.name`. Gives the text to execute. Here and below, `parameters` may be null: there are none.
 absl::StatusOr<std::string> CheckExpression(std::string_view expression,
-                                            const std::vector<std::string>& columns);
+                                            const std::vector<std::string>& columns,
+                                            Parameters* parameters = nullptr);
 
 // An expression whose value comes from aggregates over `columns`: count, sum, avg, min, max,
 // bool_and and bool_or, with FILTER and DISTINCT. Gives the text to execute.
 absl::StatusOr<std::string> CheckAggregate(std::string_view expression,
-                                           const std::vector<std::string>& columns);
+                                           const std::vector<std::string>& columns,
+                                           Parameters* parameters = nullptr);
 
 // Whether an expression stays within kMaxWrittenOut over `named`: other expressions by the names
 // that it uses for them. All were accepted before.
@@ -72,6 +75,7 @@ struct CheckedQuery {
 // joins, sub-queries, set operations and GROUP BY are allowed; ORDER BY, LIMIT, `*`, window
 // functions, locking and set-returning functions but unnest are not.
 absl::StatusOr<CheckedQuery> CheckQuery(
-    std::string_view sql, const std::map<std::string, std::vector<std::string>>& datasets);
+    std::string_view sql, const std::map<std::string, std::vector<std::string>>& datasets,
+    Parameters* parameters = nullptr);
 
 }  // namespace edcert::validation_report

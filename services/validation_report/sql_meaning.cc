@@ -1,5 +1,6 @@
 #include "services/validation_report/sql_meaning.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "common/status/macros.h"
@@ -212,6 +213,47 @@ class MeaningCheck {
     return absl::OkStatus();
   }
 
+  // With texts instead of numbers it looks for a pattern: a literal will do, unless it is one of
+  // SQL with its escape. What could be a text, as a column, must be cast to be a number.
+  absl::Status CheckPlaces(const tree::FuncCall& call, int position) {
+    if (call.args_size() == 2 && TextOf(call.args(1)) != nullptr) {
+      return CheckPattern(call.args(1), position);
+    }
+    for (int i = 1; i < call.args_size(); ++i) {
+      if (!IsNumber(call.args(i))) return Refuse("a pattern that is not a literal", position);
+    }
+    return absl::OkStatus();
+  }
+
+  // Whether an expression is a number by its form.
+  static bool IsNumber(const Node& node) {
+    const auto all = [](const auto& nodes) {
+      return std::all_of(nodes.begin(), nodes.end(),
+                         [](const Node& each) { return IsNumber(each); });
+    };
+    switch (node.node_case()) {
+      case Node::kAConst:
+        return node.a_const().has_ival() || node.a_const().has_fval();
+      case Node::kAExpr:
+        return node.a_expr().kind() == tree::AExpr::OP &&
+               Contains(kArithmetic, NameOf(node.a_expr().name(0)));
+      case Node::kTypeCast: {
+        const tree::TypeName& type = node.type_cast().type_name();
+        return Contains(kNumberTypes, NameOf(type.names(type.names_size() - 1))) &&
+               type.array_bounds_size() == 0;
+      }
+      case Node::kFuncCall:
+        return Contains(kCounts,
+                        NameOf(node.func_call().funcname(node.func_call().funcname_size() - 1)));
+      case Node::kCoalesceExpr:
+        return all(node.coalesce_expr().args());
+      case Node::kMinMaxExpr:
+        return all(node.min_max_expr().args());
+      default:
+        return false;
+    }
+  }
+
   absl::Status VisitCall(const tree::FuncCall& call) {
     const int position = At(call.location());
     const bool syntax = call.funcformat() == tree::FuncCall::SQL_SYNTAX;
@@ -258,6 +300,7 @@ class MeaningCheck {
       }
     }
     if (function.check == Check::kPattern) RETURN_IF_ERROR(CheckPattern(call.args(1), position));
+    if (function.check == Check::kPlaces) RETURN_IF_ERROR(CheckPlaces(call, position));
     if (function.check == Check::kTruncation) {
       const std::string* unit = TextOf(call.args(0));
       if (unit == nullptr || !Contains(kUnits, *unit)) {
@@ -436,6 +479,12 @@ absl::Status CheckMeaning(const tree::SelectStmt& query, std::string_view text,
 }
 
 const std::string* TextOf(const Node& node) {
+  if (node.has_type_cast()) {
+    const tree::TypeName& type = node.type_cast().type_name();
+    const bool text =
+        type.names_size() == 1 && NameOf(type.names(0)) == "text" && type.array_bounds_size() == 0;
+    return text ? TextOf(node.type_cast().arg()) : nullptr;
+  }
   if (node.has_a_const() && node.a_const().has_sval()) return &node.a_const().sval().sval();
   return nullptr;
 }

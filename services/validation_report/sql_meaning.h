@@ -29,7 +29,7 @@ absl::StatusOr<bool> CheckMeaning(const tree::Node& expression, std::string_view
                                   Mode mode, const Scope& scope);
 absl::Status CheckMeaning(const tree::SelectStmt& query, std::string_view text, const Scope& scope);
 
-// The value of a text literal; null for any other node.
+// The value of a text literal, also of one that is cast to text; null for any other node.
 const std::string* TextOf(const tree::Node& node);
 // What a node of a name holds.
 const std::string& NameOf(const tree::Node& node);

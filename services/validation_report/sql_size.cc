@@ -1,5 +1,6 @@
 #include "services/validation_report/sql_size.h"
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,10 @@ namespace {
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 using google::protobuf::Reflection;
+
+bool IsStatement(int number) {
+  return number >= node::kFirstStatement && number <= node::kLastStatement;
+}
 
 // What people call a node that sql_tree.proto does not know, by its number in Node.
 const char* NodeName(int number) {
@@ -51,9 +56,7 @@ const char* NodeName(int number) {
     case node::kBitString:
       return "a bit string";
     default:
-      return number >= node::kFirstStatement && number <= node::kLastStatement
-                 ? "a statement other than SELECT"
-                 : "this kind of expression";
+      return IsStatement(number) ? "a statement other than SELECT" : "this kind of expression";
   }
 }
 
@@ -104,7 +107,9 @@ class SizeCheck {
     const auto& unknown = reflection.GetUnknownFields(message);
     if (!unknown.empty()) {
       const int number = unknown.field(0).number();
-      return Refuse(name == "Node" ? NodeName(number) : FieldName(name, number), Position());
+      if (name != "Node") return Refuse(FieldName(name, number), Position());
+      // A statement has no place of its own but its beginning.
+      return Refuse(NodeName(number), IsStatement(number) ? std::max(1, Position()) : Position());
     }
     if (name == "Node") {
       if (++nodes_ > kMaxSqlNodes) return Refuse("more than 2000 nodes", 0);

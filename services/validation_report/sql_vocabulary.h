@@ -24,6 +24,7 @@ enum class Check {
   kReplacement,  // makes text longer than its argument: bounded, and never inside another such
   kPadding,      // likewise, by a literal length
   kTruncation,   // the first argument is a literal unit of time
+  kPlaces,       // numbers, or one literal regular expression
 };
 
 struct Function {
@@ -63,7 +64,7 @@ inline constexpr auto kFunctions = std::to_array<Function>({
     {"starts_with", 2, 2},
     {"strpos", 2, 2},
     {"substr", 2, 3},
-    {"substring", 2, 3},
+    {"substring", 2, 3, Check::kPlaces},
     {"translate", 3, 3},
     {"trim", 1, 1},
     {"upper", 1, 1},
@@ -106,7 +107,7 @@ inline constexpr auto kSyntaxFunctions = std::to_array<Function>({
     {"overlaps", 4, 4},
     {"position", 2, 2},
     {"rtrim", 1, 2},
-    {"substring", 2, 3},
+    {"substring", 2, 3, Check::kPlaces},
 });
 
 inline constexpr auto kAggregates = std::to_array<Function>({
@@ -122,6 +123,7 @@ inline constexpr auto kAggregates = std::to_array<Function>({
 inline constexpr auto kOperators =
     std::to_array<std::string_view>({"=", "<>", "<", "<=", ">", ">=", "+", "-", "*", "/", "%", "||",
                                      "~", "~*", "!~", "!~*", "@>", "<@", "&&"});
+inline constexpr auto kArithmetic = std::to_array<std::string_view>({"+", "-", "*", "/", "%"});
 inline constexpr auto kComparisons =
     std::to_array<std::string_view>({"=", "<>", "<", "<=", ">", ">="});
 inline constexpr auto kPatternOperators = std::to_array<std::string_view>({"~", "~*", "!~", "!~*"});
@@ -132,6 +134,13 @@ inline constexpr auto kTruthOperators = std::to_array<std::string_view>(
 inline constexpr auto kTypes =
     std::to_array<std::string_view>({"bool", "boolean", "bpchar", "date", "int2", "int4", "int8",
                                      "interval", "numeric", "text", "timestamp", "varchar"});
+
+inline constexpr auto kNumberTypes =
+    std::to_array<std::string_view>({"int2", "int4", "int8", "numeric"});
+// Functions that give numbers, whatever they are given.
+inline constexpr auto kCounts = std::to_array<std::string_view>(
+    {"array_length", "array_position", "ascii", "cardinality", "char_length", "character_length",
+     "length", "num_nonnulls", "num_nulls", "octet_length", "position", "strpos"});
 
 inline constexpr auto kUnits = std::to_array<std::string_view>(
     {"century", "day", "decade", "dow", "doy", "epoch", "hour", "isodow", "isoyear", "minute",

@@ -1,6 +1,8 @@
 // The gRPC side of validation_report: parse, authorise, call, convert.
 #pragma once
 
+#include <functional>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,11 +16,15 @@
 #include "edcert/validation/v1/validation_report.grpc.pb.h"
 #include "services/validation_report/definition.h"
 #include "services/validation_report/evaluator.h"
+#include "services/validation_report/explanation_store.h"
+#include "services/validation_report/finding_store.h"
 #include "services/validation_report/report_store.h"
+#include "services/validation_report/request_convert.h"
 #include "services/validation_report/rule_compiler.h"
 #include "services/validation_report/rule_group_store.h"
 #include "services/validation_report/rule_store.h"
 #include "services/validation_report/snapshot_client.h"
+#include "services/validation_report/waiver_store.h"
 
 namespace edcert::validation_report {
 
@@ -35,12 +41,16 @@ class ValidationReportService final : public v1::ValidationReports::CallbackServ
     jobs::Dispatcher& dispatcher;
     pg::Pool& rules_pool;
     int max_waiting_reports = 20;
+    int rule_activation_people = 1;
+    // An event with its participants, whoever asks.
+    std::function<absl::StatusOr<access::EventFacts>(const std::string& name)> find_event = nullptr;
   };
   explicit ValidationReportService(const Parts& parts)
       : parts_(parts),
         runtime_(parts.runtime),
         access_(parts.access),
-        evaluator_(parts.rules_pool) {}
+        evaluator_(parts.rules_pool),
+        previewer_(parts.rules_pool, {.statement = absl::Seconds(10), .stored_bytes = 0}) {}
 
   // rule_service.cc
   grpc::ServerUnaryReactor* CreateRule(grpc::CallbackServerContext* context,
@@ -48,18 +58,35 @@ class ValidationReportService final : public v1::ValidationReports::CallbackServ
                                        v1::Rule* response) override;
   grpc::ServerUnaryReactor* GetRule(grpc::CallbackServerContext* context,
                                     const v1::GetRuleRequest* request, v1::Rule* response) override;
+  grpc::ServerUnaryReactor* UpdateRule(grpc::CallbackServerContext* context,
+                                       const v1::UpdateRuleRequest* request,
+                                       v1::Rule* response) override;
   grpc::ServerUnaryReactor* ListRules(grpc::CallbackServerContext* context,
                                       const v1::ListRulesRequest* request,
                                       v1::ListRulesResponse* response) override;
   grpc::ServerUnaryReactor* ActivateRule(grpc::CallbackServerContext* context,
                                          const v1::ActivateRuleRequest* request,
                                          v1::Rule* response) override;
+  grpc::ServerUnaryReactor* DeactivateRule(grpc::CallbackServerContext* context,
+                                           const v1::DeactivateRuleRequest* request,
+                                           v1::Rule* response) override;
   grpc::ServerUnaryReactor* ArchiveRule(grpc::CallbackServerContext* context,
                                         const v1::ArchiveRuleRequest* request,
                                         v1::Rule* response) override;
   grpc::ServerUnaryReactor* TestRule(grpc::CallbackServerContext* context,
                                      const v1::TestRuleRequest* request,
                                      v1::TestRuleResponse* response) override;
+
+  // preview_service.cc
+  grpc::ServerWriteReactor<v1::PreviewRuleResponse>* PreviewRule(
+      grpc::CallbackServerContext* context, const v1::PreviewRuleRequest* request) override;
+
+  // rule_text_service.cc
+  grpc::ServerUnaryReactor* ImportRules(grpc::CallbackServerContext* context,
+                                        const v1::ImportRulesRequest* request,
+                                        v1::ImportRulesResponse* response) override;
+  grpc::ServerWriteReactor<v1::ExportRulesResponse>* ExportRules(
+      grpc::CallbackServerContext* context, const v1::ExportRulesRequest* request) override;
 
   // rule_group_service.cc
   grpc::ServerUnaryReactor* CreateRuleGroup(grpc::CallbackServerContext* context,
@@ -68,6 +95,9 @@ class ValidationReportService final : public v1::ValidationReports::CallbackServ
   grpc::ServerUnaryReactor* GetRuleGroup(grpc::CallbackServerContext* context,
                                          const v1::GetRuleGroupRequest* request,
                                          v1::RuleGroup* response) override;
+  grpc::ServerUnaryReactor* UpdateRuleGroup(grpc::CallbackServerContext* context,
+                                            const v1::UpdateRuleGroupRequest* request,
+                                            v1::RuleGroup* response) override;
   grpc::ServerUnaryReactor* ListRuleGroups(grpc::CallbackServerContext* context,
                                            const v1::ListRuleGroupsRequest* request,
                                            v1::ListRuleGroupsResponse* response) override;
@@ -95,9 +125,26 @@ class ValidationReportService final : public v1::ValidationReports::CallbackServ
                                         v1::Report* response) override;
   grpc::ServerWriteReactor<v1::DownloadReportResponse>* DownloadReport(
       grpc::CallbackServerContext* context, const v1::DownloadReportRequest* request) override;
+
+  // finding_service.cc
   grpc::ServerUnaryReactor* ListFindings(grpc::CallbackServerContext* context,
                                          const v1::ListFindingsRequest* request,
                                          v1::ListFindingsResponse* response) override;
+  grpc::ServerUnaryReactor* ListFindingGroups(grpc::CallbackServerContext* context,
+                                              const v1::ListFindingGroupsRequest* request,
+                                              v1::ListFindingGroupsResponse* response) override;
+  grpc::ServerUnaryReactor* ExplainFindings(grpc::CallbackServerContext* context,
+                                            const v1::ExplainFindingsRequest* request,
+                                            v1::ExplainFindingsResponse* response) override;
+  grpc::ServerUnaryReactor* WaiveFinding(grpc::CallbackServerContext* context,
+                                         const v1::WaiveFindingRequest* request,
+                                         v1::Waiver* response) override;
+  grpc::ServerUnaryReactor* RevokeWaiver(grpc::CallbackServerContext* context,
+                                         const v1::RevokeWaiverRequest* request,
+                                         v1::Waiver* response) override;
+  grpc::ServerUnaryReactor* ListWaivers(grpc::CallbackServerContext* context,
+                                        const v1::ListWaiversRequest* request,
+                                        v1::ListWaiversResponse* response) override;
 
   // What every service has: validation_report_service.cc
   grpc::ServerUnaryReactor* ListChanges(grpc::CallbackServerContext* context,
@@ -119,12 +166,53 @@ class ValidationReportService final : public v1::ValidationReports::CallbackServ
     std::vector<std::string> datasets;  // ids
   };
 
+  // A report, and what the caller may do about it.
+  struct SeenReport {
+    Report report;
+    access::Access access;
+  };
+
   // rule_service.cc
   absl::StatusOr<CheckedRule> Compile(const std::string& id, int version,
-                                      const RuleContent& content);
+                                      const RuleContent& content, const ValuesByName& values = {});
   absl::StatusOr<std::vector<FixtureResult>> RunFixtures(rpc::Call& call, const Rule& rule);
   // FIXTURE_FAILED unless there is a fixture and all pass.
   absl::Status CheckFixtures(rpc::Call& call, const Rule& rule);
+  // Writes the next version of a rule, unless the content is that of its newest.
+  absl::StatusOr<Rule> WriteVersion(rpc::Call& call, pg::Transaction& tx, const Rule& rule,
+                                    const RuleContent& content);
+  // Activates the version of `rule`, or notes that a second person is awaited.
+  absl::StatusOr<Rule> AskOrActivate(rpc::Call& call, pg::Transaction& tx, const Rule& rule);
+  // A verb that only changes the state of a rule.
+  template <typename Request>
+  grpc::ServerUnaryReactor* Move(grpc::CallbackServerContext* context, const Request* request,
+                                 v1::Rule* response, RuleAction action, std::string_view told);
+
+  // preview_service.cc
+  // Where a rule is tried.
+  struct PreviewPlace {
+    std::string organization;  // resource name
+    std::string display_name;
+    std::string district;  // resource name
+  };
+  absl::StatusOr<CheckedRule> RuleToPreview(rpc::Call& call, const Preview& asked);
+  // The organisations, each of which the caller may see.
+  absl::StatusOr<std::vector<PreviewPlace>> PlacesOf(rpc::Call& call, const Preview& asked);
+  absl::StatusOr<v1::PreviewRuleResponse::Organization> PreviewAt(rpc::Call& call,
+                                                                  const Preview& asked,
+                                                                  const CheckedRule& checked,
+                                                                  const PreviewPlace& place);
+
+  // rule_text_service.cc
+  // The first error of all, with the place of its rule.
+  absl::Status CompileAll(const std::vector<RuleContent>& contents);
+  // Says what becomes of each rule and, in a transaction, makes it so.
+  absl::Status Import(rpc::Call& call, pg::Querier& db, pg::Transaction* tx,
+                      const std::vector<RuleContent>& contents, v1::ImportRulesResponse* response);
+
+  // rule_group_service.cc
+  // Whether the rules compile with the values that the group sets.
+  absl::Status CheckValuesOf(rpc::Call& call, const RuleGroup& group);
 
   // report_service.cc
   // What is to be made, or why not; asks event_registry and, for its kind, snapshot.
@@ -145,9 +233,15 @@ class ValidationReportService final : public v1::ValidationReports::CallbackServ
   // Restricts a list to what the caller may see.
   absl::Status Narrow(rpc::Call& call, ReportFilter& filter);
   // A report that the caller may see, as its requester or by a role; NOT_FOUND else.
+  absl::StatusOr<SeenReport> SeeReport(rpc::Call& call, std::string_view name);
   absl::StatusOr<Report> FindReport(rpc::Call& call, std::string_view name);
-  // The same, COMPLETED.
+  // The same, COMPLETED, or EXPIRED, which was.
+  absl::StatusOr<SeenReport> SeeCompletedReport(rpc::Call& call, std::string_view name);
   absl::StatusOr<Report> FindCompletedReport(rpc::Call& call, std::string_view name);
+
+  // finding_service.cc
+  // A waiver that the caller may revoke. NOT_FOUND, NOT_PERMITTED, SELF_APPROVAL.
+  absl::StatusOr<Waiver> FindWaiver(rpc::Call& call, const std::string& id);
 
   // Rules have no owner: they are the state's, and its people alone change them. NOT_PERMITTED.
   absl::Status CheckAuthor(rpc::Call& call);
@@ -161,7 +255,12 @@ class ValidationReportService final : public v1::ValidationReports::CallbackServ
   RuleStore rules_;
   RuleGroupStore groups_;
   ReportStore reports_;
+  FindingStore findings_;
+  ExplanationStore explanations_;
+  WaiverStore waivers_;
   Evaluator evaluator_;
+  Evaluator previewer_;  // counts only
+  std::mutex previewing_;
 };
 
 }  // namespace edcert::validation_report

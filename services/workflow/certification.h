@@ -57,6 +57,7 @@ struct Signature {
   bool warnings_acknowledged = false;
   bool zero_attestation = false;
   int64_t warning_count = 0;
+  int64_t waived_count = 0;  // fatal findings that did not block
   int64_t membership_version = 0;
   std::optional<absl::Time> voided_at;
   std::string void_reason;

@@ -54,6 +54,8 @@ std::string_view NameOf(Condition condition) {
       return "the snapshot is the one in question";
     case Condition::kSnapshotSealed:
       return "the snapshot is sealed";
+    case Condition::kWarningsExplained:
+      return "special warnings are explained";
     case Condition::kWarningsAcknowledged:
       return "warnings are acknowledged";
     case Condition::kDependenciesCertified:

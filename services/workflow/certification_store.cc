@@ -86,6 +86,7 @@ Signature ReadSignature(const pg::Row& row) {
   signature.warnings_acknowledged = row.Bool("s_warnings_acknowledged");
   signature.zero_attestation = row.Bool("s_zero_attestation");
   signature.warning_count = row.Int("s_warning_count");
+  signature.waived_count = row.Int("s_waived_count");
   signature.membership_version = row.Int("s_membership_version");
   signature.voided_at = row.OptionalTime("s_voided_at");
   signature.void_reason = row.Text("s_void_reason");
@@ -239,7 +240,8 @@ void CertificationStore::SaveEffect(pg::Transaction& tx, const Certification& be
     tx.Defer(sql::kInsertSignature, signature.id, after.id, signature.round, signature.user,
              signature.role_title, signature.snapshot, signature.root, signature.signed_at,
              signature.attestation_version, signature.warnings_acknowledged,
-             signature.zero_attestation, signature.warning_count, signature.membership_version);
+             signature.zero_attestation, signature.warning_count, signature.membership_version,
+             signature.waived_count);
   }
   if (effect == Effect::kStartRound || effect == Effect::kReinstate) {
     const auto voided =

@@ -48,6 +48,7 @@ constexpr std::array kSubmitConditions = {
     Condition::kNoFatalFindings,
     Condition::kSnapshotMatches,
     Condition::kSnapshotSealed,
+    Condition::kWarningsExplained,
     Condition::kWarningsAcknowledged,
     Condition::kDependenciesCertified,
     Condition::kSnapshotNotEmpty,
@@ -221,6 +222,8 @@ absl::Status Check(Condition condition, const Facts& facts) {
                     SnapshotMismatch("the snapshot is not the one in question"));
     case Condition::kSnapshotSealed:
       return Unless(facts.snapshot_sealed, SnapshotNotSealed("the snapshot"));
+    case Condition::kWarningsExplained:
+      return Unless(facts.unexplained_rules.empty(), ExplanationMissing(facts.unexplained_rules));
     case Condition::kWarningsAcknowledged:
       return Unless(!facts.warnings || facts.warnings_acknowledged, WarningsNotAcknowledged());
     case Condition::kDependenciesCertified:

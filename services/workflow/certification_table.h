@@ -7,6 +7,7 @@
 #include <array>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -200,6 +201,7 @@ struct Facts {
   bool snapshot_empty = false;
   bool zero_attested = false;  // the signer attests it and the event allows it
   bool snapshot_clear = true;  // to approve: its report is completed without fatal findings
+  std::vector<std::string> unexplained_rules;  // with special warnings that nobody explained
   bool warnings = false;
   bool warnings_acknowledged = false;
   bool attestation_current = true;
@@ -220,6 +222,7 @@ enum class Condition {
   kNoFatalFindings,
   kSnapshotMatches,
   kSnapshotSealed,
+  kWarningsExplained,
   kWarningsAcknowledged,
   kDependenciesCertified,
   kSnapshotNotEmpty,

@@ -52,6 +52,7 @@ const std::vector<Fault>& Faults() {
       {"step 3 fatal", [](Facts& f) { f.steps[2].state = StepState::kFatalFound; }},
       {"other snapshot", [](Facts& f) { f.snapshot_matches = false; }},
       {"snapshot not sealed", [](Facts& f) { f.snapshot_sealed = false; }},
+      {"special warning not explained", [](Facts& f) { f.unexplained_rules = {"rules/r"}; }},
       {"warnings not acknowledged", [](Facts& f) { f.warnings = true; }},
       {"dependency not certified", [](Facts& f) { f.uncertified_dependency = "events/e"; }},
       {"snapshot empty", [](Facts& f) { f.snapshot_empty = true; }},
@@ -177,10 +178,11 @@ TEST(CertificationTableTest, SubmitRefusesInOneOrder) {
       {8, "FATAL_FINDINGS_OPEN"},
       {9, "SNAPSHOT_MISMATCH"},
       {10, "SNAPSHOT_NOT_SEALED"},
-      {11, "WARNINGS_NOT_ACKNOWLEDGED"},
-      {12, "DEPENDENCY_NOT_CERTIFIED"},
-      {13, "SNAPSHOT_EMPTY"},
-      {14, "ATTESTATION_OUTDATED"},
+      {11, "EXPLANATION_MISSING"},
+      {12, "WARNINGS_NOT_ACKNOWLEDGED"},
+      {13, "DEPENDENCY_NOT_CERTIFIED"},
+      {14, "SNAPSHOT_EMPTY"},
+      {15, "ATTESTATION_OUTDATED"},
   };
   for (std::size_t set = 0; set < (1U << order.size()); ++set) {
     Facts facts = Good();

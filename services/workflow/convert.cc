@@ -74,6 +74,7 @@ v1::Signature ToProto(const Signature& signature) {
   out.set_zero_attestation(signature.zero_attestation);
   if (signature.voided_at.has_value()) *out.mutable_voided_at() = ToProto(*signature.voided_at);
   out.set_void_reason(signature.void_reason);
+  out.set_waived_findings(signature.waived_count);
   return out;
 }
 
@@ -177,6 +178,7 @@ v1::Step ToProto(const Step& step) {
     to.set_rules(count.rules);
     to.set_records(count.records);
     to.set_rules_errored(count.rules_errored);
+    to.set_records_waived(count.waived);
   }
   for (const VersionFact& version : step.versions) {
     v1::Step::DataVersion& to = *out.add_data_versions();

@@ -47,6 +47,23 @@ absl::Status WorkflowService::RunVerb(rpc::Call& call, const google::protobuf::M
   return Run(call, request, seen, attempt, nullptr, response);
 }
 
+absl::StatusOr<Explanations> WorkflowService::AskForExplanations(const rpc::Call& call,
+                                                                 const WizardView& view,
+                                                                 absl::Time first) const {
+  const Step& step = view.steps[2];
+  Explanations explanations;
+  if (step.state != StepState::kCompleted || !NeedsExplanations(step.counts)) return explanations;
+  ASSIGN_OR_RETURN(explanations.unexplained_rules,
+                   reports_.UnexplainedRules(call, step.report, std::nullopt));
+  // Stored times are a little coarser.
+  if (explanations.unexplained_rules.empty() && first + absl::Milliseconds(1) < call.arrival()) {
+    ASSIGN_OR_RETURN(const std::vector<std::string> then,
+                     reports_.UnexplainedRules(call, step.report, first));
+    explanations.in_time = then.empty();
+  }
+  return explanations;
+}
+
 absl::Status WorkflowService::Submit(rpc::Call& call, const v1::SubmitCertificationRequest& request,
                                      v1::Certification* response) {
   ASSIGN_OR_RETURN(const Submission submission, FromProto(request));
@@ -55,8 +72,9 @@ absl::Status WorkflowService::Submit(rpc::Call& call, const v1::SubmitCertificat
   RETURN_IF_ERROR(CheckAttempt(seen, Action::kSubmit, submission.etag));
   ASSIGN_OR_RETURN(const WizardView view,
                    wizard_.Look(call, seen.certification, seen.access, /*describe=*/false));
-  seen.now = JudgedAt(seen, first, view);
-  Facts facts = FactsToSign(seen, submission, view);
+  ASSIGN_OR_RETURN(const Explanations explanations, AskForExplanations(call, view, first));
+  if (explanations.in_time) seen.now = JudgedAt(seen, first, view);
+  Facts facts = FactsToSign(seen, submission, view, explanations);
   pg::Database db = call.db();
   ASSIGN_OR_RETURN(
       facts.uncertified_dependency,

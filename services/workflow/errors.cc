@@ -47,6 +47,12 @@ absl::Status SnapshotEmpty() {
   return MakeError(Reason::kSnapshotEmpty, "the snapshot has no records");
 }
 
+absl::Status ExplanationMissing(const std::vector<std::string>& rules) {
+  return MakeError(Reason::kExplanationMissing,
+                   "the report of step 3 has special warnings that nobody explained",
+                   {{"rules", fmt::format("{}", fmt::join(rules, ","))}});
+}
+
 absl::Status WarningsNotAcknowledged() {
   return MakeError(
       Reason::kWarningsNotAcknowledged,

@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 
@@ -15,6 +16,8 @@ absl::Status StepStale(int step, std::string_view state);
 absl::Status SnapshotNotSealed(std::string_view snapshot);
 absl::Status SnapshotMismatch(std::string_view why);
 absl::Status SnapshotEmpty();
+// `rules`: resource names of the rules with findings that nobody explained.
+absl::Status ExplanationMissing(const std::vector<std::string>& rules);
 absl::Status WarningsNotAcknowledged();
 absl::Status AttestationOutdated();
 absl::Status AlreadySigned(std::string_view why);

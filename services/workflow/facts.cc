@@ -82,7 +82,8 @@ Facts FactsOf(const Seen& seen) {
   return facts;
 }
 
-Facts FactsToSign(const Seen& seen, const Submission& submission, const WizardView& view) {
+Facts FactsToSign(const Seen& seen, const Submission& submission, const WizardView& view,
+                  const Explanations& explanations) {
   const std::optional<SnapshotFact>& candidate = view.snapshot;
   Facts facts = FactsOf(seen);
   facts.steps = view.facts();
@@ -90,6 +91,7 @@ Facts FactsToSign(const Seen& seen, const Submission& submission, const WizardVi
   facts.snapshot_sealed = candidate.has_value() && candidate->sealed;
   facts.snapshot_empty = candidate.has_value() && candidate->rows == 0;
   facts.zero_attested = submission.zero_attestation && seen.event().allows_zero_attestation;
+  facts.unexplained_rules = explanations.unexplained_rules;
   facts.warnings = HasWarnings(view.steps[2].counts);
   facts.warnings_acknowledged = submission.warnings_acknowledged;
   facts.attestation_current = submission.attestation_version == seen.event().attestation_version;
@@ -109,6 +111,7 @@ Signature SignatureOf(const Seen& seen, const Submission& submission, const Wiza
                                candidate->rows == 0 && seen.event().allows_zero_attestation;
   signature.warning_count =
       RecordsOf(counts, Severity::kWarning) + RecordsOf(counts, Severity::kSpecialWarning);
+  for (const SeverityCount& count : counts) signature.waived_count += count.waived;
   signature.membership_version = seen.access.membership_version;
   return signature;
 }

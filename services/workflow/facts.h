@@ -41,12 +41,20 @@ absl::Time JudgedAt(const Seen& seen, absl::Time first);
 // a signature before the end and prepares it after.
 absl::Time JudgedAt(const Seen& seen, absl::Time first, const WizardView& view);
 
+// What signing asks of special warnings: the rules that nobody explained by now, and whether all
+// had been explained when the command first arrived.
+struct Explanations {
+  std::vector<std::string> unexplained_rules = {};
+  bool in_time = true;
+};
+
 // What every move asks: who acts, and where the event is in its calendar.
 Facts FactsOf(const Seen& seen);
 
 // What signing asks besides: the steps, the candidate, and what the signer says about it. Whether
 // the events that it depends on are certified is for the caller to add.
-Facts FactsToSign(const Seen& seen, const Submission& submission, const WizardView& view);
+Facts FactsToSign(const Seen& seen, const Submission& submission, const WizardView& view,
+                  const Explanations& explanations);
 
 // The signature that would be stored; everything but its id, round, user and time.
 Signature SignatureOf(const Seen& seen, const Submission& submission, const WizardView& view);

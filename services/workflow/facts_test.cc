@@ -96,14 +96,16 @@ TEST(FactsTest, NobodyReservesASignature) {
 TEST(FactsTest, ToSignItTakesTheCandidateAndTheText) {
   const Seen seen = Looking();
   const WizardView view = ViewedAt(kNow);
-  Facts facts = FactsToSign(seen, Signing(), view);
+  Facts facts = FactsToSign(seen, Signing(), view, {});
   EXPECT_TRUE(facts.snapshot_matches && facts.snapshot_sealed && facts.attestation_current);
   EXPECT_FALSE(facts.snapshot_empty || facts.warnings);
   Submission other = Signing();
   other.snapshot = "snapshots/2";
   other.attestation_version = 2;
-  facts = FactsToSign(seen, other, view);
+  facts = FactsToSign(seen, other, view, {});
   EXPECT_FALSE(facts.snapshot_matches || facts.attestation_current);
+  facts = FactsToSign(seen, other, view, {.unexplained_rules = {"rules/r"}});
+  EXPECT_EQ(facts.unexplained_rules, std::vector<std::string>{"rules/r"});
 }
 
 TEST(FactsTest, ZeroIsAttestedOnlyWhereTheEventAllowsItAndThereIsNothing) {
@@ -111,13 +113,13 @@ TEST(FactsTest, ZeroIsAttestedOnlyWhereTheEventAllowsItAndThereIsNothing) {
   WizardView view = ViewedAt(kNow);
   Submission zero = Signing();
   zero.zero_attestation = true;
-  EXPECT_FALSE(FactsToSign(seen, zero, view).zero_attested);
+  EXPECT_FALSE(FactsToSign(seen, zero, view, {}).zero_attested);
   seen.access.event->allows_zero_attestation = true;
-  EXPECT_TRUE(FactsToSign(seen, zero, view).zero_attested);
+  EXPECT_TRUE(FactsToSign(seen, zero, view, {}).zero_attested);
   // Said of a snapshot with records it is no attestation.
   EXPECT_FALSE(SignatureOf(seen, zero, view).zero_attestation);
   view.snapshot->rows = 0;
-  EXPECT_TRUE(FactsToSign(seen, zero, view).snapshot_empty);
+  EXPECT_TRUE(FactsToSign(seen, zero, view, {}).snapshot_empty);
   EXPECT_TRUE(SignatureOf(seen, zero, view).zero_attestation);
 }
 
@@ -129,6 +131,9 @@ TEST(FactsTest, TheSignatureSaysWhatWasSigned) {
   EXPECT_EQ(signature.snapshot, "snapshots/1");
   EXPECT_EQ(signature.root, "ab");
   EXPECT_EQ(signature.warning_count, 5);
+  EXPECT_EQ(signature.waived_count, 0);
+  view.steps[2].counts = {{Severity::kFatal, 1, 2, 0, /*waived=*/2}};
+  EXPECT_EQ(SignatureOf(Looking(), Signing(), view).waived_count, 2);
 }
 
 TEST(FactsTest, WhatWasSentIsWhatIsApproved) {

@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -71,6 +72,12 @@ class Peers {
   void ChangeReport(std::size_t index, const std::function<void(validation::v1::Report&)>& change) {
     const absl::MutexLock lock(&mutex_);
     change(made_[index]);
+  }
+
+  // The rule has special warnings in every report, which were explained at an instant, or never.
+  void Warn(const std::string& rule, std::optional<absl::Time> explained_at) {
+    const absl::MutexLock lock(&mutex_);
+    warnings_[rule] = explained_at;
   }
 
   // The state takes a snapshot, which is sealed at once. Returns its name.
@@ -153,6 +160,19 @@ class Peers {
       }
       return grpc::Status::OK;
     }
+    grpc::Status ListFindingGroups(grpc::ServerContext* /*context*/,
+                                   const validation::v1::ListFindingGroupsRequest* request,
+                                   validation::v1::ListFindingGroupsResponse* response) override {
+      const absl::MutexLock lock(&peers_.mutex_);
+      const bool by = request->has_explained_by_time();
+      for (const auto& [rule, explained_at] : peers_.warnings_) {
+        const bool explained =
+            explained_at.has_value() &&
+            (!by || *explained_at <= rpc::FromProto(request->explained_by_time()));
+        if (!explained) response->add_groups()->set_rule(rule);
+      }
+      return grpc::Status::OK;
+    }
     grpc::Status CreateReport(grpc::ServerContext* /*context*/,
                               const validation::v1::CreateReportRequest* request,
                               validation::v1::Report* response) override {
@@ -219,6 +239,7 @@ class Peers {
   int64_t version_ ABSL_GUARDED_BY(mutex_) = 1;
   std::vector<snapshot::v1::Snapshot> frozen_ ABSL_GUARDED_BY(mutex_);  // newest first
   std::vector<validation::v1::Report> made_ ABSL_GUARDED_BY(mutex_);    // newest first
+  std::map<std::string, std::optional<absl::Time>> warnings_ ABSL_GUARDED_BY(mutex_);
   // By request id: the hash of the request, and its answer.
   std::map<std::string, std::pair<std::string, std::string>> answers_ ABSL_GUARDED_BY(mutex_);
 

@@ -20,8 +20,9 @@ bool IsFinished(const ReportFact& report) {
 }
 
 bool SameSource(const ReportFact& a, const ReportFact& b) {
+  // What has the same change before it was judged by the same severities.
   return a.versions == b.versions && a.rule_group_version == b.rule_group_version &&
-         a.snapshot == b.snapshot;
+         a.next_severity_change == b.next_severity_change && a.snapshot == b.snapshot;
 }
 
 // The report that speaks for the step: the newest, or an older one on exactly the same data and
@@ -81,7 +82,11 @@ Step Compute(int number, Copy copy, const std::string& snapshot, const StepInput
   const ReportFact* report = Choose(reports);
   if (report == nullptr) return step;
   Describe(*report, input, copy, step);
-  if (report->rule_group_version != input.rule_group_version) step.state = StepState::kStale;
+  const bool other_severities =
+      report->next_severity_change.has_value() && *report->next_severity_change <= input.today;
+  if (report->rule_group_version != input.rule_group_version || other_severities) {
+    step.state = StepState::kStale;
+  }
   return step;
 }
 
@@ -144,13 +149,21 @@ std::string ChangeText(int64_t added, int64_t removed, int64_t changed) {
 
 bool HasFatals(const std::vector<SeverityCount>& counts) {
   return std::any_of(counts.begin(), counts.end(), [](const SeverityCount& count) {
-    return count.severity == Severity::kFatal && (count.records > 0 || count.rules_errored > 0);
+    return count.severity == Severity::kFatal &&
+           (count.records > count.waived || count.rules_errored > 0);
   });
 }
 
 bool HasWarnings(const std::vector<SeverityCount>& counts) {
   return std::any_of(counts.begin(), counts.end(), [](const SeverityCount& count) {
     return (count.severity == Severity::kWarning || count.severity == Severity::kSpecialWarning) &&
+           (count.records > 0 || count.rules_errored > 0);
+  });
+}
+
+bool NeedsExplanations(const std::vector<SeverityCount>& counts) {
+  return std::any_of(counts.begin(), counts.end(), [](const SeverityCount& count) {
+    return count.severity == Severity::kSpecialWarning &&
            (count.records > 0 || count.rules_errored > 0);
   });
 }

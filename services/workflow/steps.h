@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/time/civil_time.h"
 #include "absl/time/time.h"
 
 namespace edcert::workflow {
@@ -34,6 +35,7 @@ struct SeverityCount {
   int64_t rules = 0;
   int64_t records = 0;
   int64_t rules_errored = 0;
+  int64_t waived = 0;  // of the records: they do not block
 };
 
 // A report of this certification's event and organisation, as the caller sees it.
@@ -42,6 +44,7 @@ struct ReportFact {
   ReportState state = ReportState::kQueued;
   std::string snapshot;
   int rule_group_version = 0;
+  std::optional<absl::CivilDay> next_severity_change;  // from which on it does not count any more
   absl::Time created_at;
   std::optional<absl::Time> viewed_at;
   std::vector<SeverityCount> counts;
@@ -92,11 +95,12 @@ struct StepFact {
 struct StepInput {
   absl::Time round_started_at = absl::InfinitePast();  // older reports do not count
   int rule_group_version = 0;                          // the pinned one
+  absl::CivilDay today = absl::CivilDay::min();        // in the state's time zone
   std::vector<ReportFact> reports;                     // of the step's kind, newest first
   std::map<std::string, int64_t> versions;             // now, of the step's copy
 };
 
-// Steps 1 and 2: the newest report on a copy; STALE when data or rules moved since.
+// Steps 1 and 2: the newest report on a copy; STALE when data, rules or severities moved since.
 Step CopyStep(int number, const StepInput& input);
 
 // Step 3: the newest report on the candidate. The state's copy moving on does not stale it.
@@ -106,11 +110,15 @@ Step SnapshotStep(const std::string& candidate, const SnapshotFact* snapshot,
 // `state data changed since snapshot: +12 / -3 / ~40 records`
 std::string ChangeText(int64_t added, int64_t removed, int64_t changed);
 
-// Whether a report blocks: fatal findings, or a fatal rule that could not be run.
+// Whether a report blocks: fatal findings that the state did not waive, or a fatal rule that could
+// not be run.
 bool HasFatals(const std::vector<SeverityCount>& counts);
 // Whether a report has warnings, special ones included, or such a rule could not be run: that is no
 // proof that there is nothing to warn of.
 bool HasWarnings(const std::vector<SeverityCount>& counts);
+// Whether a report has special warnings, or such a rule could not be run: somebody must explain
+// them.
+bool NeedsExplanations(const std::vector<SeverityCount>& counts);
 int64_t RecordsOf(const std::vector<SeverityCount>& counts, Severity severity);
 
 // OK when a step is completed; else why the next one may not begin: FATAL_FINDINGS_OPEN,

@@ -77,6 +77,22 @@ TEST(StepsTest, IsStaleWhenDataOrRulesMoved) {
   EXPECT_FALSE(step.data_changed);
 }
 
+TEST(StepsTest, IsStaleFromTheDayOnWhichASeverityChanges) {
+  const absl::CivilDay change(2026, 3, 1);
+  ReportFact before = Viewed(Report("before", ReportState::kCompleted));
+  before.next_severity_change = change;
+  StepInput input = Input({before});
+  input.today = change - 1;
+  EXPECT_EQ(CopyStep(1, input).state, StepState::kCompleted);
+  input.today = change;
+  EXPECT_EQ(CopyStep(1, input).state, StepState::kStale);
+  EXPECT_FALSE(CopyStep(1, input).data_changed);
+  // What was seen under other severities does not speak for what was made since.
+  input.reports.insert(input.reports.begin(), Report("since", ReportState::kCompleted));
+  EXPECT_EQ(CopyStep(1, input).state, StepState::kReadyToView);
+  EXPECT_EQ(CopyStep(1, input).report, "since");
+}
+
 TEST(StepsTest, ADatasetThatTheRulesDoNotReadMovesNothing) {
   StepInput input = Input({Viewed(Report("r", ReportState::kCompleted))});
   input.versions["datasets/other"] = 8;

@@ -12,6 +12,8 @@ namespace v1 = ::edcert::validation::v1;
 
 // Enough to find, behind failed ones and those on other snapshots, the one that counts.
 constexpr int kReportsOfAStep = 20;
+// Enough to name rules; what is left out is asked about again.
+constexpr int kUnexplainedGroups = 100;
 
 v1::ReportKind KindOf(int step) {
   if (step == 1) return v1::REPORT_KIND_DISTRICT_DATA;
@@ -33,13 +35,17 @@ ReportFact FactOf(const v1::Report& report) {
   fact.state = static_cast<ReportState>(report.state());
   fact.snapshot = report.snapshot();
   fact.rule_group_version = report.rule_group_version();
+  if (report.has_next_severity_change()) {
+    const type::Date& day = report.next_severity_change();
+    fact.next_severity_change = absl::CivilDay(day.year(), day.month(), day.day());
+  }
   fact.created_at = rpc::FromProto(report.create_time());
   if (report.has_viewed_by_caller_at()) {
     fact.viewed_at = rpc::FromProto(report.viewed_by_caller_at());
   }
   for (const auto& count : report.counts()) {
     fact.counts.push_back({static_cast<Severity>(count.severity()), count.rules(), count.records(),
-                           count.rules_errored()});
+                           count.rules_errored(), count.records_waived()});
   }
   for (const auto& version : report.data_versions()) {
     fact.versions[version.dataset()] = version.version();
@@ -90,6 +96,25 @@ absl::StatusOr<ReportFact> ValidationReportClient::CreateReport(
   v1::Report response;
   RETURN_IF_ERROR(rpc::FromGrpc(stub_->CreateReport(&context, request, &response)));
   return FactOf(response);
+}
+
+absl::StatusOr<std::vector<std::string>> ValidationReportClient::UnexplainedRules(
+    const rpc::Call& call, const std::string& report, std::optional<absl::Time> by) const {
+  grpc::ClientContext context;
+  RETURN_IF_ERROR(call.Forward(context));
+  v1::ListFindingGroupsRequest request;
+  request.set_report(report);
+  request.set_severity(type::SEVERITY_SPECIAL_WARNING);
+  request.set_unexplained_only(true);
+  request.set_page_size(kUnexplainedGroups);
+  if (by.has_value()) *request.mutable_explained_by_time() = rpc::ToProto(*by);
+  v1::ListFindingGroupsResponse response;
+  RETURN_IF_ERROR(rpc::FromGrpc(stub_->ListFindingGroups(&context, request, &response)));
+  std::vector<std::string> rules;
+  for (const v1::FindingGroup& group : response.groups()) {
+    if (rules.empty() || rules.back() != group.rule()) rules.push_back(group.rule());
+  }
+  return rules;
 }
 
 absl::StatusOr<feed::Page> ValidationReportClient::ListChanges(int64_t after, int limit) const {

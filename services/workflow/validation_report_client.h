@@ -2,10 +2,12 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "common/feed/feed.h"
 #include "common/rpc/call.h"
 #include "common/rpc/runtime.h"
@@ -30,6 +32,12 @@ class ValidationReportClient {
   absl::StatusOr<ReportFact> CreateReport(const rpc::Call& call, const std::string& event,
                                           const std::string& organization, int step,
                                           const std::string& snapshot, int format) const;
+
+  // The rules, `rules/...`, whose special warnings in a report nobody has explained, or had not by
+  // an instant.
+  absl::StatusOr<std::vector<std::string>> UnexplainedRules(const rpc::Call& call,
+                                                            const std::string& report,
+                                                            std::optional<absl::Time> by) const;
 
   // The service's feed, for a Relay.
   absl::StatusOr<feed::Page> ListChanges(int64_t after, int limit) const;

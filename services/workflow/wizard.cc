@@ -37,6 +37,7 @@ absl::StatusOr<WizardView> Wizard::Look(const rpc::Call& call, const Certificati
     StepInput& input = view.inputs[i];
     input.round_started_at = certification.round_started_at.value_or(absl::InfinitePast());
     input.rule_group_version = access.event->rule_group_version;
+    input.today = absl::ToCivilDay(call.arrival(), call.runtime().zone());
     ASSIGN_OR_RETURN(input.reports,
                      reports_.ListReports(call, event, organization, static_cast<int>(i) + 1));
   }

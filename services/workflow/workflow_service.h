@@ -108,6 +108,9 @@ class WorkflowService final : public v1::Workflow::CallbackService {
   // fail.
   absl::StatusOr<absl::Time> FirstArrival(const rpc::Call& call,
                                           const google::protobuf::Message& request) const;
+  // Which special warnings of step 3 nobody explained; `first`: when the command first arrived.
+  absl::StatusOr<Explanations> AskForExplanations(const rpc::Call& call, const WizardView& view,
+                                                  absl::Time first) const;
   absl::StatusOr<v1::Certification> Read(const rpc::Call& call, const std::string& name) const;
 
   absl::Status Start(rpc::Call& call, const v1::StartCertificationRequest& request,

@@ -337,6 +337,15 @@ TEST_F(WorkflowServiceTest, RefusesASignatureWithTheReasonOfEachFault) {
     EXPECT_THAT(with_reports([&](auto& r) { *r.add_counts() = CountOf(severity, 0, 1); }, clear),
                 HasReason("WARNINGS_NOT_ACKNOWLEDGED"));
   }
+  peers_.Warn("rules/a", now);
+  peers_.Warn("rules/b", std::nullopt);
+  peers_.Warn("rules/c", std::nullopt);
+  for (const auto& count : {CountOf(type::SEVERITY_SPECIAL_WARNING, 1, 0),
+                            CountOf(type::SEVERITY_SPECIAL_WARNING, 0, 1)}) {
+    const auto unexplained = with_reports([&](auto& r) { *r.add_counts() = count; }, clear);
+    EXPECT_THAT(unexplained, HasReason("EXPLANATION_MISSING"));
+    EXPECT_EQ(status::MetadataOf(unexplained.status(), "rules"), "rules/b,rules/c");
+  }
   peers_.SetVersion(2);
   EXPECT_THAT(Call(&Stub::SubmitCertification, request), HasReason("STEP_STALE"));
   peers_.SetVersion(1);
@@ -374,6 +383,23 @@ TEST_F(WorkflowServiceTest, ZeroAndWarningsAreSignedWhenTheSignerSaysSo) {
   ASSERT_THAT(answer, IsOk());
   EXPECT_TRUE(answer->signatures(0).zero_attestation());
   EXPECT_TRUE(answer->signatures(0).warnings_acknowledged());
+}
+
+TEST_F(WorkflowServiceTest, WaivedFindingsDoNotBlockAndTheSignatureSaysSo) {
+  Prepare();
+  ChangeReports([](auto& r) {
+    *r.add_counts() = CountOf(type::SEVERITY_FATAL, 3, 0);
+    r.mutable_counts(0)->set_records_waived(2);
+  });
+  EXPECT_THAT(Submit(), HasReason("FATAL_FINDINGS_OPEN"));
+  ChangeReports([](auto& r) { r.mutable_counts(0)->set_records_waived(3); });
+  const auto answer = Submit();
+  ASSERT_THAT(answer, IsOk());
+  EXPECT_EQ(answer->signatures(0).waived_findings(), 3);
+  EXPECT_EQ(answer->steps(2).counts(0).records_waived(), 3);
+  // A rule that could not be run is nothing to waive.
+  ChangeReports([](auto& r) { r.mutable_counts(0)->set_rules_errored(1); });
+  EXPECT_THAT(Submit("users/bob"), HasReason("FATAL_FINDINGS_OPEN"));
 }
 
 TEST_F(WorkflowServiceTest, TwinsOfARequestHaveOneEffectAndOneAnswer) {
@@ -470,6 +496,22 @@ TEST_F(WorkflowServiceTest, NobodyReservesASignature) {
   clock_.Shift(absl::Minutes(5));
   ChangeReports([&](auto& r) { *r.mutable_viewed_by_caller_at() = rpc::ToProto(clock_.Now()); });
   EXPECT_THAT(Call(&Stub::SubmitCertification, request), HasReason("WINDOW_CLOSED"));
+}
+
+TEST_F(WorkflowServiceTest, SpecialWarningsAreExplainedBeforeTheSignatureArrives) {
+  Prepare();
+  ChangeReports([](auto& r) { *r.add_counts() = CountOf(type::SEVERITY_SPECIAL_WARNING, 1, 0); });
+  peers_.Warn("rules/a", std::nullopt);
+  access_.event.ends_at = Now() + absl::Minutes(1);
+  auto request = Submission();
+  request.set_acknowledged_warnings(true);
+  EXPECT_THAT(Call(&Stub::SubmitCertification, request), HasReason("EXPLANATION_MISSING"));
+  const absl::Time explained_at = Now() + absl::Seconds(30);
+  clock_.Shift(absl::Minutes(5));
+  peers_.Warn("rules/a", explained_at);
+  EXPECT_THAT(Call(&Stub::SubmitCertification, request), HasReason("WINDOW_CLOSED"));
+  peers_.Warn("rules/a", explained_at - absl::Minutes(1));
+  EXPECT_THAT(Call(&Stub::SubmitCertification, request), IsOk());
 }
 
 TEST_F(WorkflowServiceTest, WhatCameTooEarlyIsJudgedByTheNextAttempt) {

@@ -8,7 +8,7 @@ import {
 import {cluster, feedsAreRead} from './lib/cluster.mjs';
 import {methods, SERVICES} from './lib/protos.mjs';
 import {
-  certificationOf, command, createCategory, createEvent, createOrganization, createUser,
+  activateRule, certificationOf, command, createCategory, createEvent, createOrganization, createUser,
   ensureState, eventOf, LOCAL_TOOLS, STATE_TOOLS, watchReport} from './lib/world.mjs';
 
 after(closeAll);
@@ -137,8 +137,7 @@ test('a small world', {timeout: 60_000}, async () => {
       datasets: ['datasets/enrollment'], message: 'No name: {student_uid}.',
       row: {expression: 'first_name IS NULL'},
       fixtures: [{rows: [{values: {student_uid: '1'}, must_fire: true}]}]}});
-    rules.push(await command('contract-sam', 'validation.ActivateRule',
-        {name: created.name, etag: created.etag}));
+    rules.push(await activateRule(command, 'contract-sam', created));
   }
   const groups = [];
   for (const title of ['Contract one', 'Contract two']) {
@@ -175,6 +174,9 @@ const LOCAL = {
   'dataset.CompareCopies': () => ({dataset: 'datasets/enrollment', district: `organizations/${D}`}),
   'notification.ListMessages': () => ({parent: 'users/contract-ann'}),
   'validation.ListFindings': () => ({report: world.report.name}),
+  'validation.ListFindingGroups': () => ({report: world.report.name}),
+  'validation.ListWaivers': () => ({event: world.report.event,
+    organization: `organizations/${D}`}),
   'snapshot.DiffSnapshots': () => ({base: world.base}),
   'workflow.ListTransitions': () => ({certification: world.certification.name}),
 };

@@ -6,13 +6,14 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import {after, test} from 'node:test';
-import {call, closeAll, list, newId, Refusal, stream} from './lib/client.mjs';
+import {
+  addressesOf, call, closeAll, list, newId, Refusal, stream, upload} from './lib/client.mjs';
 import {cluster, feedsAreRead, generate, quote, sql, waitFor, workersOf} from './lib/cluster.mjs';
 import {methods} from './lib/protos.mjs';
 import {
-  APPROVER_TOOLS, certificationOf, certify, command, createCategory, createEvent,
+  activateRule, APPROVER_TOOLS, certificationOf, certify, command, createCategory, createEvent,
   createOrganization, createRules, createUser, csvOf, DATASETS, download, ensureState, eventOf,
-  getCertification, LOCAL_TOOLS, push, readDistrict, reviewStep, sign, STATE_TOOLS, takeSnapshot,
+  getCertification, LOCAL_TOOLS, push, pushParts, readDistrict, reviewStep, sign, STATE_TOOLS, takeSnapshot,
   versions, watchReport} from './lib/world.mjs';
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'edcert-lifecycle-'));
@@ -109,6 +110,49 @@ chapter('a district with records and an event', async () => {
   await feedsAreRead();
 });
 
+// --- Rules --------------------------------------------------------------------------------------
+
+chapter('a rule gets a new version, and the event keeps its own', async () => {
+  const seen = await call('sam', 'validation.GetRule', {name: w.rules[0].name});
+  const updated = await command('sam', 'validation.UpdateRule',
+      {rule: {...seen, title: 'Sharper', tags: ['spring']}});
+  assert.deepEqual([updated.state, updated.active_version, updated.newest_version], ['ACTIVE', 1, 2]);
+  const activate = (user, etag) => command(user, 'validation.ActivateRule', {name: seen.name, etag});
+  const asked = await activate('sam', updated.etag);
+  assert.deepEqual([asked.active_version, asked.pending_activation.user], [1, 'users/sam']);
+  const active = await activate('admin', asked.etag);
+  assert.deepEqual([active.active_version, active.pending_activation], [2, null]);
+
+  const group = await command('sam', 'validation.UpdateRuleGroup', {rule_group: {...w.group,
+    rules: w.group.rules.map(({rule}) => ({rule}))}});
+  assert.deepEqual([group.active_version, group.newest_version, group.rules[0].version], [1, 2, 2]);
+  w.group = await command('sam', 'validation.ActivateRuleGroup',
+      {name: group.name, etag: group.etag});
+  const event = await call('ann', 'registry.GetEvent', {name: w.event.name});
+  assert.equal(event.rule_group_version, 1);
+
+  const inactive = await command('sam', 'validation.DeactivateRule',
+      {name: active.name, etag: active.etag});
+  assert.equal(inactive.state, 'INACTIVE');
+  await activate('admin', (await activate('sam', inactive.etag)).etag);
+});
+
+chapter('a rule is tried before it is in use, and goes out and in as text', async () => {
+  const messages = await stream('sam', 'validation.PreviewRule',
+      {event: w.event.name, rule: {code: 'TRY-1', title: 'All', meaning: 'Every record is bad.',
+        severity: 'SEVERITY_FATAL', datasets: ['datasets/enrollment'], message: 'Bad.',
+        row: {expression: 'true'}}});
+  assert.deepEqual(messages[0].organization.name, D);
+  assert.equal(messages[0].organization.findings, district.rows.enrollment.length);
+  assert.deepEqual(messages[1].summary,
+      {organizations: 1, with_findings: 1, blocked: 1, errors: 0, left_out: 0,
+        findings: district.rows.enrollment.length});
+  const [, ...parts] = await stream('sam', 'validation.ExportRules', {});
+  const rules_json = Buffer.concat(parts.map(({chunk}) => chunk)).toString();
+  const again = await command('sam', 'validation.ImportRules', {rules_json, dry_run: true});
+  assert.equal(again.unchanged, w.rules.length);
+});
+
 // --- Messages -----------------------------------------------------------------------------------
 
 chapter('a message is read, then dismissed', async () => {
@@ -136,11 +180,9 @@ chapter('a message is read, then dismissed', async () => {
 
 // --- Reports ------------------------------------------------------------------------------------
 
-const REPORT_SERVERS = ['validation_report-1', 'validation_report-2'];
-
-// Runs something while no worker can take a report.
-async function withoutWorkers(run) {
-  const workers = REPORT_SERVERS.flatMap((name) => workersOf(name).workers);
+// Runs something while no worker can take a report, or a job of another service.
+async function withoutWorkers(run, service = 'validation_report') {
+  const workers = [1, 2].flatMap((replica) => workersOf(`${service}-${replica}`).workers);
   assert.ok(workers.length >= 2);
   for (const pid of workers) process.kill(pid, 'SIGSTOP');
   try {
@@ -216,6 +258,96 @@ chapter('a report that failed is retried at the same versions', async () => {
     (await versions('ann', district.id, 'COPY_STATE')).enrollment.row_count === rows.length &&
     (await list('ann', 'dataset.CompareCopies', {district: D, dataset: 'datasets/enrollment'},
         'differences')).length === 0 && version > 0);
+});
+
+// --- Datasets and copies ------------------------------------------------------------------------
+
+const column = (name, type, more = {}) =>
+  ({name, type: `TYPE_${type}`, personal_data: 'PERSONAL_DATA_PERSONAL', ...more});
+
+// The columns of the records that differ, with both values.
+const differing = async (dataset) =>
+  (await list('ann', 'dataset.CompareCopies', {district: D, dataset}, 'differences'))
+      .map(({record_key: key, kind, column_differences: columns}) => [key, kind.split('_').at(-1),
+        ...columns.map((one) => [one.column, one.district_value, one.state_value])]);
+
+chapter('the state adds a dataset and a column, and every replica knows them at once', async () => {
+  const name = 'datasets/state_lunches';
+  const replicas = addressesOf('dataset');
+  assert.equal(replicas.length, 2);
+  // Both have read the definitions before.
+  for (const address of replicas) {
+    await refused('NOT_FOUND', 'NOT_FOUND', call('ann', 'dataset.GetDataset', {name}, {address}));
+  }
+  const made = await command('sam', 'dataset.CreateDataset', {dataset_id: 'state_lunches', dataset: {
+    title: 'Lunches', key_columns: ['student_uid', 'day'], school_column: 'school_id', columns: [
+      column('student_uid', 'STRING', {length: 20, required: true}),
+      column('school_id', 'STRING', {length: 20}),
+      column('day', 'DATE', {required: true}),
+      column('price', 'DECIMAL', {precision: 5, scale: 2})]}});
+  assert.deepEqual([made.name, made.builtin], [name, false]);
+  const school = district.rows.enrollment[0].school_id;
+  const csv = (price) => `student_uid,school_id,day,price\n1,${school},2025-10-01,${price}\n` +
+      `2,${school},2025-10-01,1.00\n`;
+  for (const [i, address] of replicas.entries()) {
+    assert.deepEqual(await call('ann', 'dataset.GetDataset', {name}, {address}), made);
+    const parts = pushParts(district.id, 'state_lunches', csv(`${i + 2}.50`));
+    const {version, rejected} = await upload('ann', 'dataset.PushRecords', parts, {address});
+    assert.deepEqual([Number(version), Number(rejected)], [i + 1, 0]);
+  }
+  await waitFor('the sync', async () => (await differing(name)).length === 0 &&
+    (await call('ann', 'dataset.ListRecords', {dataset: name, district: D, copy: 'COPY_STATE'}))
+        .records.length === 2);
+
+  // A rule of the state on it.
+  const rule = await command('sam', 'validation.CreateRule', {rule: {
+    code: 'LUNCH-1', title: 'Free lunch', meaning: 'A lunch has a price.',
+    severity: 'SEVERITY_WARNING', datasets: [name], message: 'No price: {student_uid}.',
+    row: {expression: 'price IS NULL'},
+    fixtures: [{rows: [{values: {student_uid: '1'}, must_fire: true}]}]}});
+  assert.equal((await activateRule(command, 'sam', rule)).state, 'ACTIVE');
+
+  const grown = await command('sam', 'dataset.AddColumns',
+      {name, columns: [column('dessert', 'STRING', {length: 20})]});
+  assert.equal(grown.columns.at(-1).name, 'dessert');
+  // A record without a dessert is the one that it was; and what differs is told with its values.
+  await withoutWorkers(async () => {
+    for (const address of replicas) {
+      assert.deepEqual(await call('ann', 'dataset.GetDataset', {name}, {address}), grown);
+      const parts = pushParts(district.id, 'state_lunches', csv('3.50'));
+      const {unchanged} = await upload('ann', 'dataset.PushRecords', parts, {address});
+      assert.equal(Number(unchanged), 2);
+    }
+    await push('ann', district.id, 'state_lunches', 'student_uid,school_id,day,price,dessert\n' +
+      `1,${school},2025-10-01,4.00,Pie\n3,${school},2025-10-01,1.00,\n`);
+    assert.deepEqual(await differing(name), [
+      ['1|2025-10-01', 'DIFFERENT', ['price', '4.00', '3.50'], ['dessert', 'Pie', '']],
+      ['2|2025-10-01', 'STATE'], ['3|2025-10-01', 'DISTRICT']]);
+  }, 'dataset');
+  await waitFor('the sync', async () => (await differing(name)).length === 0);
+});
+
+chapter('a resync is cancelled while it waits, and none of its work is done', async () => {
+  const datasets = ['datasets/enrollment', 'datasets/state_lunches'];
+  const {name} = await withoutWorkers(async () => {
+    const resync = await command('ann', 'dataset.Resync', {district: D, datasets});
+    assert.equal(resync.state, 'QUEUED');
+    const answer = await command('ann', 'dataset.CancelResync', {name: resync.name});
+    assert.equal(answer.state, 'CANCELLED');
+    assert.ok(answer.end_time);
+    return answer;
+  }, 'dataset');
+  assert.equal((await stream('ann', 'dataset.WatchResync', {name})).at(-1).resync.state, 'CANCELLED');
+  // The next one comes after it in the queue, and tells its records.
+  const next = await command('ann', 'dataset.Resync', {district: D, datasets});
+  assert.notEqual(next.name, name);
+  const {resync} = (await stream('ann', 'dataset.WatchResync', {name: next.name})).at(-1);
+  assert.equal(resync.state, 'COMPLETED');
+  assert.deepEqual([Number(resync.progress.done), Number(resync.progress.total)],
+      Array(2).fill(district.rows.enrollment.length + 2));
+  assert.equal((await call('ann', 'dataset.GetResync', {name})).state, 'CANCELLED');
+  await refused('FAILED_PRECONDITION', 'TRANSITION_NOT_ALLOWED',
+      command('ann', 'dataset.CancelResync', {name: next.name}));
 });
 
 // --- Requests and rounds ------------------------------------------------------------------------

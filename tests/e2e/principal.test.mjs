@@ -8,7 +8,7 @@ import {after, test} from 'node:test';
 import {call, closeAll, list, Refusal, stream} from './lib/client.mjs';
 import {generate, waitFor} from './lib/cluster.mjs';
 import {
-  addMember, certificationOf, command, createEvent, createOrganization, csvOf, download,
+  activateRule, addMember, certificationOf, command, createEvent, createOrganization, csvOf, download,
   ensureState, eventOf, LOCAL_TOOLS, push, readDistrict, STATE_TOOLS, versions,
   watchReport} from './lib/world.mjs';
 
@@ -71,7 +71,7 @@ test('an event for schools', {timeout: 120_000}, async () => {
     datasets: ['datasets/enrollment'], message: 'No name: {student_uid}.',
     row: {expression: 'first_name IS NULL'},
     fixtures: [{rows: [{values: {student_uid: '1'}, must_fire: true}]}]}});
-  const active = await command(sam, 'validation.ActivateRule', {name: rule.name, etag: rule.etag});
+  const active = await activateRule(command, sam, rule);
   const draft = await command(sam, 'validation.CreateRuleGroup', {rule_group: {
     title: 'For schools', level: 'LEVEL_SCHOOL', rules: [{rule: active.name}]}});
   const group = await command(sam, 'validation.ActivateRuleGroup',

@@ -6,11 +6,11 @@ import crypto from 'node:crypto';
 import fs from 'node:fs';
 import {after, test} from 'node:test';
 import protobuf from 'protobufjs';
-import {call, closeAll, list, makeToken, newId, Refusal, serviceToken, upload} from './lib/client.mjs';
+import {call, closeAll, list, makeToken, newId, Refusal, serviceToken, stream, upload} from './lib/client.mjs';
 import {cluster, feedsAreRead, quote, SCHEMAS, sql, stored} from './lib/cluster.mjs';
 import {methods, SERVICES} from './lib/protos.mjs';
 import {
-  certificationOf, command, createCategory, createEvent, createOrganization, createUser, day,
+  activateRule, certificationOf, command, createCategory, createEvent, createOrganization, createUser, day,
   ensureState, eventOf, LOCAL_TOOLS, STATE_TOOLS, watchReport} from './lib/world.mjs';
 
 after(closeAll);
@@ -33,6 +33,12 @@ const rule = (code) => ({
   row: {expression: 'first_name IS NULL'},
   fixtures: [{rows: [{values: {student_uid: '1'}, must_fire: true}]}]});
 
+const column = (name, more = {}) => ({name, type: 'TYPE_STRING', length: 10, code_list: '',
+  personal_data: 'PERSONAL_DATA_NONE', description: 'A column.', unit: '', ...more});
+const dataset = () => ({title: 'Lunches', description: 'One row per lunch.',
+  columns: [column('student', {required: true}), column('school')], key_columns: ['student'],
+  school_column: 'school'});
+
 test('a small world', {timeout: 60_000}, async () => {
   await ensureState();
   for (const id of [D1, D2]) await createOrganization(command, id, 'KIND_DISTRICT', id, 'state');
@@ -52,8 +58,7 @@ test('a small world', {timeout: 60_000}, async () => {
 
   w.draftRule = await command(state, 'validation.CreateRule', {rule: rule('REFUSAL-1')});
   const active = await command(state, 'validation.CreateRule', {rule: rule('REFUSAL-2')});
-  w.activeRule = await command(state, 'validation.ActivateRule',
-      {name: active.name, etag: active.etag});
+  w.activeRule = await activateRule(command, state, active);
   const archived = await command(state, 'validation.CreateRule', {rule: rule('REFUSAL-3')});
   w.archivedRule = await command(state, 'validation.ArchiveRule',
       {name: archived.name, etag: archived.etag});
@@ -77,6 +82,11 @@ test('a small world', {timeout: 60_000}, async () => {
     organization: `organizations/${D1}`, kind: 'REPORT_KIND_STATE_DATA',
     format: 'REPORT_FORMAT_HTML'});
   await watchReport(ann, w.report.name);
+  w.dataset = await command(state, 'dataset.CreateDataset',
+      {dataset_id: 'state_refusal', dataset: dataset()});
+  w.resync = await command(ann, 'dataset.Resync',
+      {district: `organizations/${D1}`, datasets: ['datasets/enrollment']});
+  await stream(ann, 'dataset.WatchResync', {name: w.resync.name});
   await feedsAreRead();
   [w.message] = await list(ann, 'notification.ListMessages', {parent: `users/${ann}`}, 'messages');
 });
@@ -222,6 +232,28 @@ const TABLE = {
       ['state', state, () => ({name: w.event.name, etag: w.event.etag}), ...MOVE],
       ['role', ann, () => ({name: w.event.name, etag: w.event.etag}), ...NOT_PERMITTED]]},
 
+  'dataset.CreateDataset': {
+    user: state,
+    request: () => ({dataset_id: 'state_refusal_never', dataset: dataset()}),
+    refused: [local, outside,
+      ['state', state, {dataset_id: 'state_refusal'}, ...EXISTS],
+      ['name', state, {dataset_id: 'enrollments'}, 'INVALID_ARGUMENT', 'FIELD_INVALID'],
+      ['word of SQL', state, () => ({dataset: {...dataset(),
+        columns: [...dataset().columns, column('select')]}}), 'INVALID_ARGUMENT', 'FIELD_INVALID'],
+      ['code list', state, () => ({dataset: {...dataset(),
+        columns: [...dataset().columns, column('kind', {type: 'TYPE_CODE', code_list: 'nothing'})]}}),
+        'INVALID_ARGUMENT', 'FIELD_INVALID']]},
+  'dataset.AddColumns': {
+    user: state,
+    request: () => ({name: w.dataset.name, columns: [column('dessert')]}),
+    refused: [local, outside,
+      ['existence', state, {name: 'datasets/nothing'}, ...NOT_FOUND],
+      ['required', state, {columns: [column('dessert', {required: true})]},
+        'INVALID_ARGUMENT', 'FIELD_INVALID'],
+      ['shorter', state, {columns: [column('school', {length: 9})]},
+        'INVALID_ARGUMENT', 'FIELD_INVALID'],
+      ['of the product', state, {name: 'datasets/enrollment', columns: [column('dessert')]},
+        'INVALID_ARGUMENT', 'FIELD_INVALID']]},
   'dataset.PushRecords': {
     user: ann,
     request: () => ({header: {dataset: 'datasets/enrollment', batch_id: newId(),
@@ -230,7 +262,9 @@ const TABLE = {
       ['rights', lena, {}, ...NOT_PERMITTED],
       ['organisation', dora, {}, ...NOT_FOUND],
       ['existence', ann, () => ({header: {dataset: 'datasets/nothing', batch_id: newId(),
-        district: `organizations/${D1}`, mode: 'MODE_UPSERT'}}), ...NOT_FOUND]]},
+        district: `organizations/${D1}`, mode: 'MODE_UPSERT'}}), ...NOT_FOUND],
+      ['read-only', ann, () => ({header: {dataset: 'datasets/organization', batch_id: newId(),
+        district: `organizations/${D1}`, mode: 'MODE_UPSERT'}}), 'INVALID_ARGUMENT', 'FIELD_INVALID']]},
   'dataset.Resync': {
     user: ann,
     request: () => ({district: `organizations/${D1}`, datasets: ['datasets/enrollment']}),
@@ -239,7 +273,16 @@ const TABLE = {
       ['organisation', dora, {}, ...NOT_FOUND],
       ['existence', ann, {datasets: ['datasets/nothing']}, ...NOT_FOUND],
       ['twice', ann, {datasets: ['datasets/enrollment', 'datasets/enrollment']},
-        'INVALID_ARGUMENT', 'FIELD_INVALID']]},
+        'INVALID_ARGUMENT', 'FIELD_INVALID'],
+      ['read-only', ann, {datasets: ['datasets/code']}, 'INVALID_ARGUMENT', 'FIELD_INVALID']]},
+  'dataset.CancelResync': {
+    user: ann,
+    request: () => ({name: w.resync.name}),
+    refused: [
+      ['rights', lena, {}, ...NOT_PERMITTED],
+      ['organisation', dora, {}, ...NOT_FOUND],
+      ['existence', ann, {name: `resyncs/${nobody}`}, ...NOT_FOUND],
+      ['state', ann, {}, ...MOVE]]},
 
   'validation.CreateRule': {
     user: state,
@@ -255,6 +298,30 @@ const TABLE = {
     request: () => ({name: w.draftRule.name, etag: w.draftRule.etag}),
     refused: [local, outside, stale(state),
       ['state', state, () => ({name: w.archivedRule.name, etag: w.archivedRule.etag}), ...MOVE],
+      ['in use', state, () => ({name: w.activeRule.name, etag: w.activeRule.etag}), ...MOVE],
+      ['version', state, {version: 7}, ...NOT_FOUND],
+      ['existence', state, {name: 'rules/refusal-nothing'}, ...NOT_FOUND]]},
+  'validation.UpdateRule': {
+    user: state,
+    request: () => ({rule: {...rule('REFUSAL-1'), name: w.draftRule.name, etag: w.draftRule.etag,
+      title: 'Other'}}),
+    refused: [local, outside,
+      ['etag', state, () => ({rule: {...rule('REFUSAL-1'), name: w.draftRule.name, etag: '999999'}}),
+        ...ETAG],
+      ['state', state, () => ({rule: {...rule('REFUSAL-3'), name: w.archivedRule.name,
+        etag: w.archivedRule.etag}}), ...MOVE],
+      ['code', state, () => ({rule: {...rule('REFUSAL-9'), name: w.draftRule.name,
+        etag: w.draftRule.etag}}), 'INVALID_ARGUMENT', 'FIELD_INVALID'],
+      ['content', state, () => ({rule: {...rule('REFUSAL-1'), name: w.draftRule.name,
+        etag: w.draftRule.etag, row: {expression: 'pg_sleep(1) IS NULL'}}}),
+      'INVALID_ARGUMENT', 'RULE_NOT_ALLOWED'],
+      ['existence', state, {rule: {...rule('REFUSAL-1'), name: 'rules/refusal-nothing', etag: '1'}},
+        ...NOT_FOUND]]},
+  'validation.DeactivateRule': {
+    user: state,
+    request: () => ({name: w.activeRule.name, etag: w.activeRule.etag}),
+    refused: [local, outside, stale(state),
+      ['state', state, () => ({name: w.draftRule.name, etag: w.draftRule.etag}), ...MOVE],
       ['existence', state, {name: 'rules/refusal-nothing'}, ...NOT_FOUND]]},
   'validation.ArchiveRule': {
     user: state,
@@ -262,6 +329,16 @@ const TABLE = {
     refused: [local, outside, stale(state),
       ['state', state, () => ({name: w.archivedRule.name, etag: w.archivedRule.etag}), ...MOVE],
       ['existence', state, {name: 'rules/refusal-nothing'}, ...NOT_FOUND]]},
+  'validation.ImportRules': {
+    user: state,
+    request: () => ({rules_json: JSON.stringify([rule('REFUSAL-9')])}),
+    refused: [local, outside,
+      ['state', state, () => ({rules_json: JSON.stringify([
+        rule('REFUSAL-9'), {...rule('REFUSAL-3'), title: 'Other'}])}), ...MOVE],
+      ['content', state, {rules_json: JSON.stringify([
+        rule('REFUSAL-9'), {...rule('REFUSAL-8'), row: {expression: 'pg_sleep(1) IS NULL'}}])},
+      'INVALID_ARGUMENT', 'RULE_NOT_ALLOWED'],
+      ['syntax', state, {rules_json: '['}, 'INVALID_ARGUMENT', 'FIELD_INVALID']]},
   'validation.CreateRuleGroup': {
     user: state,
     request: () => ({rule_group_id: 'refusal-never', rule_group: {
@@ -272,6 +349,21 @@ const TABLE = {
       ['twice', state, () => ({rule_group: {title: 'Never', level: 'LEVEL_DISTRICT',
         rules: [{rule: w.activeRule.name}, {rule: w.activeRule.name}]}}),
       'INVALID_ARGUMENT', 'FIELD_INVALID']]},
+  'validation.UpdateRuleGroup': {
+    user: state,
+    request: () => ({rule_group: {name: w.group.name, etag: w.group.etag, title: 'Other',
+      level: 'LEVEL_DISTRICT', rules: [{rule: w.activeRule.name}]}}),
+    refused: [local, outside,
+      ['etag', state, () => ({rule_group: {...w.group, etag: '999999'}}), ...ETAG],
+      ['state', state, () => ({rule_group: {...w.group, rules: [{rule: w.archivedRule.name}]}}),
+        'FAILED_PRECONDITION', 'RULE_INACTIVE'],
+      ['level', state, () => ({rule_group: {...w.group, level: 'LEVEL_SCHOOL'}}),
+        'INVALID_ARGUMENT', 'FIELD_INVALID'],
+      ['value', state, () => ({rule_group: {...w.group, rules: [
+        {rule: w.activeRule.name, parameter_values: {none: '1'}}]}}),
+      'INVALID_ARGUMENT', 'FIELD_INVALID'],
+      ['existence', state, () => ({rule_group: {...w.group, name: 'ruleGroups/refusal-nothing'}}),
+        ...NOT_FOUND]]},
   'validation.ActivateRuleGroup': {
     user: state,
     request: () => ({name: w.draftGroup.name, etag: w.draftGroup.etag}),
@@ -303,6 +395,34 @@ const TABLE = {
       ['organisation', dora, {}, ...NOT_FOUND],
       ['existence', ann, {name: `reports/${nobody}`}, ...NOT_FOUND],
       ['state', ann, {}, ...MOVE]]},
+
+  'validation.ExplainFindings': {
+    user: ann,
+    request: () => ({report: w.report.name, rule: w.activeRule.name, text: 'It is right.'}),
+    refused: [
+      ['role', state, {}, ...NOT_PERMITTED],
+      ['organisation', dora, {}, ...NOT_FOUND],
+      ['stranger', otto, {}, ...NOT_FOUND],
+      ['existence', ann, {report: `reports/${nobody}`}, ...NOT_FOUND],
+      ['target', ann, {rule: 'rules/refusal-nothing'}, ...NOT_FOUND]]},
+  'validation.WaiveFinding': {
+    user: state,
+    request: () => ({report: w.report.name, group: '0'.repeat(32), until_date: day(5),
+      reason: 'The rule is wrong.'}),
+    reasons: {'reason missing': 'REASON_REQUIRED'},
+    refused: [
+      local,
+      ['stranger', sten, {}, ...NOT_PERMITTED],
+      ['day', state, {until_date: day(-2)}, 'INVALID_ARGUMENT', 'FIELD_INVALID'],
+      ['existence', state, {report: `reports/${nobody}`}, ...NOT_FOUND],
+      ['target', state, {}, ...NOT_FOUND]]},
+  'validation.RevokeWaiver': {
+    user: state,
+    request: () => ({name: `waivers/${nobody}`, reason: 'The rule was right.'}),
+    reasons: {'reason missing': 'REASON_REQUIRED'},
+    refused: [
+      ['existence', state, {}, ...NOT_FOUND],
+      ['outsider', ann, {}, ...NOT_FOUND]]},
 
   'snapshot.CreateSnapshot': {
     user: state,

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import {after, test} from 'node:test';
 import {call, closeAll, list} from './lib/client.mjs';
 import {cluster, feedsAreRead, processTree} from './lib/cluster.mjs';
-import {addMember, certificationOf, command, createOrganization, createUser, day, ensureState,
+import {activateRule, addMember, certificationOf, command, createOrganization, createUser, day, ensureState,
   eventOf, LOCAL_TOOLS, STATE_TOOLS} from './lib/world.mjs';
 
 after(closeAll);
@@ -53,8 +53,7 @@ test('a category and a group of schools', {timeout: 60_000}, async () => {
     severity: 'SEVERITY_WARNING', datasets: ['datasets/enrollment'],
     message: 'No name: {student_uid}.', row: {expression: 'first_name IS NULL'},
     fixtures: [{rows: [{values: {student_uid: '1'}, must_fire: true}]}]}});
-  const active = await command(state, 'validation.ActivateRule',
-      {name: rule.name, etag: rule.etag});
+  const active = await activateRule(command, state, rule);
   const group = await command(state, 'validation.CreateRuleGroup', {rule_group: {
     title: 'Schools', level: 'LEVEL_SCHOOL', rules: [{rule: active.name}]}});
   w.group = await command(state, 'validation.ActivateRuleGroup',

@@ -37,7 +37,7 @@ function(edcert_test name)
   elseif(name MATCHES "_redistest$")
     set(label redis)
   endif()
-  set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT 120)
+  set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT 300)
 endfunction()
 
 # edcert_sql(<target> <namespace> <file.sql>...): embeds named statements; the header is

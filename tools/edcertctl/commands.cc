@@ -96,10 +96,23 @@ ChunkShape ShapeOf(const Descriptor* type) {
   return shape;
 }
 
-// The value of one option as JSON: messages, numbers and booleans as they are, the rest as text.
+absl::StatusOr<std::string> ReadText(const std::string& path) {
+  if (path != "-") return config::ReadFile(path);
+  std::string text;
+  for (int c = std::getchar(); c != EOF; c = std::getchar()) text += static_cast<char>(c);
+  return text;
+}
+
+// The value of one option as JSON: messages, numbers and booleans as they are, the rest as text; a
+// text that is JSON itself may be in @FILE or standard input.
 absl::StatusOr<ordered_json> JsonOf(const FieldDescriptor& field, const std::string& text) {
   switch (field.cpp_type()) {
     case FieldDescriptor::CPPTYPE_STRING:
+      if (field.name().ends_with("_json") && (text == "-" || text.starts_with("@"))) {
+        ASSIGN_OR_RETURN(const std::string file, ReadText(text == "-" ? text : text.substr(1)));
+        return ordered_json(file);
+      }
+      return ordered_json(text);
     case FieldDescriptor::CPPTYPE_ENUM:
     case FieldDescriptor::CPPTYPE_INT64:
       return ordered_json(text);
@@ -112,13 +125,6 @@ absl::StatusOr<ordered_json> JsonOf(const FieldDescriptor& field, const std::str
       return status::FieldInvalid(field.name(), "is not JSON: " + text);
     }
   }
-}
-
-absl::StatusOr<std::string> ReadText(const std::string& path) {
-  if (path != "-") return config::ReadFile(path);
-  std::string text;
-  for (int c = std::getchar(); c != EOF; c = std::getchar()) text += static_cast<char>(c);
-  return text;
 }
 
 // The first request: --json, then the options over it, then a request_id when the RPC wants one.

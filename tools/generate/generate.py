@@ -7,7 +7,7 @@ writes organization.csv, enrollment.csv, attendance_summary.csv, attendance_even
 in the columns of services/dataset/definitions. The same arguments give the same bytes. Nobody in it
 exists.
 
-truth.json says for every rule of rules/ which records it must find: record keys, or school ids for
+truth.json says for every rule that oracle.py restates which records it must find: record keys, or school ids for
 the rules that judge schools. It holds what oracle.py finds in the rows, after checking that every
 mistake planted here is among it; one mistake may be found by several rules.
 

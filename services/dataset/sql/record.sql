@@ -7,11 +7,11 @@ SELECT set_config('work_mem', '64MB', true), set_config('lock_timeout', '60s', t
        set_config('jit', 'off', true), set_config('enable_nestloop', 'off', true);
 
 -- name: create_batch
--- The rows of the batch; they go with the transaction, however it ends.
-CREATE TEMPORARY TABLE batch_row ON COMMIT DROP AS
-SELECT 0::bigint AS line, ''::text AS reason, ''::text AS column_name, ''::text AS message,
-       ${columns}, record_key, row_hash
-  FROM ${table} LIMIT 0;
+-- The rows of the batch; they go with the transaction, however it ends. Made without a look at the
+-- table of the records, which would keep a column from being added for as long as a push takes.
+CREATE TEMPORARY TABLE batch_row (
+  line bigint, reason text, column_name text, message text, ${typed_columns},
+  record_key text COLLATE "C", row_hash bytea) ON COMMIT DROP;
 
 -- name: create_removed
 CREATE TEMPORARY TABLE batch_removed (record_key text COLLATE "C" NOT NULL) ON COMMIT DROP;
@@ -41,9 +41,9 @@ INSERT INTO dataset.data_version (copy, dataset, district_id) VALUES ($1, $2, $3
 ON CONFLICT DO NOTHING;
 
 -- name: ensure_versions
--- The same for every dataset.
+-- The same for every dataset that is pushed.
 INSERT INTO dataset.data_version (copy, dataset, district_id)
-SELECT $1, d.dataset, $2 FROM dataset.definition d ORDER BY d.dataset
+SELECT $1, d.dataset, $2 FROM dataset.definition d WHERE d.keeper = 'SOURCE' ORDER BY d.dataset
 ON CONFLICT DO NOTHING;
 
 -- name: lock_versions
@@ -53,9 +53,15 @@ SELECT v.dataset, v.version, v.row_count
  ORDER BY v.dataset
    FOR UPDATE;
 
+-- name: lock_table
+-- From here on nobody changes the table or its definition.
+LOCK TABLE ${table}, ${history} IN ROW EXCLUSIVE MODE;
+
 -- name: lock_version
-SELECT version, row_count FROM dataset.data_version
- WHERE copy = $1 AND dataset = $2 AND district_id = $3 FOR UPDATE;
+SELECT v.version, v.row_count,
+       (SELECT d.revision FROM dataset.definition d WHERE d.dataset = v.dataset) AS revision
+  FROM dataset.data_version v
+ WHERE v.copy = $1 AND v.dataset = $2 AND v.district_id = $3 FOR UPDATE OF v;
 
 -- name: hold_version
 -- Keeps others from raising a version for as long as the transaction reads what it counts.
@@ -78,20 +84,22 @@ LATERAL (SELECT r.ctid, r.copy, r.district_id, r.record_key, r.valid_from, r.row
           WHERE r.copy = $1 AND r.district_id = $2 AND r.record_key = b.record_key OFFSET 0) c ON true
 
 -- name: remove_listed
--- Mode DELETE: the listed keys that are there.
+-- Mode DELETE: the listed keys that are there; one that is listed twice goes once.
 INSERT INTO batch_removed (record_key)
-SELECT c.record_key
+SELECT DISTINCT c.record_key
   FROM batch_row b
   JOIN ${current}
  WHERE b.reason IS NULL;
 
 -- name: remove_absent
--- Mode REPLACE_ALL: what is not in the batch, not even as a rejected record.
+-- Mode REPLACE_ALL: what is not in the batch, not even as a rejected record. A rejected record
+-- whose key cannot be read may be any of them: then nothing is removed.
 INSERT INTO batch_removed (record_key)
 SELECT c.record_key
   FROM ${table} c
  WHERE c.copy = $1 AND c.district_id = $2
-   AND NOT EXISTS (SELECT FROM batch_row b WHERE b.record_key = c.record_key);
+   AND NOT EXISTS (SELECT FROM batch_row b WHERE b.record_key = c.record_key)
+   AND NOT EXISTS (SELECT FROM batch_row b WHERE b.record_key IS NULL);
 
 -- name: close_changed
 INSERT INTO ${history} (copy, district_id, record_key, valid_from, valid_to, row_hash, ${columns})
@@ -133,7 +141,7 @@ SELECT 0, verdict.reason, verdict.column_name,
        CASE verdict.reason
          WHEN 'SCHOOL_UNKNOWN' THEN 'the state does not know this school in the district'
          WHEN 'CODE_UNKNOWN'
-           THEN verdict.column_name || ' has a code that is not in the state''s list'
+           THEN verdict.column_name || ' has a code that is not in the state''s list, or not on its day'
        END,
        ${d.columns}, d.record_key, d.row_hash
   FROM ${table} d
@@ -144,6 +152,28 @@ SELECT 0, verdict.reason, verdict.column_name,
          SELECT ${broken_check} AS reason, ${broken_column} AS column_name OFFSET 0) verdict
  WHERE d.copy = 'DISTRICT' AND d.district_id = $1
    AND (verdict.reason IS NOT NULL OR s.row_hash IS DISTINCT FROM d.row_hash);
+
+-- name: unknown_code
+-- Whether the record d has a code that its list does not have, or not on the record's day.
+d.${column} IS NOT NULL AND (d.${column} NOT IN (
+  SELECT c.code FROM dataset.code c WHERE c.code_list = ${list}) OR ${late})
+
+-- name: late_code
+-- Few codes begin or end: a hash says whether this is one of them, and only then its days are read.
+(d.${column} IN (SELECT c.code FROM dataset.code c
+                  WHERE c.code_list = ${list} AND num_nonnulls(c.valid_from, c.valid_to) > 0)
+ AND EXISTS (SELECT FROM dataset.code c
+              WHERE c.code_list = ${list} AND c.code = d.${column} AND ${out_of_force}))
+
+-- name: unknown_codes
+-- The same of a column with several codes.
+EXISTS (SELECT FROM unnest(string_to_array(d.${column}, ';')) one (code)
+         WHERE NOT EXISTS (SELECT FROM dataset.code c
+                            WHERE c.code_list = ${list} AND c.code = one.code AND NOT ${late}))
+
+-- name: out_of_force
+-- Whether the day of the record d lies before or after the days of the code c.
+coalesce(d.${date} < c.valid_from OR d.${date} > c.valid_to, false)
 
 -- name: remove_sync
 -- What the DISTRICT copy does not have, or no longer with values that the state takes.
@@ -160,8 +190,13 @@ SELECT s.record_key
 SELECT count(line) AS rejected FROM batch_row WHERE reason IS NOT NULL;
 
 -- name: versions
-SELECT dataset, version, changed_at, row_count FROM dataset.data_version
- WHERE copy = $1 AND district_id = $2;
+-- Of a copy of a district. What the service keeps stands in the STATE copy, perhaps for all.
+SELECT v.dataset, v.version, v.changed_at, v.row_count
+  FROM dataset.data_version v
+  JOIN dataset.definition d ON d.dataset = v.dataset
+ WHERE (d.keeper = 'SOURCE' AND v.copy = $1 AND v.district_id = $2)
+    OR (d.keeper = 'SERVICE_BY_DISTRICT' AND v.copy = 'STATE' AND v.district_id = $2)
+    OR (d.keeper = 'SERVICE_FOR_ALL' AND v.copy = 'STATE' AND v.district_id = '');
 
 -- name: version_pair
 -- Both copies' versions at one moment.
@@ -170,65 +205,23 @@ SELECT coalesce(max(version) FILTER (WHERE copy = 'DISTRICT'), 0) AS district,
   FROM dataset.data_version WHERE dataset = $1 AND district_id = $2;
 
 -- name: with_records
-SELECT DISTINCT dataset FROM dataset.data_version
- WHERE district_id = $1 AND row_count > 0 ORDER BY dataset;
+SELECT DISTINCT v.dataset
+  FROM dataset.data_version v
+  JOIN dataset.definition d ON d.dataset = v.dataset AND d.keeper = 'SOURCE'
+ WHERE v.district_id = $1 AND v.row_count > 0 ORDER BY v.dataset;
 
 -- name: list_records
--- One page at a version: $3 the version, $4 the key after which to begin, $5 schools or null.
+-- One page at a version: $3 the version, $4 the key after which to begin, $5 schools or null. Each
+-- table gives a page by itself: the planner might sort all rows of both.
 SELECT record_key, school_id AS school, row_hash, valid_from, ${values}
-  FROM (SELECT record_key, valid_from, row_hash, ${columns} FROM ${table}
-         WHERE copy = $1 AND district_id = $2 AND valid_from <= $3::bigint AND record_key > $4
-           AND ($5::text[] IS NULL OR school_id = ANY ($5::text[]))
+  FROM ((SELECT record_key, valid_from, row_hash, ${columns} FROM ${table}
+          WHERE copy = $1 AND district_id = $2 AND valid_from <= $3::bigint AND record_key > $4
+            AND ($5::text[] IS NULL OR school_id = ANY ($5::text[]))
+          ORDER BY record_key LIMIT $6)
         UNION ALL
-        SELECT record_key, valid_from, row_hash, ${columns} FROM ${history}
-         WHERE copy = $1 AND district_id = $2 AND valid_from <= $3::bigint
-           AND valid_to > $3::bigint AND record_key > $4
-           AND ($5::text[] IS NULL OR school_id = ANY ($5::text[]))) v
+        (SELECT record_key, valid_from, row_hash, ${columns} FROM ${history}
+          WHERE copy = $1 AND district_id = $2 AND valid_from <= $3::bigint
+            AND valid_to > $3::bigint AND record_key > $4
+            AND ($5::text[] IS NULL OR school_id = ANY ($5::text[]))
+          ORDER BY record_key LIMIT $6)) v
  ORDER BY record_key LIMIT $6;
-
--- name: compare_schools
--- $2 and $3 are the versions of the DISTRICT and the STATE copy.
-WITH d AS (${district_rows}), s AS (${state_rows}),
-pair AS (
-  SELECT d.record_key AS district_key, s.record_key AS state_key,
-         coalesce(d.record_school, '') AS district_school, coalesce(s.record_school, '') AS state_school,
-         d.row_hash IS DISTINCT FROM s.row_hash AS differs
-    FROM d FULL JOIN s ON s.record_key = d.record_key)
-SELECT school, sum(district_rows) AS district_rows, sum(state_rows) AS state_rows,
-       sum(only_district) AS only_district, sum(only_state) AS only_state,
-       sum(different) AS different
-  FROM (SELECT district_school AS school, 1 AS district_rows, 0 AS state_rows,
-               (state_key IS NULL)::int AS only_district, 0 AS only_state,
-               (state_key IS NOT NULL AND differs)::int AS different
-          FROM pair WHERE district_key IS NOT NULL
-        UNION ALL
-        SELECT state_school, 0, 1, 0, (district_key IS NULL)::int, 0
-          FROM pair WHERE state_key IS NOT NULL) one
- WHERE ($4::text[] IS NULL OR school = ANY ($4::text[]))
- GROUP BY school ORDER BY school COLLATE "C";
-
--- name: compare_records
--- $4 schools or null, $5 the key after which to begin.
-WITH d AS (${district_rows}), s AS (${state_rows})
-SELECT coalesce(d.record_key, s.record_key) COLLATE "C" AS record_key,
-       CASE WHEN d.record_key IS NULL THEN coalesce(s.record_school, '')
-            ELSE coalesce(d.record_school, '') END AS school,
-       d.record_key IS NOT NULL AS in_district, s.record_key IS NOT NULL AS in_state,
-       array_remove(ARRAY[${differing}]::text[], NULL) AS columns
-  FROM d FULL JOIN s ON s.record_key = d.record_key
- WHERE d.row_hash IS DISTINCT FROM s.row_hash
-   AND coalesce(d.record_key, s.record_key) COLLATE "C" > $5
-   AND ($4::text[] IS NULL OR (CASE WHEN d.record_key IS NULL THEN s.record_school ELSE d.record_school END)
-                              = ANY ($4::text[]))
- ORDER BY 1 LIMIT $6;
-
--- name: rows_at
--- The rows of one copy of district $1 at a version, for the two above.
-SELECT record_key, school_id AS record_school, row_hash, ${columns}
-  FROM ${table}
- WHERE copy = '${copy}' AND district_id = $1 AND valid_from <= ${version}::bigint
-UNION ALL
-SELECT record_key, school_id, row_hash, ${columns}
-  FROM ${history}
- WHERE copy = '${copy}' AND district_id = $1 AND valid_from <= ${version}::bigint
-   AND valid_to > ${version}::bigint;

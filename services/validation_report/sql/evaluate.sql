@@ -19,3 +19,8 @@ SET LOCAL work_mem = '32MB';
 -- A table that was filled a moment ago has no statistics: the planner would take a district for a
 -- few rows and compare each with each. Every join of a rule has keys, so hashing always fits.
 SET LOCAL enable_nestloop = off;
+
+-- name: bytewise_order
+-- Whether texts are ordered by their bytes.
+SELECT datcollate IN ('C', 'POSIX', 'C.UTF-8', 'C.utf8') AS bytewise
+  FROM pg_catalog.pg_database WHERE datname = current_database();

@@ -1,4 +1,4 @@
--- Reports, their files, findings and views.
+-- Reports, their files and views.
 
 -- name: read_versions
 -- The current versions of a district's copy, all at one moment.
@@ -16,16 +16,19 @@ SELECT count(*) AS waiting
 -- name: insert_report
 INSERT INTO validation.report
   (report_id, title, event, event_title, organization, organization_display_name, district, kind,
-   format, snapshot, requester, rule_group_id, rule_group_version, datasets, versions, rows)
+   format, snapshot, requester, rule_group_id, rule_group_version, datasets, versions, rows,
+   severity_day)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14::text[], $15::bigint[],
-        $16::bigint[]);
+        $16::bigint[], $17);
 
 -- name: get_report
 -- $2: whose view counts.
 SELECT r.report_id, r.title, r.event, r.event_title, r.organization, r.organization_display_name,
        r.district, r.kind, r.format, r.snapshot, r.requester, r.rule_group_id,
-       g.title AS rule_group_title, r.rule_group_version, r.datasets, r.versions, r.rows,
-       r.created_at, r.result_attempt, r.counts, r.truncated,
+       g.title AS rule_group_title, r.rule_group_version, r.severity_day,
+       (SELECT min(day) FROM unnest(g.severity_changes) AS day WHERE day > r.severity_day)
+         AS next_severity_change, r.datasets, r.versions, r.rows,
+       r.created_at, r.result_attempt, r.counts, r.changes, r.previous_report_id, r.truncated,
        encode(r.sha256, 'hex') AS sha256, r.size, r.media_type, r.file_name,
        j.state, j.attempt, j.progress_done, j.progress_total, j.progress_phase, j.failure,
        j.started_at, j.finished_at, v.first_viewed_at
@@ -41,8 +44,10 @@ SELECT r.report_id, r.title, r.event, r.event_title, r.organization, r.organizat
 -- every event; else of $6, '' among them: of none. His own he sees where no event forbids it.
 SELECT r.report_id, r.title, r.event, r.event_title, r.organization, r.organization_display_name,
        r.district, r.kind, r.format, r.snapshot, r.requester, r.rule_group_id,
-       g.title AS rule_group_title, r.rule_group_version, r.datasets, r.versions, r.rows,
-       r.created_at, r.result_attempt, r.counts, r.truncated,
+       g.title AS rule_group_title, r.rule_group_version, r.severity_day,
+       (SELECT min(day) FROM unnest(g.severity_changes) AS day WHERE day > r.severity_day)
+         AS next_severity_change, r.datasets, r.versions, r.rows,
+       r.created_at, r.result_attempt, r.counts, r.changes, r.previous_report_id, r.truncated,
        encode(r.sha256, 'hex') AS sha256, r.size, r.media_type, r.file_name,
        j.state, j.attempt, j.progress_done, j.progress_total, j.progress_phase, j.failure,
        j.started_at, j.finished_at, v.first_viewed_at
@@ -74,38 +79,37 @@ SELECT a.place, a.bytes
 -- name: drop_lost_artifacts
 DELETE FROM validation.report_artifact WHERE report_id = $1 AND attempt <> $2;
 
--- name: insert_rules
-INSERT INTO validation.report_rule
-  (report_id, place, rule_id, rule_version, code, severity, dataset, outcome, findings, error)
-SELECT $1, u.place, u.rule_id, u.rule_version, u.code, u.severity, u.dataset, u.outcome,
-       u.findings, u.error
-  FROM unnest($2::text[], $3::int[], $4::text[], $5::smallint[], $6::text[], $7::text[],
-              $8::bigint[], $9::text[]) WITH ORDINALITY
-       AS u (rule_id, rule_version, code, severity, dataset, outcome, findings, error, place);
-
--- name: insert_findings
--- $2: the place before the first.
-INSERT INTO validation.finding
-  (report_id, place, rule_place, record_key, school, fields, message, fingerprint)
-SELECT $1, $2::int + u.place, u.rule_place, u.record_key, u.school, u.fields::jsonb, u.message,
-       decode(u.fingerprint, 'hex')
-  FROM unnest($3::int[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[])
-       WITH ORDINALITY
-       AS u (rule_place, record_key, school, fields, message, fingerprint, place);
-
 -- name: set_result
 UPDATE validation.report
    SET result_attempt = $2, rows = $3::bigint[], counts = $4::bigint[], truncated = $5,
-       sha256 = decode($6, 'hex'), size = $7, media_type = $8, file_name = $9
+       sha256 = decode($6, 'hex'), size = $7, media_type = $8, file_name = $9,
+       changes = $10::bigint[], previous_report_id = nullif($11, '')::uuid
  WHERE report_id = $1;
-
--- name: list_findings
-SELECT f.place, u.rule_id, u.rule_version, u.code, u.severity, u.dataset, f.record_key, f.school,
-       f.fields, f.message, encode(f.fingerprint, 'hex') AS fingerprint
-  FROM validation.finding f
-  JOIN validation.report_rule u ON u.report_id = f.report_id AND u.place = f.rule_place
- WHERE f.report_id = $1 AND ($2 = '' OR u.rule_id = $2) AND f.place > $3
- ORDER BY f.place LIMIT $4;
 
 -- name: record_view
 INSERT INTO validation.report_view (report_id, user_name) VALUES ($1, $2) ON CONFLICT DO NOTHING;
+
+-- name: expire_reports
+-- At most $2 of the reports that ended before $1 and that no certification can name: what a snapshot
+-- was signed with stays, and of an event the newest of each organisation and kind, with those that
+-- are equal to it.
+UPDATE validation.job j SET state = 'EXPIRED'
+  FROM (SELECT r.report_id
+          FROM validation.report r
+          JOIN validation.job d ON d.id = r.report_id
+         WHERE d.state = 'COMPLETED' AND d.finished_at < $1
+           AND (r.event = ''
+                OR (r.kind <> 'SNAPSHOT'
+                    AND EXISTS (SELECT FROM validation.report n
+                                  JOIN validation.job m ON m.id = n.report_id
+                                 WHERE n.event = r.event AND n.organization = r.organization
+                                   AND n.kind = r.kind AND n.created_at > r.created_at
+                                   AND m.state = 'COMPLETED'
+                                   AND (n.versions <> r.versions
+                                        OR n.rule_group_version <> r.rule_group_version))))
+         ORDER BY d.finished_at LIMIT $2 FOR UPDATE OF d SKIP LOCKED) old
+ WHERE j.id = old.report_id
+RETURNING j.id;
+
+-- name: delete_artifacts
+DELETE FROM validation.report_artifact WHERE report_id = ANY ($1::uuid[]);

@@ -17,6 +17,7 @@ SELECT v.id, v.event, v.organization, v.state, v.round, v.version, v.transitions
        s.attestation_version AS s_attestation_version,
        s.warnings_acknowledged AS s_warnings_acknowledged,
        s.zero_attestation AS s_zero_attestation, s.warning_count AS s_warning_count,
+       s.waived_count AS s_waived_count,
        s.membership_version AS s_membership_version, s.voided_at AS s_voided_at,
        s.void_reason AS s_void_reason, s.voided_in_round AS s_voided_in_round
   FROM workflow.certification_seen v
@@ -67,8 +68,9 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::uuid);
 -- name: insert_signature
 INSERT INTO workflow.signature (id, certification_id, round, signer, role_title, snapshot, root,
                                 signed_at, attestation_version, warnings_acknowledged,
-                                zero_attestation, warning_count, membership_version)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13);
+                                zero_attestation, warning_count, membership_version,
+                                waived_count)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14);
 
 -- name: void_signatures
 -- Voids those that count.
@@ -201,6 +203,7 @@ SELECT page.user_status, page.sort_key,
        s.attestation_version AS s_attestation_version,
        s.warnings_acknowledged AS s_warnings_acknowledged,
        s.zero_attestation AS s_zero_attestation, s.warning_count AS s_warning_count,
+       s.waived_count AS s_waived_count,
        s.membership_version AS s_membership_version, s.voided_at AS s_voided_at,
        s.void_reason AS s_void_reason, s.voided_in_round AS s_voided_in_round
   FROM page

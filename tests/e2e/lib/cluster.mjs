@@ -78,7 +78,8 @@ const FEEDS_ARE_READ = `SELECT ${[
     `NOT EXISTS (SELECT FROM ${schema}.change WHERE position IS NULL)`),
   ...READERS.map(([reader, service]) =>
     `coalesce((SELECT max(position) FROM ${SCHEMAS[service]}.change), 0) <=
-     coalesce((SELECT position FROM ${SCHEMAS[reader]}.feed_cursor WHERE feed = '${service}'), 0)`),
+     coalesce((SELECT max(position) FROM ${SCHEMAS[reader]}.feed_cursor
+                WHERE feed = '${service}' OR feed LIKE '${service}/%'), 0)`),
 ].join(' AND ')}`;
 
 export async function feedsAreRead() {

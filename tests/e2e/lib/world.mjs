@@ -1,4 +1,5 @@
 // What the tests set up: organisations, people, rules, events, records.
+import {execFileSync} from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import {call, list, newId, Refusal, stream, upload} from './client.mjs';
@@ -60,18 +61,29 @@ export async function createCategory(send, manager, id, title, members, level = 
   return send(manager, 'registry.PublishCategory', {name: category.name, etag: category.etag});
 }
 
+// Two people activate a rule: who asks, and the administrator, who has every right.
+export async function activateRule(send, user, {name, etag}) {
+  const asked = await send(user, 'validation.ActivateRule', {name, etag});
+  return send('admin', 'validation.ActivateRule', {name, etag: asked.etag});
+}
+
+// The rules whose findings the generator knows; others find more than what it planted.
+const RESTATED = execFileSync('python3', ['-B', '-c',
+  'import sys; sys.path.insert(0, "tools/generate"); import oracle; print(*oracle.CODES)'],
+{cwd: root, encoding: 'utf8'}).trim().split(' ');
+
 // The rules of the tree that read only these datasets, active in one group.
 export async function createRules(send, manager, id, datasets = DATASETS, prefix = '') {
   const known = new Set(datasets.map((name) => `datasets/${name}`));
   const rules = [];
   for (const file of fs.readdirSync(path.join(root, 'rules')).filter((f) => f.endsWith('.json'))) {
     for (const rule of JSON.parse(fs.readFileSync(path.join(root, 'rules', file), 'utf8'))) {
+      if (!RESTATED.includes(rule.code)) continue;
       if (!rule.datasets.every((name) => known.has(name))) continue;
       const code = `${prefix}${rule.code}`;
       const created = await send(manager, 'validation.CreateRule',
           {rule_id: code.toLowerCase(), rule: {...rule, code}});
-      rules.push(await send(manager, 'validation.ActivateRule',
-          {name: created.name, etag: created.etag}));
+      rules.push(await activateRule(send, manager, created));
     }
   }
   const group = await send(manager, 'validation.CreateRuleGroup', {rule_group_id: id, rule_group: {

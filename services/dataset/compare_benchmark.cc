@@ -1,0 +1,113 @@
+// How long a comparison of the copies takes, beside a FULL JOIN of the same rows as one would write
+// it in psql: where all records differ, and where one in 5,000 does. Run through `tools/cluster.py
+// test-env`.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "common/clock/clock.h"
+#include "common/jobs/jobs.h"
+#include "common/status/macros.h"
+#include "common/testing/database.h"
+#include "services/dataset/builtin_definitions.h"
+#include "services/dataset/comparison_store.h"
+#include "services/dataset/migrations/migrations.h"
+#include "services/dataset/schema.h"
+#include "services/dataset/sql/compare_benchmark.sql.h"
+
+namespace edcert::dataset {
+namespace {
+
+class Benchmark {
+ public:
+  Benchmark()
+      : components_{jobs::Migrations(), {"dataset", sql::kMigrations}},
+        database_("dataset", components_),
+        catalogue_(*BuiltinCatalogue()),
+        dataset_(*catalogue_.Find("attendance_summary")) {
+    CHECK(Install(database_.owner(), catalogue_, *BuiltinCodes()).ok());
+  }
+
+  void Run(int rows) {
+    Fill("all", rows, 1);
+    Fill("few", rows, 5000);
+    CHECK(database_.owner().RunScript("VACUUM ANALYZE dataset.attendance_summary").ok());
+    for (const std::string district : {"all", "few"}) {
+      std::printf("%d records in each copy, %s differ\n", rows, district.c_str());
+      const absl::Duration plain = Measure([&] { PlainJoin(district); });
+      Print("FULL JOIN", plain, plain);
+      int64_t differing = 0;
+      Print("counts for each school", Measure([&] { differing = Count(district); }), plain);
+      for (const char* after : {"", "0000500000", "0000990000"}) {
+        Print(fmt::format("a page after '{}'", after).c_str(),
+              Measure([&] { Page(district, after, differing); }), plain);
+      }
+    }
+  }
+
+ private:
+  pg::Database LongDb() {
+    return {database_.pool(), clock::Clock::Real().Now() + absl::Minutes(5)};
+  }
+
+  template <typename Work>
+  static absl::Duration Measure(Work work) {
+    absl::Duration best = absl::InfiniteDuration();
+    for (int i = 0; i < 3; ++i) {
+      const absl::Time start = clock::Clock::Real().Now();
+      work();
+      best = std::min(best, clock::Clock::Real().Now() - start);
+    }
+    return best;
+  }
+
+  static void Print(const char* what, absl::Duration took, absl::Duration plain) {
+    std::printf("  %-38s %8.1f ms  x %.3f\n", what, absl::ToDoubleMilliseconds(took),
+                absl::FDivDuration(took, plain));
+    std::fflush(stdout);
+  }
+
+  void Fill(const std::string& district, int rows, int each) {
+    for (const char* copy : {"DISTRICT", "STATE"}) {
+      pg::Database db = LongDb();
+      CHECK(db.Run(sql::kFillCopy, copy, district, rows, each).ok());
+    }
+  }
+
+  void PlainJoin(const std::string& district) {
+    pg::Database db = LongDb();
+    CHECK(db.Run(sql::kPlainJoin, district).ok());
+  }
+
+  int64_t Count(const std::string& district) {
+    pg::Database db = LongDb();
+    const auto counts = CompareSchools(db, dataset_, district, kVersions, Schools(), 51);
+    CHECK(counts.ok());
+    return counts->differing;
+  }
+
+  void Page(const std::string& district, const char* after, int64_t differing) {
+    pg::Database db = LongDb();
+    const auto page = CompareRecords(db, dataset_, district, kVersions, Schools(),
+                                     {.after = after, .differing = differing}, 51);
+    CHECK(page.ok() && !page->empty());
+  }
+
+  static constexpr VersionPair kVersions = {.district = 1, .state = 1};
+  const std::vector<pg::Component> components_;
+  edcert::testing::TestDatabase database_;
+  const Catalogue catalogue_;
+  const Dataset& dataset_;
+};
+
+}  // namespace
+}  // namespace edcert::dataset
+
+int main(int argc, char** argv) {
+  edcert::dataset::Benchmark().Run(argc > 1 ? std::atoi(argv[1]) : 1'000'000);
+  return 0;
+}

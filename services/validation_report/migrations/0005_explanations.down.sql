@@ -1,0 +1,1 @@
+DROP TABLE explained_finding, explanation;

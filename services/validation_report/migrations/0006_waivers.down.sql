@@ -1,0 +1,2 @@
+DROP VIEW waived;
+DROP TABLE waived_finding, waiver;

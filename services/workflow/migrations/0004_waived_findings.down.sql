@@ -1,0 +1,1 @@
+ALTER TABLE signature DROP COLUMN waived_count;
