@@ -3,9 +3,9 @@
 
   tools/dev bench
 
-Four figures: state transitions over gRPC against pgbench doing all their SQL, a push of 200,000
-rows against COPY, the time of a report, and the time of a snapshot while records arrive. Results go
-to docs/benchmarks.md with machine and date.
+State transitions over gRPC against pgbench doing all their SQL, a push of 200,000 rows against COPY,
+the time of a report, the time of a snapshot while records arrive, and a group of rules over 5,000,000
+rows against one SQL query per rule. Results go to docs/benchmarks.md with machine and date.
 """
 
 import argparse
@@ -399,6 +399,24 @@ class Bench:
                     f"mean {millis:.1f} ms of {after[1] - before[1]} calls", "-", "-",
                     "under 20 ms")
 
+    def rule_group(self):
+        """In a database of its own, which one district fills."""
+        binary = program().parent / "validation_report_rules_benchmark"
+        done = subprocess.run([str(ROOT / "tools/cluster.py"), "test-env", "--", str(binary)],
+                              capture_output=True, text=True, check=False, cwd=ROOT)
+        check(done.returncode == 0, f"the rules to run: {done.stdout[-500:]} {done.stderr[-500:]}")
+        figures = json.loads(done.stdout.splitlines()[-1])
+        what = f"{figures['rules']} rules over {figures['rows']} rows"
+        one_by_one = figures["query_per_rule_s"]
+        for how, seconds, aim in (("columns pulled", figures["warm_s"], 25),
+                                  ("from PostgreSQL cold", figures["cold_s"], 4)):
+            self.result(f"{what}, {how}, one thread", "one SQL query per rule",
+                        f"{seconds:.2f} s", f"{one_by_one:.1f} s",
+                        f"{one_by_one / seconds:.1f}", f"at least {aim}")
+        self.result(f"one more row rule over {figures['rows']} rows", "count(*) of the rows",
+                    f"{figures['row_rule_s'] * 1000:.0f} ms", f"{figures['scan_s'] * 1000:.0f} ms",
+                    f"{figures['row_rule_s'] / figures['scan_s']:.3f}", "at most 0.05")
+
     def write_page(self, path):
         lines = ["# Benchmarks", "",
                  "Written by `tools/dev bench`; the ratios were taken side by side in one run.", "",
@@ -466,7 +484,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=8, help="length of each round of load")
-    parser.add_argument("--only", help="one of transitions, pushes, reports, snapshots")
+    parser.add_argument("--only", help="one of transitions, pushes, reports, snapshots, rule_group")
     arguments = parser.parse_args()
     cluster = json.loads(pathlib.Path(os.environ["EDCERT_CLUSTER"]).read_text())
     with tempfile.TemporaryDirectory() as work:
@@ -476,7 +494,7 @@ def main():
         if arguments.only in (None, "transitions"):
             bench.certify_all()
             bench.transitions()
-        for name in ("pushes", "reports", "snapshots"):
+        for name in ("pushes", "reports", "snapshots", "rule_group"):
             if arguments.only in (None, name):
                 getattr(bench, name)()
         if arguments.only is None:
