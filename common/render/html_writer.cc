@@ -489,8 +489,8 @@ void HtmlWriter::WaiverTable() {
   Print(page_, "{}", Text{kWaivedWords});
   page_.append(
       "</p>\n<div class=\"scroll panel\" role=\"region\" tabindex=\"0\" "
-      "aria-labelledby=\"waived-title\"><table class=\"grid\">"
-      "<caption>Waivers in force, with findings of this report.</caption>\n"
+      "aria-labelledby=\"waived-caption\"><table class=\"grid\">"
+      "<caption id=\"waived-caption\">Waivers in force, with findings of this report.</caption>\n"
       "<thead><tr><th scope=\"col\">Rule</th><th scope=\"col\" class=\"n\">Findings</th>"
       "<th scope=\"col\">Until</th><th scope=\"col\">Reason</th><th scope=\"col\">By</th></tr>"
       "</thead>\n<tbody>\n");

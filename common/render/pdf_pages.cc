@@ -435,8 +435,8 @@ void PdfPages::DataTable() {
 
 void PdfPages::RuleTable() {
   static constexpr std::array<Column, 7> kColumns = {{{"Result", 52},
-                                                      {"Rule", 180},
-                                                      {"Severity", 84},
+                                                      {"Rule", 174},
+                                                      {"Severity", 90},
                                                       {"Records tested", 54, Align::kRight},
                                                       {"Findings", 48, Align::kRight},
                                                       {"Share", 62, Align::kRight},
@@ -505,7 +505,7 @@ void PdfPages::BeginRule(const RuleResult& rule) {
   const Shades& shades = ShadesOf(rule.severity);
   const bool unknown = rule.outcome == Outcome::kError && rule.findings == 0;
   Need(rule.stored > 0 ? 170 : 80);
-  y_ += 8;
+  if (y_ > kTop) y_ += 14;
   canvas_.AddOutline(fmt::format("{} {}", rule.code, rule.title), 1, y_);
   const RichText title =
       RichText(rule.code, shades.ink, true).Add("   ", kInk).Add(rule.title, kInk, true);

@@ -62,6 +62,12 @@ VerdictWords Clear(const ReportHeader& header, int64_t tested) {
             "The data versions below hold no records. If that is not what you expect, check that "
             "your data has arrived."};
   }
+  const bool waived = std::any_of(header.rules.begin(), header.rules.end(),
+                                  [](const RuleResult& rule) { return rule.waived > 0; });
+  if (waived) {
+    return {"You can continue. What was found is waived by the state.",
+            "The waivers are listed below, with their last days and who gave them."};
+  }
   return {
       tested == 1 ? "The one rule passed. You can continue."
                   : fmt::format("All {} passed. You can continue.", Rules(tested)),

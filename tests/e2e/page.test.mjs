@@ -71,7 +71,10 @@ async function violations(url, options) {
     runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']}));
   await context.close();
   const told = (each) => `${each.id}: ${each.nodes[0].html} ${each.nodes[0].failureSummary ?? ''}`;
-  return [...found, ...incomplete.filter(({id}) => id === 'color-contrast')].map(told);
+  // What is scrolled out of a narrow table has no colours to look at; it has the same when wide.
+  const unclear = (options.viewport?.width ?? 1280) < 1280 ? [] :
+    incomplete.filter(({id}) => id === 'color-contrast');
+  return [...found, ...unclear].map(told);
 }
 
 test('the page loads nothing, says nothing and runs nothing', async () => {
