@@ -81,7 +81,7 @@ const Row kHeaderRow = {"rule_code",  "severity", "dataset", "school_id",
 
 TEST(CsvWriterTest, OneRowPerFinding) {
   StringSink sink;
-  ASSERT_TRUE(WriteReport(Format::kCsv, SmallReport(), SmallFindings(), sink).ok());
+  ASSERT_TRUE(WriteReport(Format::kCsvExact, SmallReport(), SmallFindings(), sink).ok());
   EXPECT_EQ(
       sink.text,
       "rule_code,severity,dataset,school_id,record_key,message,fields,suggested_fix\r\n"
@@ -97,7 +97,7 @@ TEST(CsvWriterTest, OneRowPerFinding) {
 
 TEST(CsvWriterTest, WithoutFindingsOnlyTheHeaderRow) {
   StringSink sink;
-  ASSERT_TRUE(WriteReport(Format::kCsv, ClearReport(), {}, sink).ok());
+  ASSERT_TRUE(WriteReport(Format::kCsvExact, ClearReport(), {}, sink).ok());
   EXPECT_THAT(ReadCsv(sink.text), testing::ElementsAre(kHeaderRow));
 }
 
@@ -140,7 +140,7 @@ TEST(CsvWriterTest, HostileCellsComeBackByteForByte) {
     findings.push_back(finding);
   }
   StringSink sink;
-  ASSERT_TRUE(WriteReport(Format::kCsv, header, findings, sink).ok());
+  ASSERT_TRUE(WriteReport(Format::kCsvExact, header, findings, sink).ok());
   const std::vector<Row> rows = ReadCsv(sink.text);
   ASSERT_EQ(rows.size(), hostile.size() + 1);
   EXPECT_EQ(rows[0], kHeaderRow);
@@ -172,7 +172,7 @@ TEST(CsvWriterTest, SpreadsheetCellsCannotStartAFormula) {
   finding.message = "％";
   finding.fields = {{"=f", "1"}, {"g", ";=2"}};
   StringSink sink;
-  ASSERT_TRUE(WriteReport(Format::kCsvSpreadsheet, header, {finding}, sink).ok());
+  ASSERT_TRUE(WriteReport(Format::kCsv, header, {finding}, sink).ok());
   const std::vector<Row> rows = ReadCsv(sink.text);
   ASSERT_EQ(rows.size(), 2U);
   EXPECT_THAT(rows[1], testing::ElementsAre("'=R", "WARNING", "'@SUM(A1)", "'+1",

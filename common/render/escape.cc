@@ -52,6 +52,9 @@ bool ReordersOrHides(uint32_t c) {
          (c >= 0xE0000 && c <= 0xE007F);
 }
 
+// Code points that are no characters: U+FFFE, U+FFFF and their like. XML does not admit them.
+bool IsNoCharacter(uint32_t c) { return (c & 0xFFFE) == 0xFFFE || (c >= 0xFDD0 && c <= 0xFDEF); }
+
 enum class Context { kText, kAttribute };
 
 void AppendHtml(std::string_view value, Context context, std::string& out) {
@@ -71,7 +74,7 @@ void AppendHtml(std::string_view value, Context context, std::string& out) {
       fmt::format_to(std::back_inserter(out), "&#{};", 0x2400 + c);
     } else if (c == 0x7F) {
       out.append("&#9249;");  // U+2421, the picture of DEL.
-    } else if ((c > 0x7F && c < 0xA0) || ReordersOrHides(c)) {
+    } else if ((c > 0x7F && c < 0xA0) || ReordersOrHides(c) || IsNoCharacter(c)) {
       fmt::format_to(std::back_inserter(out), "[U+{:04X}]", c);
     } else if (c == kReplacement) {
       out.append("\xEF\xBF\xBD");
@@ -81,6 +84,14 @@ void AppendHtml(std::string_view value, Context context, std::string& out) {
     value.remove_prefix(point.length);
   }
 }
+
+// The picture of a control character below U+0020, or of DEL: U+2400 to U+2421.
+void AppendPicture(uint32_t control, std::string& out) {
+  out.append("\xE2\x90");
+  out.push_back(static_cast<char>(control == 0x7F ? 0xA1 : 0x80 + control));
+}
+
+constexpr std::string_view kEllipsis = "\xE2\x80\xA6";
 
 bool IsBlank(uint32_t c) {
   return c == ' ' || c == 0xA0 || c == 0x3000 || (c >= 0x2000 && c <= 0x200B) || c == 0xFEFF;
@@ -110,6 +121,60 @@ void AppendHtmlText(std::string_view value, std::string& out) {
 
 void AppendHtmlAttribute(std::string_view value, std::string& out) {
   AppendHtml(value, Context::kAttribute, out);
+}
+
+void AppendVisibleText(std::string_view value, size_t max_units, std::string& out) {
+  size_t units = 0;
+  while (!value.empty()) {
+    const CodePoint point = Decode(value);
+    const uint32_t c = point.value;
+    const bool hidden = (c > 0x7F && c < 0xA0) || ReordersOrHides(c) || IsNoCharacter(c);
+    const std::string shown = hidden ? fmt::format("[U+{:04X}]", c) : std::string();
+    units += hidden ? shown.size() : c > 0xFFFF ? 2 : 1;
+    // The ellipsis needs the last place, unless this is the end.
+    if (units > max_units || (units == max_units && value.size() > point.length)) {
+      out.append(kEllipsis);
+      return;
+    }
+    if (hidden) {
+      out.append(shown);
+    } else if ((c < 0x20 && c != '\n' && c != '\t') || c == 0x7F) {
+      AppendPicture(c, out);
+    } else if (c == kReplacement) {
+      out.append("\xEF\xBF\xBD");
+    } else {
+      out.append(value.substr(0, point.length));
+    }
+    value.remove_prefix(point.length);
+  }
+}
+
+void AppendJsonString(std::string_view value, std::string& out) {
+  out.push_back('"');
+  while (!value.empty()) {
+    const CodePoint point = Decode(value);
+    const uint32_t c = point.value;
+    if (c == '"' || c == '\\') {
+      out.push_back('\\');
+      out.push_back(static_cast<char>(c));
+    } else if (c == '\n') {
+      out.append("\\n");
+    } else if (c < 0x20 || (c >= 0x7F && c < 0xA0) || c == '<' || c == '>' || c == '&' ||
+               ReordersOrHides(c) || IsNoCharacter(c)) {
+      if (c > 0xFFFF) {
+        fmt::format_to(std::back_inserter(out), "\\u{:04x}\\u{:04x}",
+                       0xD800 + ((c - 0x10000) >> 10), 0xDC00 + ((c - 0x10000) & 0x3FF));
+      } else {
+        fmt::format_to(std::back_inserter(out), "\\u{:04x}", c);
+      }
+    } else if (c == kReplacement) {
+      out.append("\xEF\xBF\xBD");
+    } else {
+      out.append(value.substr(0, point.length));
+    }
+    value.remove_prefix(point.length);
+  }
+  out.push_back('"');
 }
 
 bool IsSafeLink(std::string_view value) {

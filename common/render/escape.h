@@ -15,6 +15,15 @@ void AppendHtmlText(std::string_view value, std::string& out);
 // references.
 void AppendHtmlAttribute(std::string_view value, std::string& out);
 
+// Text for a file that is no markup of ours, with the same promises as HTML content; nothing is
+// escaped. Of more than `max_units` UTF-16 units the rest is cut, and an ellipsis says so.
+void AppendVisibleText(std::string_view value, size_t max_units, std::string& out);
+
+// A JSON string with its quotes, valid UTF-8 whatever the value holds: broken bytes become U+FFFD.
+// What would end a script element or reorders or hides text is there as \u escape, so that the file
+// shows what it holds wherever it is pasted; a parser gives the value back.
+void AppendJsonString(std::string_view value, std::string& out);
+
 // Whether the value may stand in an href: an https address without spaces, quotes, control or
 // non-ASCII characters.
 bool IsSafeLink(std::string_view value);

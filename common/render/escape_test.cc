@@ -31,6 +31,43 @@ std::string Safe(std::string_view value) {
   return out;
 }
 
+std::string Visible(std::string_view value, size_t max_units = 1000) {
+  std::string out;
+  AppendVisibleText(value, max_units, out);
+  return out;
+}
+
+std::string Json(std::string_view value) {
+  std::string out;
+  AppendJsonString(value, out);
+  return out;
+}
+
+TEST(VisibleTextTest, ShowsWhatIsThere) {
+  EXPECT_EQ(Visible("a<b>&\"\n\t"), "a<b>&\"\n\t");
+  EXPECT_EQ(Visible(std::string_view("\0\x7F\r", 3)), "\xE2\x90\x80\xE2\x90\xA1\xE2\x90\x8D");
+  EXPECT_EQ(Visible("\xE2\x80\xAEx\xEF\xBF\xBE"), "[U+202E]x[U+FFFE]");
+  EXPECT_EQ(Visible("\xFFz"), "\xEF\xBF\xBDz");
+}
+
+TEST(VisibleTextTest, CutsBetweenCharactersAndSaysSo) {
+  EXPECT_EQ(Visible("abcd", 4), "abcd");
+  EXPECT_EQ(Visible("abcde", 4), "abc\xE2\x80\xA6");
+  EXPECT_EQ(Visible("ab\xF0\x9F\x8F\xAB", 4), "ab\xF0\x9F\x8F\xAB");
+  EXPECT_EQ(Visible("abc\xF0\x9F\x8F\xAB", 4), "abc\xE2\x80\xA6");
+  EXPECT_EQ(Visible("abc\xE2\x80\xAE", 4), "abc\xE2\x80\xA6");
+  EXPECT_EQ(Visible("", 0), "");
+}
+
+TEST(JsonStringTest, EscapesWhatMustNotBeThere) {
+  EXPECT_EQ(Json("a\"\\b/"), R"("a\"\\b/")");
+  EXPECT_EQ(Json(std::string_view("\0\n\t\x7F", 4)), R"("\u0000\n\u0009\u007f")");
+  EXPECT_EQ(Json("</script>&"), R"("\u003c/script\u003e\u0026")");
+  EXPECT_EQ(Json("\xE2\x80\xAE\xF3\xA0\x81\x81"), R"("\u202e\udb40\udc41")");
+  EXPECT_EQ(Json("\xED\xA0\x80"), "\"\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\"");
+  EXPECT_EQ(Json("Jos\xC3\xA9 \xF0\x9F\x8F\xAB"), "\"Jos\xC3\xA9 \xF0\x9F\x8F\xAB\"");
+}
+
 TEST(HtmlTextTest, KeepsOrdinaryText) {
   EXPECT_EQ(Text("José Martí \xE2\x80\x93 \xF0\x9F\x8F\xAB \"K-8\"\n"),
             "José Martí \xE2\x80\x93 \xF0\x9F\x8F\xAB \"K-8\"\n");

@@ -7,15 +7,15 @@
 namespace edcert::render {
 
 inline constexpr std::string_view kStyleHash =
-    "sha256-5pHeZ0hHNVlh1hbgXur9+JSYemvuHV8QqWlqSQFKD3I=";
+    "sha256-K3XTRpXscf/XiZ31QEGsy7pAbpm7YsNYkmunpS2J73g=";
 
 inline constexpr std::string_view kStyle = R"css(
 :root{color-scheme:light dark;
 --page:#f3f4f6;--sheet:#fff;--ink:#1b2430;--soft:#566070;--line:#dde1e7;--faint:#f6f7f9;--brand:#17365d;
 --link:#1a4f8f;--focus:#1a4f8f;--mark:#fff6d6;
---fatal:#a8201a;--fatal-bg:#fdf0ef;--fatal-bar:#b3261e;
+--fatal:#a8201a;--fatal-bg:#fdf0ef;--fatal-bar:#981b14;
 --special:#8f4300;--special-bg:#fdf3e8;--special-bar:#d47212;
---warning:#6b5600;--warning-bg:#fbf6dd;--warning-bar:#a3861a;
+--warning:#6b5600;--warning-bg:#fbf6dd;--warning-bar:#8a6f0a;
 --info:#1c5288;--info-bg:#edf4fb;--info-bar:#5b8fc7;
 --pass:#1b6337;--pass-bg:#eef7f1}
 @media screen and (prefers-color-scheme:dark){:root{
@@ -88,11 +88,12 @@ caption{text-align:left}
 .n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 .chart caption{padding-bottom:.6rem;font-weight:650;font-size:1.02rem}
 .chart th,.chart td{padding:.28rem 0;font-weight:400;vertical-align:middle}
-.chart tbody th{padding-right:.9rem;line-height:1.3}
+.chart tbody th{padding-right:.9rem;line-height:1.3;overflow-wrap:anywhere}
+.chart .code{white-space:normal}
 .chart tbody th span{color:var(--soft);font-size:.85rem}
 .chart thead th,.chart thead td{padding:0;line-height:0}
 .chart{table-layout:fixed}
-.w1{width:54%}.w3{width:4.5rem}
+.w1{width:47%}.w3{width:4.5rem}
 .bar{display:block;width:100%;height:.85rem}
 .key{display:flex;flex-wrap:wrap;gap:.2rem 1rem;margin:.8rem 0 0;padding:0;list-style:none;font-size:.82rem;color:var(--soft)}
 .key svg{width:.7rem;height:.7rem;margin-right:.4rem}
@@ -137,7 +138,7 @@ details.rule>summary:focus-visible{outline-offset:-3px}
 .rec{table-layout:fixed;min-width:56rem}
 .rec caption{padding-bottom:0}
 .rec td{font-size:.9rem}
-.c1{width:21%}.c2{width:13%}.c3{width:16%}.c4{width:26%}
+.c1{width:23%}.c2{width:12%}.c3{width:15%}.c4{width:25%}
 .key1{font-weight:650;overflow-wrap:anywhere}
 .fv{display:flex;flex-wrap:wrap;gap:.3rem .9rem}
 .fv div{max-width:100%}

@@ -11,6 +11,7 @@
 #include "absl/time/time.h"
 #include "common/render/escape.h"
 #include "common/render/html_style.h"
+#include "common/render/words.h"
 #include "fmt/format.h"
 
 // What may be formatted into the page: a number, or a value that says in which context it stands. A
@@ -82,9 +83,7 @@ struct formatter<edcert::render::Markup> : PlainFormatter<edcert::render::Markup
 template <>
 struct formatter<edcert::render::Number> : PlainFormatter<edcert::render::Number> {
   auto format(const edcert::render::Number& number, format_context& context) const {
-    std::string digits = fmt::to_string(number.value);
-    const size_t first = digits.front() == '-' ? 1 : 0;
-    for (size_t at = digits.size(); at > first + 3;) digits.insert(at -= 3, 1, ',');
+    const std::string digits = edcert::render::Grouped(number.value);
     return std::copy(digits.begin(), digits.end(), context.out());
   }
 };
@@ -112,13 +111,6 @@ void Print(std::string& page, fmt::format_string<Args...> format, Args&&... args
   fmt::format_to(std::back_inserter(page), format, std::forward<Args>(args)...);
 }
 
-template <typename... Args>
-std::string Sentence(fmt::format_string<Args...> format, Args&&... args) {
-  std::string sentence;
-  Print(sentence, format, std::forward<Args>(args)...);
-  return sentence;
-}
-
 // The suffix of the style classes.
 Markup Key(Severity severity) {
   switch (severity) {
@@ -134,56 +126,10 @@ Markup Key(Severity severity) {
   return {""};
 }
 
-Markup WhatToDo(Severity severity) {
-  switch (severity) {
-    case Severity::kFatal:
-      return {"Must be corrected before you can continue."};
-    case Severity::kSpecialWarning:
-      return {"Somebody must explain them before anybody signs."};
-    case Severity::kWarning:
-      return {"Review them. You acknowledge them when you sign."};
-    case Severity::kInfo:
-      return {"For your information only."};
-  }
-  return {""};
-}
-
 Plural Findings(int64_t count) { return {count, "finding", "findings"}; }
 Plural Rules(int64_t count) { return {count, "rule", "rules"}; }
 
 size_t Index(Severity severity) { return static_cast<size_t>(severity); }
-
-bool HasFindings(const RuleResult& rule) {
-  return rule.findings > 0 || rule.outcome == Outcome::kFail;
-}
-
-std::string Share(int64_t part, int64_t whole) {
-  if (whole <= 0 || part > whole) return "–";
-  if (part == 0) return "0%";
-  const double percent = 100.0 * static_cast<double>(part) / static_cast<double>(whole);
-  if (percent < 0.1) return "under 0.1%";
-  return percent < 10 ? fmt::format("{:.1f}%", percent) : fmt::format("{:.0f}%", percent);
-}
-
-std::string LongTime(absl::Time time, const absl::TimeZone& zone) {
-  constexpr std::array<std::string_view, 12> kMonths = {
-      "January", "February", "March",     "April",   "May",      "June",
-      "July",    "August",   "September", "October", "November", "December"};
-  const absl::CivilSecond civil = absl::ToCivilSecond(time, zone);
-  const int hour = civil.hour() % 12 == 0 ? 12 : civil.hour() % 12;
-  return fmt::format("{} {}, {}, {}:{:02} {}", kMonths[static_cast<size_t>(civil.month() - 1)],
-                     civil.day(), civil.year(), hour, civil.minute(),
-                     civil.hour() < 12 ? "a.m." : "p.m.");
-}
-
-int64_t RowsTested(const ReportHeader& header) {
-  return std::accumulate(header.data_versions.begin(), header.data_versions.end(), int64_t{0},
-                         [](int64_t sum, const DataVersion& data) { return sum + data.rows; });
-}
-
-int64_t TotalOf(const SchoolCount& school) {
-  return std::accumulate(school.findings.begin(), school.findings.end(), int64_t{0});
-}
 
 // One horizontal bar; `parts` are (severity, count), `most` fills the width.
 void Bar(std::string& page, const std::vector<std::pair<Severity, int64_t>>& parts, int64_t most) {
@@ -206,11 +152,10 @@ void Bar(std::string& page, const std::vector<std::pair<Severity, int64_t>>& par
   page.append("</svg>");
 }
 
-struct VerdictWords {
+// The look of a verdict; the icon is inside a 24 x 24 view box.
+struct VerdictLook {
   Markup style;
-  Markup icon;  // Inside a 24 x 24 view box.
-  std::string sentence;
-  std::string advice;
+  Markup icon;
 };
 
 constexpr std::string_view kStop =
@@ -224,92 +169,19 @@ constexpr std::string_view kTick =
 constexpr std::string_view kQuestion =
     R"(<circle cx="12" cy="12" r="9.5"/><path d="M12 11v6M12 7.500v.01"/>)";
 
-VerdictWords WordsFor(const ReportHeader& header, const SeverityTotals& totals) {
-  const SeverityTotal& fatal = totals[Index(Severity::kFatal)];
-  const SeverityTotal& special = totals[Index(Severity::kSpecialWarning)];
-  const SeverityTotal& warning = totals[Index(Severity::kWarning)];
-  const SeverityTotal& info = totals[Index(Severity::kInfo)];
-  const auto tested = static_cast<int64_t>(header.rules.size());
-  int64_t errored = 0;
-  for (const SeverityTotal& total : totals) errored += total.rules_errored;
-  const Plural fatal_findings{fatal.findings, "FATAL finding", "FATAL findings"};
-  const Plural fatal_errors{fatal.rules_errored, "FATAL rule", "FATAL rules"};
-  const std::string_view again =
-      "A rule that could not run never counts as passed. Run the validation again; if it happens "
-      "again, contact your state education agency.";
-
-  switch (VerdictOf(totals)) {
+VerdictLook LookOf(const ReportHeader& header) {
+  switch (VerdictOf(TotalsOf(header))) {
     case Verdict::kNothingTested:
-      return {{"nothing"},
-              {kQuestion},
-              "No rules were tested.",
-              "The rule group holds no rules, so this report says nothing about the quality of the "
-              "data."};
-    case Verdict::kBlocked: {
-      const std::string where = Sentence(
-          "The findings come from {} of the {} tested. Correct the records in your student "
-          "information system, wait until the data has arrived, then run the validation again.",
-          Number{fatal.rules_failed}, Rules(tested));
-      if (fatal.rules_errored == 0) {
-        return {{"blocked"},
-                {kStop},
-                Sentence("{} must be corrected before you can continue.", fatal_findings),
-                where};
-      }
-      if (fatal.rules_failed == 0) {
-        return {{"blocked"},
-                {kStop},
-                Sentence("{} could not be run, so you cannot continue yet.", fatal_errors),
-                std::string(again)};
-      }
-      return {{"blocked"},
-              {kStop},
-              Sentence("{} must be corrected and {} must run before you can continue.",
-                       fatal_findings, fatal_errors),
-              where + " " + std::string(again)};
-    }
+      return {{"nothing"}, {kQuestion}};
+    case Verdict::kBlocked:
+      return {{"blocked"}, {kStop}};
     case Verdict::kAcknowledge:
-      return {
-          {"acknowledge"},
-          {kPen},
-          Sentence("You can continue. {} must be explained before anybody signs.",
-                   Plural{special.findings, "SPECIAL WARNING", "SPECIAL WARNINGS"}),
-          Sentence("There are no FATAL findings. The findings to look at come from {} of the {} "
-                   "tested: correct the records, or explain why they are right.",
-                   Number{special.rules_failed}, Rules(tested))};
-    case Verdict::kReview: {
-      VerdictWords words = {{"review"}, {kEye}, "", "Nothing in this report stops you."};
-      if (warning.rules_failed > 0) {
-        words.sentence = Sentence("You can continue. Please review {} first.",
-                                  Plural{warning.findings, "WARNING", "WARNINGS"});
-      } else if (info.rules_failed > 0) {
-        words.sentence =
-            Sentence("You can continue. {} for your information.",
-                     Plural{info.findings, "finding is listed", "findings are listed"});
-      } else {
-        words.sentence = Sentence("You can continue, but {} could not be run.", Rules(errored));
-      }
-      if (errored > 0) {
-        words.advice = Sentence("{} could not be run. {}", Rules(errored), Markup{again});
-      }
-      return words;
-    }
+      return {{"acknowledge"}, {kPen}};
+    case Verdict::kReview:
+      return {{"review"}, {kEye}};
     case Verdict::kClear:
-      if (RowsTested(header) == 0) {
-        return {
-            {"nothing"},
-            {kQuestion},
-            "Nothing was found, because there were no records to test.",
-            "The data versions below hold no records. If that is not what you expect, check that "
-            "your data has arrived."};
-      }
-      return {{"clear"},
-              {kTick},
-              tested == 1 ? "The one rule passed. You can continue."
-                          : Sentence("All {} passed. You can continue.", Rules(tested)),
-              Sentence("{} tested against {} and nothing was found.",
-                       Plural{tested, "rule was", "rules were"},
-                       Plural{RowsTested(header), "record", "records"})};
+      if (RowsTested(header) == 0) return {{"nothing"}, {kQuestion}};
+      return {{"clear"}, {kTick}};
   }
   return {};
 }
@@ -336,9 +208,7 @@ void HtmlWriter::WriteHeader() {
   page_.append(
       "<section id=\"records\" aria-labelledby=\"records-title\">\n"
       "<h2 id=\"records-title\">Records to look at</h2>\n");
-  const bool any = std::any_of(
-      header().rules.begin(), header().rules.end(),
-      [](const RuleResult& rule) { return HasFindings(rule) || rule.outcome == Outcome::kError; });
+  const bool any = std::any_of(header().rules.begin(), header().rules.end(), NeedsAttention);
   page_.append(any ? "<p class=\"note\">Open a rule to see its records.</p>\n"
                    : "<p class=\"note\">There are none.</p>\n");
   Send();
@@ -378,7 +248,8 @@ void HtmlWriter::Masthead() {
 }
 
 void HtmlWriter::VerdictPanel() {
-  const VerdictWords words = WordsFor(header(), TotalsOf(header()));
+  const VerdictWords words = WordsOf(header());
+  const VerdictLook look = LookOf(header());
   Print(page_,
         "<section class=\"verdict {}\" aria-labelledby=\"verdict\">\n"
         "<svg viewBox=\"0 0 24 24\" fill=\"none\" stroke=\"currentColor\" stroke-width=\"2\" "
@@ -388,7 +259,7 @@ void HtmlWriter::VerdictPanel() {
         "<li><a href=\"#summary\">Summary</a></li>\n<li><a href=\"#rules\">Rules</a></li>\n"
         "<li><a href=\"#data\">What was tested</a></li>\n"
         "<li><a href=\"#records\">Records to look at</a></li>\n</ul></nav>\n",
-        words.style, words.icon, Text{words.sentence}, Text{words.advice});
+        look.style, look.icon, Text{words.sentence}, Text{words.advice});
 }
 
 void HtmlWriter::SeverityCards() {
@@ -413,11 +284,15 @@ void HtmlWriter::SeverityCards() {
       Print(page_, ", {}", Plural{*records, "record", "records"});
     }
     page_.append("</p>\n");
+    if (total.new_findings && total.findings > 0) {
+      Print(page_, "<p class=\"what\">{} new since the last run</p>\n",
+            Number{*total.new_findings});
+    }
     if (total.rules_errored > 0) {
       Print(page_, "<p class=\"what\"><strong>{} could not be run</strong></p>\n",
             Rules(total.rules_errored));
     }
-    Print(page_, "<p class=\"act\">{}</p></li>\n", WhatToDo(severity));
+    Print(page_, "<p class=\"act\">{}</p></li>\n", Text{WhatToDo(severity)});
   }
   page_.append("</ul>\n");
 }
@@ -551,9 +426,8 @@ void HtmlWriter::RuleTable() {
   std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
     return ReadsBefore(header().rules[a], header().rules[b]);
   });
-  const auto passed = std::find_if(order.begin(), order.end(), [&](size_t i) {
-    return !HasFindings(header().rules[i]) && header().rules[i].outcome != Outcome::kError;
-  });
+  const auto passed = std::find_if(order.begin(), order.end(),
+                                   [&](size_t i) { return !NeedsAttention(header().rules[i]); });
   page_.append(
       "<div class=\"scroll panel\" role=\"region\" tabindex=\"0\" "
       "aria-labelledby=\"rules-caption\">"
@@ -577,10 +451,9 @@ void HtmlWriter::RuleTable() {
 
 void HtmlWriter::RuleRow(const RuleResult& rule, size_t index) {
   const bool error = rule.outcome == Outcome::kError;
-  const bool open = HasFindings(rule) || error;
-  const Markup word = {error ? "Not run" : open ? "Failed" : "Passed"};
+  const bool open = NeedsAttention(rule);
   Print(page_, "<tr><td><span class=\"out k-{}\">{}</span></td><th scope=\"row\">",
-        open ? Key(rule.severity) : Markup{"pass"}, word);
+        open ? Key(rule.severity) : Markup{"pass"}, Text{ResultWord(rule)});
   if (open) {
     Print(page_, "<a class=\"code\" href=\"#rule-{}\">{}</a>", index + 1, Text{rule.code});
   } else {
@@ -612,10 +485,12 @@ void HtmlWriter::WaiverTable() {
   page_.append(
       "<section id=\"waived\" aria-labelledby=\"waived-title\">\n"
       "<h2 id=\"waived-title\">Waived</h2>\n"
-      "<p class=\"note\">The state has said that these FATAL findings do not block. They are not "
-      "counted above.</p>\n"
-      "<div class=\"scroll panel\" role=\"region\" tabindex=\"0\" "
-      "aria-labelledby=\"waived-title\"><table class=\"grid\">\n"
+      "<p class=\"note\">");
+  Print(page_, "{}", Text{kWaivedWords});
+  page_.append(
+      "</p>\n<div class=\"scroll panel\" role=\"region\" tabindex=\"0\" "
+      "aria-labelledby=\"waived-caption\"><table class=\"grid\">"
+      "<caption id=\"waived-caption\">Waivers in force, with findings of this report.</caption>\n"
       "<thead><tr><th scope=\"col\">Rule</th><th scope=\"col\" class=\"n\">Findings</th>"
       "<th scope=\"col\">Until</th><th scope=\"col\">Reason</th><th scope=\"col\">By</th></tr>"
       "</thead>\n<tbody>\n");
@@ -654,7 +529,7 @@ void HtmlWriter::DataTable() {
 
 void HtmlWriter::BeginRule(const RuleResult& rule, size_t index) {
   const bool error = rule.outcome == Outcome::kError;
-  if (!HasFindings(rule) && !error) return;
+  if (!NeedsAttention(rule)) return;
   const bool open = rule.severity == Severity::kFatal && rule.stored <= kUnfoldedFindings;
   Print(page_,
         "<details class=\"panel rule k-{}\"{}><summary><h3><span class=\"code\">{}</span> {}</h3> "
@@ -669,22 +544,15 @@ void HtmlWriter::BeginRule(const RuleResult& rule, size_t index) {
   Print(page_, "</span></summary>\n<div class=\"about\" id=\"rule-{}\">\n<p>{}</p>\n", index + 1,
         Text{rule.meaning});
   if (error) {
-    Print(page_, "<p class=\"cut\"><b>This rule could not be run.</b> {}{}{}</p>\n",
-          Markup{rule.severity == Severity::kFatal ? "It does not count as passed, and because it "
-                                                     "is FATAL it stops you like a finding."
-                                                   : "It does not count as passed."},
-          Markup{rule.error_reason.empty() ? "" : " Reason: "}, Text{rule.error_reason});
+    Print(page_, "<p class=\"cut\"><b>This rule could not be run.</b> {}</p>\n",
+          Text{NotRunWords(rule)});
   }
   if (!rule.suggested_fix.empty()) {
     Print(page_, "<p class=\"fix\"><b>How to fix it:</b> {}</p>\n", Text{rule.suggested_fix});
   }
   if (rule.truncated) {
-    Print(page_,
-          "<p class=\"cut\"><b>Not all records are listed.</b> This rule has exactly {}; only {} "
-          "of them "
-          "{} kept and listed here. Correct these and run the validation again to see the "
-          "rest.</p>\n",
-          Findings(rule.findings), Number{rule.stored}, Markup{rule.stored == 1 ? "is" : "are"});
+    Print(page_, "<p class=\"cut\"><b>Not all records are listed.</b> {}</p>\n",
+          Text{CutWords(rule)});
   }
   page_.append("</div>\n");
   if (rule.stored > 0) {
@@ -734,7 +602,7 @@ void HtmlWriter::WriteFinding(const Finding& finding, const RuleResult& /*rule*/
 }
 
 void HtmlWriter::EndRule(const RuleResult& rule) {
-  if (!HasFindings(rule) && rule.outcome != Outcome::kError) return;
+  if (!NeedsAttention(rule)) return;
   if (rule.stored > 0) page_.append("</tbody></table></div>\n");
   page_.append("</details>\n");
   Send();

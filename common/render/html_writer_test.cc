@@ -163,6 +163,19 @@ TEST(HtmlWriterTest, VerdictSentences) {
   EXPECT_EQ(verdict({broken_warning}), "You can continue, but 1 rule could not be run.");
 }
 
+TEST(HtmlWriterTest, WhatIsWaivedIsNotCalledPassed) {
+  ReportHeader header = EmptyReport();
+  header.rules = {Rule("A", Severity::kFatal, 1, 1)};
+  header.rules.front().waived = 1;
+  header.waivers = {{"A", 1, "2026-06-30", "<why>", "users/ava, users/ben"}};
+  Finding finding;
+  finding.rule_code = "A";
+  const std::string html = Html(header, {finding});
+  EXPECT_THAT(html, HasSubstr("What was found is waived by the state."));
+  EXPECT_THAT(html, Not(HasSubstr("passed. You can continue")));
+  EXPECT_THAT(html, HasSubstr("&lt;why&gt;"));
+}
+
 TEST(HtmlWriterTest, AnEmptyDatasetIsNoSuccess) {
   ReportHeader header = ClearReport();
   header.data_versions.front().rows = 0;

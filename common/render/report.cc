@@ -32,12 +32,41 @@ std::string_view SeverityWords(Severity severity) {
   return severity == Severity::kSpecialWarning ? "SPECIAL WARNING" : SeverityCode(severity);
 }
 
+std::string_view OutcomeCode(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::kPass:
+      return "PASS";
+    case Outcome::kFail:
+      return "FAIL";
+    case Outcome::kError:
+      return "ERROR";
+  }
+  return "";
+}
+
+std::string_view VerdictCode(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::kNothingTested:
+      return "NOTHING_TESTED";
+    case Verdict::kBlocked:
+      return "BLOCKED";
+    case Verdict::kAcknowledge:
+      return "ACKNOWLEDGE";
+    case Verdict::kReview:
+      return "REVIEW";
+    case Verdict::kClear:
+      return "CLEAR";
+  }
+  return "";
+}
+
 SeverityTotals TotalsOf(const ReportHeader& header) {
   SeverityTotals totals = {};
   for (const RuleResult& rule : header.rules) {
     SeverityTotal& total = totals[static_cast<size_t>(rule.severity)];
     total.rules_tested += 1;
     total.findings += rule.findings - rule.waived;
+    if (rule.new_findings) total.new_findings = total.new_findings.value_or(0) + *rule.new_findings;
     const bool all_waived = rule.waived > 0 && rule.waived == rule.findings;
     if (Rank(rule) == 0 && !all_waived) total.rules_failed += 1;
     if (rule.outcome == Outcome::kError) total.rules_errored += 1;

@@ -65,8 +65,10 @@ struct Waiver {
 };
 
 struct ReportHeader {
+  std::string report;  // Resource name.
   std::string organization_display_name;
   std::string organization;  // Resource name.
+  std::string event;         // Resource name; empty when made for a rule group alone.
   std::string event_title;
   std::string kind;  // In words: "District data", "State data", "State snapshot".
   std::string requested_by;
@@ -74,6 +76,7 @@ struct ReportHeader {
   absl::TimeZone time_zone;    // How `generated_at` is shown; UTC unless set.
   std::string time_zone_text;  // Printed after it: "America/Chicago".
   std::vector<DataVersion> data_versions;
+  std::string rule_group;  // Resource name.
   std::string rule_group_title;
   int64_t rule_group_version = 0;
   std::vector<RuleResult> rules;  // Findings are added in this order; see `SortRules`.
@@ -109,6 +112,7 @@ struct SeverityTotal {
   int64_t rules_failed = 0;  // With findings.
   int64_t rules_errored = 0;
   int64_t findings = 0;
+  std::optional<int64_t> new_findings;  // When a rule of this severity knows.
 };
 using SeverityTotals = std::array<SeverityTotal, kSeverities.size()>;
 
@@ -121,13 +125,17 @@ enum class Verdict {
   kClear,
 };
 
-// "FATAL", "SPECIAL_WARNING", ...: the word of the API, used in CSV.
+// "FATAL", "SPECIAL_WARNING", ...: the word of the API.
 std::string_view SeverityCode(Severity severity);
 // "FATAL", "SPECIAL WARNING", ...: for people.
 std::string_view SeverityWords(Severity severity);
+// "PASS", "FAIL", "ERROR".
+std::string_view OutcomeCode(Outcome outcome);
 
 SeverityTotals TotalsOf(const ReportHeader& header);
 Verdict VerdictOf(const SeverityTotals& totals);
+// "NOTHING_TESTED", "BLOCKED", "ACKNOWLEDGE", "REVIEW", "CLEAR".
+std::string_view VerdictCode(Verdict verdict);
 
 // The order in which a person should read rules: what blocks first, then by severity, findings
 // before errors before passes, more findings first, then by code.

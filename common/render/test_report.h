@@ -46,8 +46,10 @@ inline RuleResult Rule(std::string code, Severity severity, int64_t findings, in
 
 inline ReportHeader EmptyReport() {
   ReportHeader header;
+  header.report = "reports/0199f2c4-5a00-7000-8000-000000000001";
   header.organization_display_name = "North Valley Unified";
   header.organization = "organizations/0191";
+  header.event = "events/fall-enrollment-2026";
   header.event_title = "Fall Enrollment 2025–26";
   header.kind = "District data";
   header.requested_by = "Maria Okafor";
@@ -55,6 +57,7 @@ inline ReportHeader EmptyReport() {
   header.time_zone = absl::UTCTimeZone();
   header.time_zone_text = "UTC";
   header.data_versions = {{"Enrollment", "District copy", 41, 1240}};
+  header.rule_group = "ruleGroups/fall-checks";
   header.rule_group_title = "Fall checks";
   header.rule_group_version = 3;
   return header;

@@ -5,6 +5,9 @@
 
 #include "common/render/csv_writer.h"
 #include "common/render/html_writer.h"
+#include "common/render/json_writer.h"
+#include "common/render/pdf_writer.h"
+#include "common/render/xlsx_writer.h"
 #include "common/status/macros.h"
 
 namespace edcert::render {
@@ -32,9 +35,15 @@ std::string_view Extension(Format format) {
   switch (format) {
     case Format::kHtml:
       return ".html";
+    case Format::kCsvExact:
     case Format::kCsv:
-    case Format::kCsvSpreadsheet:
       return ".csv";
+    case Format::kJson:
+      return ".json";
+    case Format::kXlsx:
+      return ".xlsx";
+    case Format::kPdf:
+      return ".pdf";
   }
   return "";
 }
@@ -70,6 +79,7 @@ absl::Status ReportWriter::Begin(const ReportHeader& header) {
   state_ = State::kOpen;
   WriteHeader();
   if (!header_.rules.empty()) StartRule(0);
+  RETURN_IF_ERROR(broken_);
   return output_.status();
 }
 
@@ -89,6 +99,7 @@ absl::Status ReportWriter::Add(const Finding& finding) {
   }
   ++rule_added_;
   WriteFinding(finding, header_.rules[rule_]);
+  RETURN_IF_ERROR(broken_);
   return output_.status();
 }
 
@@ -105,6 +116,7 @@ absl::Status ReportWriter::End() {
     }
   }
   WriteFooter();
+  RETURN_IF_ERROR(broken_);
   return output_.Flush();
 }
 
@@ -127,10 +139,16 @@ std::unique_ptr<ReportWriter> MakeWriter(Format format, Sink& sink) {
   switch (format) {
     case Format::kHtml:
       return std::make_unique<HtmlWriter>(sink);
-    case Format::kCsv:
+    case Format::kCsvExact:
       return std::make_unique<CsvWriter>(sink, CsvCells::kExact);
-    case Format::kCsvSpreadsheet:
+    case Format::kCsv:
       return std::make_unique<CsvWriter>(sink, CsvCells::kSpreadsheetSafe);
+    case Format::kJson:
+      return std::make_unique<JsonWriter>(sink);
+    case Format::kXlsx:
+      return std::make_unique<XlsxWriter>(sink);
+    case Format::kPdf:
+      return std::make_unique<PdfWriter>(sink);
   }
   return nullptr;
 }
@@ -139,9 +157,15 @@ std::string_view MediaType(Format format) {
   switch (format) {
     case Format::kHtml:
       return "text/html; charset=utf-8";
+    case Format::kCsvExact:
     case Format::kCsv:
-    case Format::kCsvSpreadsheet:
       return "text/csv; charset=utf-8; header=present";
+    case Format::kJson:
+      return "application/json";
+    case Format::kXlsx:
+      return "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
+    case Format::kPdf:
+      return "application/pdf";
   }
   return "";
 }

@@ -60,6 +60,7 @@ class ChunkedOutput {
 //   marked
 //                        as truncated, a code twice), or a finding of an unknown or already
 //                        finished rule;
+//   UNAVAILABLE          the disk for what a workbook or a PDF needs beside is not to be had;
 //   DATA_LOSS            from End (or the next rule's first Add): a rule got fewer or more findings
 //   than
 //                        its `stored` announces. The file is then not a report and must be thrown
@@ -87,6 +88,8 @@ class ReportWriter {
 
   const ReportHeader& header() const { return header_; }
   ChunkedOutput& output() { return output_; }
+  // Ends the report with this status, unless it has failed already.
+  void Fail(absl::Status status) { broken_.Update(std::move(status)); }
 
  private:
   enum class State { kNew, kOpen, kEnded };
@@ -104,8 +107,11 @@ class ReportWriter {
 
 enum class Format {
   kHtml,
-  kCsv,             // For machines: every value byte for byte.
-  kCsvSpreadsheet,  // For people: no cell can be taken for a formula.
+  kCsv,       // For people: no cell can be taken for a formula.
+  kCsvExact,  // For programs: every value byte for byte.
+  kJson,      // For programs: all that the page tells.
+  kXlsx,      // For people: a workbook.
+  kPdf,       // For people: pages to print and to file.
 };
 
 std::unique_ptr<ReportWriter> MakeWriter(Format format, Sink& sink);

@@ -2,6 +2,7 @@
 
 #include <malloc.h>
 
+#include <cstdlib>
 #include <string>
 
 #include "common/render/test_report.h"
@@ -11,7 +12,11 @@
 namespace edcert::render {
 namespace {
 
-constexpr Format kFormats[] = {Format::kHtml, Format::kCsv, Format::kCsvSpreadsheet};
+constexpr Format kFormats[] = {Format::kHtml, Format::kCsvExact, Format::kCsv,
+                               Format::kJson, Format::kXlsx,     Format::kPdf};
+// Those that come out while findings go in. The others wait for the end in a temporary file; how
+// much memory they take is looked at from outside, in render_memory_*_test.
+constexpr Format kAtOnce[] = {Format::kHtml, Format::kCsvExact, Format::kCsv, Format::kJson};
 
 // Forgets what it gets.
 class CountingSink final : public Sink {
@@ -32,7 +37,7 @@ class CountingSink final : public Sink {
 
 TEST(WriterTest, MemoryStaysFlat) {
   constexpr int64_t kFindings = 200'000;
-  for (const Format format : kFormats) {
+  for (const Format format : kAtOnce) {
     ReportHeader header = EmptyReport();
     header.rules = {Rule("ENR-014", Severity::kFatal, kFindings, kFindings)};
     CountingSink sink;
@@ -60,7 +65,7 @@ TEST(WriterTest, OneHugeValueIsCutIntoChunks) {
   header.rules = {Rule("ENR-014", Severity::kFatal, 1, 1)};
   Finding finding = SmallFindings().front();
   finding.message.assign(1'000'000, 'x');
-  for (const Format format : kFormats) {
+  for (const Format format : kAtOnce) {
     CountingSink sink;
     ASSERT_TRUE(WriteReport(format, header, {finding}, sink).ok());
     EXPECT_EQ(sink.longest, kChunkBytes);
@@ -84,9 +89,47 @@ TEST(WriterTest, StopsAtTheFirstFailedWrite) {
   EXPECT_EQ(calls, 1);
 }
 
+TEST(WriterTest, EveryFormatReportsAFailedWrite) {
+  ReportHeader header = EmptyReport();
+  header.rules = {Rule("ENR-014", Severity::kFatal, 1, 1)};
+  for (const Format format : kFormats) {
+    FunctionSink sink([](std::string_view) { return absl::CancelledError("not mine any more"); });
+    EXPECT_EQ(WriteReport(format, header, {SmallFindings().front()}, sink).code(),
+              absl::StatusCode::kCancelled);
+  }
+}
+
+TEST(WriterTest, EveryFormatCanBeGivenUp) {
+  ReportHeader header = EmptyReport();
+  header.rules = {Rule("ENR-014", Severity::kFatal, 2, 2)};
+  for (const Format format : kFormats) {
+    StringSink sink;
+    const std::unique_ptr<ReportWriter> writer = MakeWriter(format, sink);
+    ASSERT_TRUE(writer->Begin(header).ok());
+    ASSERT_TRUE(writer->Add(SmallFindings().front()).ok());
+  }
+}
+
+TEST(WriterTest, SaysThatThereIsNoRoomForTemporaryFiles) {
+  const char* const before = std::getenv("TMPDIR");
+  const std::string kept = before == nullptr ? "" : before;
+  setenv("TMPDIR", "/nonexistent", 1);
+  for (const Format format : {Format::kXlsx, Format::kPdf}) {
+    StringSink sink;
+    EXPECT_EQ(WriteReport(format, SmallReport(), SmallFindings(), sink).code(),
+              absl::StatusCode::kUnavailable);
+    EXPECT_EQ(sink.text, "");
+  }
+  if (before == nullptr) {
+    unsetenv("TMPDIR");
+  } else {
+    setenv("TMPDIR", kept.c_str(), 1);
+  }
+}
+
 TEST(WriterTest, RefusesCallsOutOfOrder) {
   StringSink sink;
-  const std::unique_ptr<ReportWriter> writer = MakeWriter(Format::kCsv, sink);
+  const std::unique_ptr<ReportWriter> writer = MakeWriter(Format::kCsvExact, sink);
   EXPECT_EQ(writer->Add({}).code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(writer->End().code(), absl::StatusCode::kFailedPrecondition);
   ASSERT_TRUE(writer->Begin(ClearReport()).ok());
@@ -124,13 +167,13 @@ TEST(WriterTest, RefusesFindingsOfAnUnknownOrFinishedRule) {
   Finding other;
   other.rule_code = "C";
   {
-    const auto writer = MakeWriter(Format::kCsv, sink);
+    const auto writer = MakeWriter(Format::kCsvExact, sink);
     ASSERT_TRUE(writer->Begin(header).ok());
     EXPECT_EQ(writer->Add(other).code(), absl::StatusCode::kInvalidArgument);
     EXPECT_EQ(writer->End().code(), absl::StatusCode::kInvalidArgument);
   }
   {
-    const auto writer = MakeWriter(Format::kCsv, sink);
+    const auto writer = MakeWriter(Format::kCsvExact, sink);
     ASSERT_TRUE(writer->Begin(header).ok());
     ASSERT_TRUE(writer->Add(a).ok());
     ASSERT_TRUE(writer->Add(b).ok());
@@ -157,15 +200,21 @@ TEST(WriterTest, NeverEndsShortOfWhatItAnnounced) {
 
 TEST(FormatTest, NamesAndTypes) {
   EXPECT_EQ(MediaType(Format::kHtml), "text/html; charset=utf-8");
-  EXPECT_EQ(MediaType(Format::kCsvSpreadsheet), "text/csv; charset=utf-8; header=present");
+  EXPECT_EQ(MediaType(Format::kCsv), "text/csv; charset=utf-8; header=present");
+  EXPECT_EQ(MediaType(Format::kJson), "application/json");
+  EXPECT_EQ(MediaType(Format::kPdf), "application/pdf");
+  EXPECT_EQ(FileName(Format::kXlsx, {"Fall"}), "edcert-fall.xlsx");
+  EXPECT_EQ(FileName(Format::kPdf, {"Fall"}), "edcert-fall.pdf");
+  EXPECT_EQ(FileName(Format::kJson, {"Fall"}), "edcert-fall.json");
   EXPECT_EQ(FileName(Format::kHtml, {"Fall Enrollment 2025–26", "North Valley", "20251020"}),
             "edcert-fall-enrollment-2025-26-north-valley-20251020.html");
 }
 
 TEST(FormatTest, FileNamesHoldNothingButTheAlphabet) {
-  EXPECT_EQ(FileName(Format::kCsv, {}), "edcert.csv");
-  EXPECT_EQ(FileName(Format::kCsv, {"", "---", "\r\n\"", "日本"}), "edcert.csv");
-  EXPECT_EQ(FileName(Format::kCsv, {"../../etc/passwd", "x.html"}), "edcert-etc-passwd-x-html.csv");
+  EXPECT_EQ(FileName(Format::kCsvExact, {}), "edcert.csv");
+  EXPECT_EQ(FileName(Format::kCsvExact, {"", "---", "\r\n\"", "日本"}), "edcert.csv");
+  EXPECT_EQ(FileName(Format::kCsvExact, {"../../etc/passwd", "x.html"}),
+            "edcert-etc-passwd-x-html.csv");
   std::string every;
   for (int c = 0; c < 256; ++c) every.push_back(static_cast<char>(c));
   const std::string name = FileName(Format::kHtml, {every, std::string(5000, 'A'), every});

@@ -33,6 +33,8 @@ class ClaimedJob final : public jobs::Running {
     });
   }
   absl::Status Write(absl::FunctionRef<absl::Status(pg::Transaction&)> body) override {
+    ++writes_;
+    if (before_write) before_write(writes_);
     return db_.RunInTransaction([&](pg::Transaction& tx) -> absl::Status {
       RETURN_IF_ERROR(body(tx));
       return jobs::Heartbeat(tx, job_.id, job_.attempt);
@@ -42,11 +44,13 @@ class ClaimedJob final : public jobs::Running {
 
   int64_t progress() const { return progress_; }
   std::function<void()> before_complete;
+  std::function<void(int)> before_write;  // gets which one it is, from 1
 
  private:
   pg::Database db_;
   const jobs::Job job_;
   int64_t progress_ = 0;
+  int writes_ = 0;
 };
 
 inline std::unique_ptr<ClaimedJob> ClaimJob(pg::Database db, const std::string& id) {

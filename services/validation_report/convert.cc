@@ -22,6 +22,7 @@ static_assert(static_cast<int>(GroupState::kInactive) == v1::RuleGroup::INACTIVE
 static_assert(static_cast<int>(ReportState::kExpired) == v1::Report::EXPIRED);
 static_assert(static_cast<int>(ReportKind::kSnapshot) == v1::REPORT_KIND_SNAPSHOT);
 static_assert(static_cast<int>(ReportFormat::kCsv) == v1::REPORT_FORMAT_CSV);
+static_assert(static_cast<int>(ReportFormat::kCsvExact) == v1::REPORT_FORMAT_CSV_EXACT);
 static_assert(static_cast<int>(GroupLevel::kSchool) == type::LEVEL_SCHOOL);
 
 constexpr absl::Duration kStartGrain = absl::Seconds(10);

@@ -26,8 +26,9 @@ std::string_view WordsOf(ReportKind kind);
 // DISTRICT or STATE: the copy that is read.
 std::string_view CopyOf(ReportKind kind);
 
-enum class ReportFormat { kHtml = 1, kCsv = 2 };
-inline constexpr EnumText<ReportFormat, 2> kReportFormatText{"format of a report", {"HTML", "CSV"}};
+enum class ReportFormat { kHtml = 1, kCsv, kPdf, kXlsx, kJson, kCsvExact };
+inline constexpr EnumText<ReportFormat, 6> kReportFormatText{
+    "format of a report", {"HTML", "CSV", "PDF", "XLSX", "JSON", "CSV_EXACT"}};
 
 enum class ReportState { kQueued = 1, kRunning, kCompleted, kFailed, kCancelled, kExpired };
 inline constexpr EnumText<ReportState, 6> kReportStateText{

@@ -42,7 +42,21 @@ render::Outcome ToRender(Outcome outcome) {
 }
 
 render::Format FormatOf(ReportFormat format) {
-  return format == ReportFormat::kCsv ? render::Format::kCsvSpreadsheet : render::Format::kHtml;
+  switch (format) {
+    case ReportFormat::kHtml:
+      return render::Format::kHtml;
+    case ReportFormat::kCsv:
+      return render::Format::kCsv;
+    case ReportFormat::kPdf:
+      return render::Format::kPdf;
+    case ReportFormat::kXlsx:
+      return render::Format::kXlsx;
+    case ReportFormat::kJson:
+      return render::Format::kJson;
+    case ReportFormat::kCsvExact:
+      break;
+  }
+  return render::Format::kCsvExact;
 }
 
 std::string CopyWords(const Report& report) {
@@ -108,14 +122,17 @@ Page PageOf(const Report& report, const std::vector<RanRule>& rules,
             absl::TimeZone zone) {
   Page page;
   render::ReportHeader& header = page.header;
+  header.report = report.name();
   header.organization_display_name = report.organization_display_name;
   header.organization = report.organization;
+  header.event = report.event;
   header.event_title = report.event_title;
   header.kind = WordsOf(report.kind);
   header.requested_by = report.requester;
   header.generated_at = now;
   header.time_zone = zone;
   header.time_zone_text = zone.name();
+  header.rule_group = names::RuleGroupName::FromId(report.rule_group).ToString();
   header.rule_group_title = report.rule_group_title;
   header.rule_group_version = report.rule_group_version;
   std::map<std::string, int64_t> rows;
@@ -234,7 +251,7 @@ absl::StatusOr<const CompiledGroup*> ReportBuilder::GroupOf(pg::Database& db,
 
 absl::StatusOr<BuiltReport> ReportBuilder::Build(
     pg::Database db, const Report& report, absl::Time now,
-    absl::FunctionRef<absl::Status(int64_t, int64_t)> progress) {
+    absl::FunctionRef<absl::Status(int64_t, int64_t)> progress, render::Sink& file) {
   ASSIGN_OR_RETURN(const CompiledGroup* group, GroupOf(db, report));
   const auto total = static_cast<int64_t>(group->candidates.size());
   ASSIGN_OR_RETURN(
@@ -246,7 +263,7 @@ absl::StatusOr<BuiltReport> ReportBuilder::Build(
                            .progress = [&](int64_t done) { return progress(done, total); }},
                           db.deadline()));
 
-  BuiltReport built{.report = report, .result = {}, .rules = {}, .comparison = {}, .chunks = {}};
+  BuiltReport built{.report = report, .result = {}, .rules = {}, .comparison = {}};
   for (ReportDataVersion& version : built.report.data_versions) {
     version.rows = evaluation.rows[version.dataset];
   }
@@ -273,18 +290,15 @@ absl::StatusOr<BuiltReport> ReportBuilder::Build(
                    waivers_.ReadInForce(db, report.event, report.organization));
   Page page = PageOf(built.report, built.rules, contents, now, time_zone_);
   AddWaivers(waived, built.rules, page);
+  Sha256 digest;
   render::FunctionSink sink([&](std::string_view chunk) {
-    built.chunks.emplace_back(chunk);
-    return absl::OkStatus();
+    digest.Add(chunk);
+    built.result.size += static_cast<int64_t>(chunk.size());
+    return file.Write(chunk);
   });
   const render::Format format = FormatOf(report.format);
   RETURN_IF_ERROR(Render(*render::MakeWriter(format, sink), page,
                          !built.report.previous_report.empty(), waived));
-  Sha256 digest;
-  for (const std::string& chunk : built.chunks) {
-    digest.Add(chunk);
-    built.result.size += static_cast<int64_t>(chunk.size());
-  }
   built.result.sha256 = digest.Hex();
   built.result.media_type = render::MediaType(format);
   built.result.file_name = render::FileName(

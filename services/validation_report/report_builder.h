@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/pg/pg.h"
+#include "common/render/writer.h"
 #include "services/validation_report/evaluator.h"
 #include "services/validation_report/finding_store.h"
 #include "services/validation_report/report.h"
@@ -23,7 +24,6 @@ struct BuiltReport {
   ReportResult result;
   std::vector<RanRule> rules;  // in the order of findings
   Comparison comparison;       // with the runs before
-  std::vector<std::string> chunks;
 };
 
 // What a report needs besides its data: the compiled rules of a group version. Immutable.
@@ -41,9 +41,11 @@ class ReportBuilder {
   ReportBuilder(pg::Pool& rules_pool, std::size_t column_bytes, absl::TimeZone time_zone)
       : evaluator_(rules_pool, {.column_bytes = column_bytes}), time_zone_(time_zone) {}
 
-  // `db` is read as the service's own role. `progress` gets rules done and rules in all.
+  // `db` is read as the service's own role. `progress` gets rules done and rules in all. The
+  // rendered file goes to `file` as it comes, in chunks that no more than one of is kept.
   absl::StatusOr<BuiltReport> Build(pg::Database db, const Report& report, absl::Time now,
-                                    absl::FunctionRef<absl::Status(int64_t, int64_t)> progress);
+                                    absl::FunctionRef<absl::Status(int64_t, int64_t)> progress,
+                                    render::Sink& file);
 
  private:
   absl::StatusOr<const CompiledGroup*> GroupOf(pg::Database& db, const Report& report);

@@ -266,6 +266,7 @@ grpc::ServerUnaryReactor* ValidationReportService::CancelReport(
           ASSIGN_OR_RETURN(const bool cancelled, jobs::Cancel(tx, report.id));
           ASSIGN_OR_RETURN(const Report now, reports_.Get(tx, report.id, call.principal().user));
           if (!cancelled) return CancelNotAllowed(now);
+          reports_.DropChunks(tx, report.id, /*but_attempt=*/0);
           AppendReportChange(tx, runtime_.ids(), call.principal().name(), now, "report_cancelled");
           *response = ToProto(now);
           return now.name();

@@ -199,11 +199,20 @@ absl::StatusOr<std::vector<Report>> ReportStore::List(pg::Querier& db, const Rep
   return reports;
 }
 
-void ReportStore::Complete(pg::Transaction& tx, const Report& report, const ReportResult& result,
-                           const std::vector<std::string>& chunks) const {
-  for (std::size_t i = 0; i < chunks.size(); ++i) {
-    tx.Defer(sql::kInsertArtifact, report.id, report.attempt, i, pg::Bytes{chunks[i]});
+void ReportStore::AddChunks(pg::Transaction& tx, const Report& report, int64_t place,
+                            const std::vector<std::string>& chunks) const {
+  for (const std::string& chunk : chunks) {
+    tx.Defer(sql::kInsertArtifact, report.id, report.attempt, place++, pg::Bytes{chunk});
   }
+}
+
+void ReportStore::DropChunks(pg::Transaction& tx, const std::string& id,
+                             int64_t but_attempt) const {
+  tx.Defer(sql::kDropLostArtifacts, id, but_attempt);
+}
+
+void ReportStore::Complete(pg::Transaction& tx, const Report& report,
+                           const ReportResult& result) const {
   std::vector<int64_t> rows;
   for (const ReportDataVersion& version : report.data_versions) rows.push_back(version.rows);
   std::vector<int64_t> counts;
@@ -220,7 +229,7 @@ void ReportStore::Complete(pg::Transaction& tx, const Report& report, const Repo
   tx.DeferOne(sql::kSetResult, report.id, report.attempt, rows, counts, result.truncated,
               result.sha256, result.size, result.media_type, result.file_name, changes,
               report.previous_report);
-  tx.Defer(sql::kDropLostArtifacts, report.id, report.attempt);
+  DropChunks(tx, report.id, report.attempt);
 }
 
 absl::Status ReportStore::ReadFile(pg::Querier& db, const std::string& id,

@@ -54,10 +54,15 @@ class ReportStore {
                                            std::optional<absl::Time> after_time,
                                            const std::string& after_id, int limit) const;
 
-  // Writes the file under an attempt, and what the run gave but its findings. Becomes visible when
-  // the job completes in the same transaction.
-  void Complete(pg::Transaction& tx, const Report& report, const ReportResult& result,
-                const std::vector<std::string>& chunks) const;
+  // Writes chunks of the file under the report's attempt, the first at a place from 0. Nobody sees
+  // them before Complete; the caller sees to it that the attempt is still the current one.
+  void AddChunks(pg::Transaction& tx, const Report& report, int64_t place,
+                 const std::vector<std::string>& chunks) const;
+  // Deletes the chunks of all attempts but this one; 0: of all.
+  void DropChunks(pg::Transaction& tx, const std::string& id, int64_t but_attempt) const;
+  // Writes what the run gave but its findings, and makes its attempt's file the report's. Becomes
+  // visible when the job completes in the same transaction.
+  void Complete(pg::Transaction& tx, const Report& report, const ReportResult& result) const;
 
   // The chunks of the file, in order.
   absl::Status ReadFile(pg::Querier& db, const std::string& id,

@@ -1,6 +1,7 @@
 #include "services/validation_report/report_worker.h"
 
 #include <utility>
+#include <vector>
 
 #include "common/clock/clock.h"
 #include "common/config/config.h"
@@ -12,6 +13,40 @@ namespace edcert::validation_report {
 namespace {
 
 constexpr char kActor[] = "services/validation_report";
+// 1 MiB of a file is written at a time.
+constexpr std::size_t kChunksPerWrite = 16;
+
+// Takes a report's file and stores it as it grows, under the attempt of the running job. A write of
+// an attempt that is not the current one any more changes nothing and ends the run. What is left at
+// the end goes into the transaction that completes the job, so a small report costs one.
+class StoredFile final : public render::Sink {
+ public:
+  StoredFile(jobs::Running& running, const ReportStore& store, const Report& report)
+      : running_(running), store_(store), report_(report) {}
+
+  absl::Status Write(std::string_view chunk) override {
+    if (waiting_.size() == kChunksPerWrite) {
+      RETURN_IF_ERROR(running_.Write([&](pg::Transaction& tx) {
+        AddRest(tx);
+        return absl::OkStatus();
+      }));
+      stored_ += static_cast<int64_t>(waiting_.size());
+      waiting_.clear();
+    }
+    waiting_.emplace_back(chunk);
+    return absl::OkStatus();
+  }
+
+  // Stores what is not stored yet.
+  void AddRest(pg::Transaction& tx) const { store_.AddChunks(tx, report_, stored_, waiting_); }
+
+ private:
+  jobs::Running& running_;
+  const ReportStore& store_;
+  const Report& report_;
+  int64_t stored_ = 0;
+  std::vector<std::string> waiting_;
+};
 
 }  // namespace
 
@@ -25,18 +60,23 @@ absl::Status ReportRunner::Run(jobs::Running& running) {
   Report report;
   RETURN_IF_ERROR(running.Write([&](pg::Transaction& tx) -> absl::Status {
     ASSIGN_OR_RETURN(report, store_.Get(tx, running.job().id, /*viewer=*/""));
+    store_.DropChunks(tx, report.id, running.job().attempt);
     AppendReportChange(tx, ids_, kActor, report, "report_running");
     return absl::OkStatus();
   }));
   report.attempt = running.job().attempt;
-  ASSIGN_OR_RETURN(const BuiltReport built,
-                   builder_.Build(running.db(), report, clock::Clock::Real().Now(),
-                                  [&](int64_t done, int64_t total) {
-                                    return running.Progress(done, total, "running rules");
-                                  }));
+  StoredFile file(running, store_, report);
+  ASSIGN_OR_RETURN(const BuiltReport built, builder_.Build(
+                                                running.db(), report, clock::Clock::Real().Now(),
+                                                [&](int64_t done, int64_t total) {
+                                                  return running.Progress(done, total,
+                                                                          "running rules");
+                                                },
+                                                file));
   return running.Complete([&](pg::Transaction& tx) -> absl::Status {
     RETURN_IF_ERROR(findings_.Write(tx, built.report, built.rules, built.comparison));
-    store_.Complete(tx, built.report, built.result, built.chunks);
+    file.AddRest(tx);
+    store_.Complete(tx, built.report, built.result);
     AppendReportChange(tx, ids_, kActor, built.report, "report_completed");
     return absl::OkStatus();
   });
@@ -44,6 +84,7 @@ absl::Status ReportRunner::Run(jobs::Running& running) {
 
 absl::Status ReportRunner::Failed(pg::Transaction& tx, const jobs::Job& job) {
   ASSIGN_OR_RETURN(const Report report, store_.Get(tx, job.id, /*viewer=*/""));
+  store_.DropChunks(tx, report.id, /*but_attempt=*/0);
   AppendReportChange(tx, ids_, kActor, report, "report_failed");
   return absl::OkStatus();
 }

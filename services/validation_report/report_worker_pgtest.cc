@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 
 #include "common/clock/clock.h"
 #include "common/status/errors.h"
@@ -68,6 +69,14 @@ class ReportWorkerTest : public ::testing::Test {
       return RuleGroupStore().Activate(tx, created, "users/sam").status();
     });
     ASSERT_THAT(made, IsOk());
+  }
+
+  // A file of more pieces than are written at a time.
+  void MakeGroupOfAFewMegabytes() {
+    AddEnrollments(8000);
+    MakeGroup("g", {EnrollmentRule("F-1", R"("row": {"expression": "fte > 0"})"),
+                    EnrollmentRule("F-2", R"("row": {"expression": "fte > 0"})"),
+                    EnrollmentRule("F-3", R"("row": {"expression": "fte > 0"})")});
   }
 
   // Asks for a report as the service does; returns the id of its job.
@@ -159,6 +168,24 @@ class ReportWorkerTest : public ::testing::Test {
     return file;
   }
 
+  // The file is what the report says of it.
+  void ExpectWholeFile(const std::string& id) {
+    const std::string file = FileOf(id);
+    const Report report = Read(id);
+    ASSERT_TRUE(report.result.has_value());
+    EXPECT_EQ(static_cast<int64_t>(file.size()), report.result->size);
+    Sha256 digest;
+    digest.Add(file);
+    EXPECT_EQ(digest.Hex(), report.result->sha256);
+  }
+
+  int64_t Count(const std::string& table) {
+    pg::Database db = Db();
+    const auto rows = db.RunText("SELECT count(*) AS n FROM validation." + table);
+    EXPECT_THAT(rows, IsOk());
+    return (*rows)[0].Int("n");
+  }
+
   std::unique_ptr<ReportRunner> MakeRunner() {
     return std::make_unique<ReportRunner>(database_.owner_conninfo() + " user=rule_exec",
                                           100'000'000, absl::UTCTimeZone(), ids::IdSource::Real());
@@ -199,11 +226,8 @@ TEST_F(ReportWorkerTest, MakesTheFileAndTheFindings) {
   EXPECT_EQ(report.data_versions.front().version, 3);
   EXPECT_EQ(report.data_versions.front().rows, 500);
 
+  ExpectWholeFile(id);
   const std::string file = FileOf(id);
-  EXPECT_EQ(static_cast<int64_t>(file.size()), report.result->size);
-  Sha256 digest;
-  digest.Add(file);
-  EXPECT_EQ(digest.Hex(), report.result->sha256);
   EXPECT_THAT(file, HasSubstr("North Valley"));
   EXPECT_THAT(file, HasSubstr("school-2"));
   EXPECT_EQ(report.result->file_name.substr(report.result->file_name.size() - 5), ".html");
@@ -229,6 +253,86 @@ TEST_F(ReportWorkerTest, CsvHasOneLineAFinding) {
   const std::string file = FileOf(id);
   EXPECT_EQ(std::count(file.begin(), file.end(), '\n'), 11);
   EXPECT_THAT(Read(id).result->media_type, HasSubstr("text/csv"));
+}
+
+TEST_F(ReportWorkerTest, EveryFormatIsMade) {
+  AddEnrollments(500);
+  MakeGroup("g", {EnrollmentRule("F-1", R"("row": {"expression": "exit_date < entry_date"})")});
+  const auto runner = MakeRunner();
+  const std::map<ReportFormat, std::pair<std::string, std::string>> expected = {
+      {ReportFormat::kHtml, {"<!DOCTYPE html>", ".html"}},
+      {ReportFormat::kCsv, {"rule_code,", ".csv"}},
+      {ReportFormat::kPdf, {"%PDF-", ".pdf"}},
+      {ReportFormat::kXlsx, {"PK", ".xlsx"}},
+      {ReportFormat::kJson, {"{\n\"schema\": \"edcert.report/1\"", ".json"}},
+      {ReportFormat::kCsvExact, {"rule_code,", ".csv"}}};
+  for (const auto& [format, look] : expected) {
+    const std::string id = Ask("g", format);
+    ASSERT_THAT(runner->Run(*Claim(id)), IsOk());
+    const Report report = Read(id);
+    EXPECT_EQ(report.format, format);
+    EXPECT_THAT(FileOf(id), ::testing::StartsWith(look.first));
+    EXPECT_THAT(report.result->file_name, ::testing::EndsWith(look.second));
+  }
+}
+
+TEST_F(ReportWorkerTest, TheFileIsStoredAsItGrowsAndSeenAtTheEnd) {
+  MakeGroupOfAFewMegabytes();
+  const std::string id = Ask("g");
+  const auto running = Claim(id);
+  int64_t stored = 0;
+  running->before_complete = [&] {
+    stored = Count("report_artifact");
+    EXPECT_EQ(FileOf(id), "");
+    EXPECT_FALSE(Read(id).result.has_value());
+  };
+  ASSERT_THAT(MakeRunner()->Run(*running), IsOk());
+  EXPECT_GE(stored, 32);
+  EXPECT_EQ(Count("report_artifact"), (Read(id).result->size + 65535) / 65536);
+  ExpectWholeFile(id);
+}
+
+TEST_F(ReportWorkerTest, AnAttemptThatIsLostInMidFileLeavesNothing) {
+  MakeGroupOfAFewMegabytes();
+  const std::string id = Ask("g");
+  const auto stale = Claim(id);
+  std::unique_ptr<ClaimedJob> current;
+  stale->before_write = [&](int write) {
+    if (write != 4) return;
+    Sql("UPDATE validation.job SET lease_until = clock_timestamp() - interval '1 s'");
+    current = Claim(id);
+  };
+  EXPECT_EQ(MakeRunner()->Run(*stale).code(), absl::StatusCode::kCancelled);
+  // The first write said that the report runs, the second and third were pieces of the file.
+  EXPECT_EQ(Count("report_artifact"), 32);
+  EXPECT_EQ(FileOf(id), "");
+  // The next attempt begins by removing them.
+  current->before_write = [&](int write) {
+    if (write == 2) {
+      EXPECT_EQ(Count("report_artifact"), 0);
+    }
+  };
+  ASSERT_THAT(MakeRunner()->Run(*current), IsOk());
+  ExpectWholeFile(id);
+}
+
+TEST_F(ReportWorkerTest, AFailedReportKeepsNoFile) {
+  MakeGroupOfAFewMegabytes();
+  const std::string id = Ask("g");
+  const auto running = Claim(id);
+  const auto runner = MakeRunner();
+  running->before_complete = [&] {
+    ASSERT_GT(Count("report_artifact"), 0);
+    // As the parent of the workers does with a job that crashed too often.
+    ASSERT_THAT(Db().RunInTransaction([&](pg::Transaction& tx) -> absl::Status {
+      const jobs::Job& job = running->job();
+      RETURN_IF_ERROR(jobs::Fail(tx, job.id, job.attempt, "test").status());
+      return runner->Failed(tx, job);
+    }),
+                IsOk());
+  };
+  EXPECT_EQ(runner->Run(*running).code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(Count("report_artifact"), 0);
 }
 
 TEST_F(ReportWorkerTest, EqualReportThatWaitsIsTheSame) {

@@ -283,7 +283,7 @@ absl::StatusOr<Report> FromProto(const v1::CreateReportRequest& request) {
                    names::OrganizationName::Parse(request.organization(), "organization"));
   report.organization = organization.ToString();
   ASSIGN_OR_RETURN(report.kind, EnumOf(request.kind(), ReportKind::kSnapshot, "kind"));
-  ASSIGN_OR_RETURN(report.format, EnumOf(request.format(), ReportFormat::kCsv, "format"));
+  ASSIGN_OR_RETURN(report.format, EnumOf(request.format(), ReportFormat::kCsvExact, "format"));
   ASSIGN_OR_RETURN(report.snapshot,
                    OptionalName<names::SnapshotName>(request.snapshot(), "snapshot"));
   if ((report.kind == ReportKind::kSnapshot) == report.snapshot.empty()) {

@@ -52,7 +52,9 @@ absl::Status CheckEnums(const v1::ListCertificationsRequest& request) {
 }
 
 absl::Status CheckFormat(v1::ReportFormat format) {
-  if (format == v1::REPORT_FORMAT_HTML || format == v1::REPORT_FORMAT_CSV) return absl::OkStatus();
+  if (format != v1::REPORT_FORMAT_UNSPECIFIED && v1::ReportFormat_IsValid(format)) {
+    return absl::OkStatus();
+  }
   return status::FieldInvalid("format", "must be a format that is offered");
 }
 

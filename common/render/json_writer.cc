@@ -1,0 +1,232 @@
+#include "common/render/json_writer.h"
+
+#include <optional>
+
+#include "absl/time/time.h"
+#include "common/render/escape.h"
+#include "common/render/words.h"
+#include "fmt/format.h"
+
+namespace edcert::render {
+namespace {
+
+// Goes up when a member changes its meaning or goes away; not when one is added.
+constexpr std::string_view kSchema = "edcert.report/1";
+
+// Writes the members of one object on one line.
+class Object {
+ public:
+  explicit Object(std::string& out) : out_(out) { out_.push_back('{'); }
+  void Close() { out_.push_back('}'); }
+
+  Object& Text(std::string_view name, std::string_view value) {
+    Name(name);
+    AppendJsonString(value, out_);
+    return *this;
+  }
+  Object& Number(std::string_view name, std::optional<int64_t> value) {
+    Name(name);
+    out_.append(value.has_value() ? fmt::to_string(*value) : "null");
+    return *this;
+  }
+  Object& Flag(std::string_view name, bool value) {
+    return Literal(name, value ? "true" : "false");
+  }
+  Object& Literal(std::string_view name, std::string_view value) {
+    Name(name);
+    out_.append(value);
+    return *this;
+  }
+  // The value is appended by the caller.
+  Object& Name(std::string_view name) {
+    if (!first_) out_.push_back(',');
+    first_ = false;
+    AppendJsonString(name, out_);
+    out_.push_back(':');
+    return *this;
+  }
+
+ private:
+  std::string& out_;
+  bool first_ = true;
+};
+
+void AppendFields(const std::vector<Field>& fields, std::string& out) {
+  Object object(out);
+  for (const Field& field : fields) object.Text(field.name, field.value);
+  object.Close();
+}
+
+}  // namespace
+
+JsonWriter::JsonWriter(Sink& sink) : ReportWriter(sink) {}
+
+void JsonWriter::Send() {
+  output().Append(text_);
+  text_.clear();
+}
+
+void JsonWriter::WriteHeader() {
+  Facts();
+  DataVersions();
+  Severities();
+  Rules();
+  Schools();
+  Waivers();
+  text_.append("\"findings\": [");
+  Send();
+}
+
+void JsonWriter::Facts() {
+  text_.append("{\n");
+  const auto line = [&](std::string_view name, std::string_view value) {
+    AppendJsonString(name, text_);
+    text_.append(": ");
+    AppendJsonString(value, text_);
+    text_.append(",\n");
+  };
+  line("schema", kSchema);
+  line("report", header().report);
+  line("organization", header().organization);
+  line("organization_display_name", header().organization_display_name);
+  line("event", header().event);
+  line("event_title", header().event_title);
+  line("kind", header().kind);
+  line("rule_group", header().rule_group);
+  line("rule_group_title", header().rule_group_title);
+  fmt::format_to(std::back_inserter(text_), "\"rule_group_version\": {},\n",
+                 header().rule_group_version);
+  line("requested_by", header().requested_by);
+  line("generated_at",
+       absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", header().generated_at, absl::UTCTimeZone()));
+  line("time_zone", header().time_zone_text);
+  line("verdict", VerdictCode(VerdictOf(TotalsOf(header()))));
+  line("verdict_text", WordsOf(header()).sentence);
+}
+
+void JsonWriter::DataVersions() {
+  text_.append("\"data_versions\": [");
+  std::string_view before = "\n";
+  for (const DataVersion& data : header().data_versions) {
+    text_.append(before);
+    Object(text_)
+        .Text("dataset", data.dataset)
+        .Text("copy", data.copy)
+        .Number("version", data.version)
+        .Number("records", data.rows)
+        .Close();
+    before = ",\n";
+  }
+  text_.append("\n],\n");
+}
+
+void JsonWriter::Severities() {
+  text_.append("\"severities\": [");
+  const SeverityTotals totals = TotalsOf(header());
+  std::string_view before = "\n";
+  for (const Severity severity : kSeverities) {
+    const auto index = static_cast<size_t>(severity);
+    text_.append(before);
+    Object(text_)
+        .Text("severity", SeverityCode(severity))
+        .Number("rules", totals[index].rules_tested)
+        .Number("rules_failed", totals[index].rules_failed)
+        .Number("rules_errored", totals[index].rules_errored)
+        .Number("findings", totals[index].findings)
+        .Number("records", header().records[index])
+        .Close();
+    before = ",\n";
+  }
+  text_.append("\n],\n");
+}
+
+void JsonWriter::Rules() {
+  text_.append("\"rules\": [");
+  std::string_view before = "\n";
+  for (const RuleResult& rule : header().rules) {
+    text_.append(before);
+    Object(text_)
+        .Text("code", rule.code)
+        .Text("title", rule.title)
+        .Text("meaning", rule.meaning)
+        .Text("severity", SeverityCode(rule.severity))
+        .Text("outcome", OutcomeCode(rule.outcome))
+        .Number("records_tested", rule.tested)
+        .Number("findings", rule.findings)
+        .Number("findings_listed", rule.stored)
+        .Flag("truncated", rule.truncated)
+        .Number("waived", rule.waived)
+        .Number("new_findings", rule.new_findings)
+        .Text("suggested_fix", rule.suggested_fix)
+        .Text("error", rule.error_reason)
+        .Close();
+    before = ",\n";
+  }
+  text_.append("\n],\n");
+}
+
+void JsonWriter::Schools() {
+  text_.append("\"schools\": [");
+  std::string_view before = "\n";
+  for (const SchoolCount& school : header().schools) {
+    text_.append(before);
+    Object object(text_);
+    object.Text("id", school.school_id).Text("display_name", school.school_name).Name("findings");
+    Object counts(text_);
+    for (const Severity severity : kSeverities) {
+      counts.Number(SeverityCode(severity), school.findings[static_cast<size_t>(severity)]);
+    }
+    counts.Close();
+    object.Close();
+    before = ",\n";
+  }
+  text_.append("\n],\n");
+}
+
+void JsonWriter::Waivers() {
+  text_.append("\"waivers\": [");
+  std::string_view before = "\n";
+  for (const Waiver& waiver : header().waivers) {
+    text_.append(before);
+    Object(text_)
+        .Text("rule", waiver.rule_code)
+        .Number("findings", waiver.findings)
+        .Text("until", waiver.until)
+        .Text("reason", waiver.reason)
+        .Text("people", waiver.people)
+        .Close();
+    before = ",\n";
+  }
+  text_.append("\n],\n");
+}
+
+void JsonWriter::BeginRule(const RuleResult& /*rule*/, size_t /*index*/) {}
+
+void JsonWriter::WriteFinding(const Finding& finding, const RuleResult& rule) {
+  text_.append(listed_ == 0 ? "\n" : ",\n");
+  ++listed_;
+  const std::string_view is_new = finding.is_new ? "true" : "false";
+  Object object(text_);
+  object.Text("rule", finding.rule_code)
+      .Text("severity", SeverityCode(finding.severity))
+      .Text("dataset", finding.dataset)
+      .Text("record_key", finding.record_key)
+      .Text("school", finding.school_id)
+      .Text("school_display_name", finding.school_name)
+      .Text("message", finding.message)
+      .Literal("new", rule.new_findings.has_value() ? is_new : "null")
+      .Text("link", IsSafeLink(finding.link) ? finding.link : "")
+      .Name("fields");
+  AppendFields(finding.fields, text_);
+  object.Close();
+  Send();
+}
+
+void JsonWriter::EndRule(const RuleResult& /*rule*/) {}
+
+void JsonWriter::WriteFooter() {
+  fmt::format_to(std::back_inserter(text_), "\n],\n\"findings_listed\": {}\n}}\n", listed_);
+  Send();
+}
+
+}  // namespace edcert::render
