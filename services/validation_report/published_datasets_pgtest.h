@@ -29,6 +29,7 @@ struct PublishedDataset {
   std::string id;
   std::string school_column;
   std::string keeper = "SOURCE";
+  std::vector<std::string> key_columns;
   std::vector<std::pair<std::string, std::string>> columns;  // name and type
   std::map<std::string, std::string> digits;                 // of decimals: `precision, scale`
 };
@@ -46,6 +47,7 @@ inline PublishedDataset ReadDefinitionFile(const std::string& path) {
     if (field == "id") dataset.id = value;
     if (field == "school_column") dataset.school_column = value;
     if (field == "keeper") dataset.keeper = value;
+    if (field == "key_columns") dataset.key_columns.push_back(value);
     if (field == "  name") dataset.columns.emplace_back(value, "");
     if (field == "  type") dataset.columns.back().second = value;
     if (field == "  precision") dataset.digits[dataset.columns.back().first] = value;

@@ -144,6 +144,8 @@ class District:
     `touched` has the keys of those that do, wrong or corrected: of a record, or student and school.
     """
 
+    datasets = DATASETS
+
     def __init__(self, seed, students, schools, year, periods, clean):
         self.seed, self.year, self.clean = seed, year, clean
         self.students, self.count = [], students
@@ -157,15 +159,25 @@ class District:
         self.mistakes = random.Random(f"{seed}/mistakes")
         self.planted = []  # (rule, record key) pairs
         self.used = set()  # students that carry a mistake
-        self.touched = {name: set() for name in DATASETS}
-        self.tables = {name: [] for name in DATASETS}
+        self.touched = {name: set() for name in self.datasets}
+        self.tables = {name: [] for name in self.datasets}
         self.make_schools(schools)
         self.make_students()
 
     # ---- The district as it should be ----
 
+    def district_id(self):
+        return str(self.rng.randrange(110, 990)) + "9" + f"{self.rng.randrange(1, 30):02}"
+
+    def student_numbers(self):
+        return self.rng.sample(range(10**9, 2 * 10**9), self.count)
+
+    def may_suspend(self, grade):
+        del grade
+        return True
+
     def make_schools(self, count):
-        self.district = str(self.rng.randrange(110, 990)) + "9" + f"{self.rng.randrange(1, 30):02}"
+        self.district = self.district_id()
         region = self.district[:3] + "950"
         names = self.rng.sample(SCHOOL_NAMES, min(count, len(SCHOOL_NAMES)))
         if count >= 6:
@@ -207,9 +219,8 @@ class District:
                 and (other_than is None or s is not self.schools[-1])]
 
     def make_students(self):
-        numbers = self.rng.sample(range(10**9, 2 * 10**9), self.count)
         taken = set()
-        for number in numbers:
+        for number in self.student_numbers():
             rng = random.Random(f"{self.seed}/student/{number}")
             student = self.person(rng, number)
             # Namesakes born on one day are a mistake here; a real state has a few.
@@ -300,7 +311,7 @@ class District:
         rng = random.Random(f"{self.seed}/days/{student['student_uid']}/{school['id']}")
         rate = min(0.4, rng.betavariate(1.2, 17))
         late = min(0.2, rng.betavariate(1, 60))
-        suspended = rng.random() < 0.015
+        suspended = rng.random() < 0.015 and self.may_suspend(student["grade_level"])
         indices = {n for s in spells for n in
                    range(s["first"], len(self.days) if s["last"] is None else s["last"] + 1)}
         silent = school["id"] == self.silent_school
@@ -375,6 +386,10 @@ class District:
 
     def build(self):
         self.plant_spells()
+        self.make_records()
+        self.plant_records()
+
+    def make_records(self):
         for student, spells, luck in self.students:
             for spell in spells:
                 self.tables["enrollment"].append(self.enrollment_row(student, spell))
@@ -383,6 +398,8 @@ class District:
                 schools.setdefault(spell["school"]["id"], []).append(spell)
             for group in schools.values():
                 self.attendance(student, group, luck < 0.004)
+
+    def plant_records(self):
         self.plant_enrollment()
         self.plant_attendance()
 
@@ -390,6 +407,9 @@ class District:
 
     def quota(self):
         return min(50, max(2, self.count // 500))
+
+    def late_quota(self, late):
+        return min(self.quota(), len(late))
 
     def plain(self, spells):
         return (len(spells) == 1 and spells[0]["first"] == 0 and spells[0]["last"] is None
@@ -443,7 +463,7 @@ class District:
         # Some of the school that opens in January were there before, and their dates are wrong.
         late = [(student, spells) for student, spells, _ in self.students
                 if spells[0]["school"]["id"] == self.late_school]
-        for student, spells in rng.sample(late, min(self.quota(), len(late))):
+        for student, spells in rng.sample(late, self.late_quota(late)):
             wrong = [dict(spells[0])]
             spells[0].update(first=0)
             self.respell(student, spells, wrong, spells[0]["school"])
@@ -558,7 +578,12 @@ class District:
                 change(wrong)
                 self.spoil(code, "attendance_summary", row, wrong)
 
-        spoil("ATT-001", lambda r: move(r, "days_absent_excused", rng.choice([0.3, -9.0])))
+        def broken(row):
+            days = rng.choice([0.3, -9.0])
+            excused = float(row["days_absent_excused"])
+            move(row, "days_absent_excused", days if excused + days < 0 else 0.3)
+
+        spoil("ATT-001", broken)
         spoil("ATT-002", lambda r: r.update(days_present=f"{float(r['days_present']) - 1:.1f}"))
         spoil("ATT-004", lambda r: r.update(rng.choice(
             [dict(days_present=""), dict(exemption_reason="NONPUBLIC")])))
@@ -661,18 +686,22 @@ def generate(seed, students, schools, year=2026, periods=6, clean=False):
     """A district and what the rules must find in it: (District, {code: set of keys})."""
     district = District(seed, students, schools, year, periods, clean)
     district.build()
-    truth = oracle.find(district.tables)
+    return district, judged(district, oracle.find(district.tables))
+
+
+def judged(district, truth):
+    """What the rules must find, once it is sure that the district is as it was meant to be."""
     for code, key in district.planted:
         if key not in truth[code]:
             raise AssertionError(f"planted {code} at {key} and cannot find it")
-    if clean and any(truth.values()):
+    if district.clean and any(truth.values()):
         found = {code: len(keys) for code, keys in truth.items() if keys}
         raise AssertionError(f"the clean district has findings: {found}")
     for dataset, rows in district.tables.items():
         keys = {oracle.record_key(dataset, row) for row in rows}
         if len(keys) != len(rows):
             raise AssertionError(f"two rows of {dataset} have one record key")
-    return district, truth
+    return truth
 
 
 def main(argv):

@@ -10,6 +10,8 @@ import unittest
 import generate
 import grand_bend
 import oracle
+import state
+import state_oracle
 
 # Findings by rule in the district of tools/demo.
 TRUTH_OF_THE_DEMO = {
@@ -111,6 +113,52 @@ class GenerateTest(unittest.TestCase):
         for code in oracle.CODES:
             self.assertEqual([f"datasets/{name}" for name in oracle.reads(code)],
                              rules[code]["datasets"], code)
+
+
+class StateTest(unittest.TestCase):
+    def test_same_seed_same_bytes(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for name, jobs in (("a", "1"), ("b", "2")):
+                state.main(["--seed", "3", "--attendance", "2000", "--districts", "3",
+                            "--jobs", jobs, "--out", f"{folder}/{name}"])
+            files = sorted(p.relative_to(f"{folder}/a") for p in pathlib.Path(folder, "a").rglob("*")
+                           if p.is_file())
+            self.assertEqual(3 * 10 + 1, len(files))
+            for file in files:
+                self.assertEqual(pathlib.Path(folder, "a", file).read_bytes(),
+                                 pathlib.Path(folder, "b", file).read_bytes(), file)
+
+    def test_every_rule_finds_something(self):
+        _, truth = state.make(1, 0, 2600, 10)
+        self.assertEqual([], [code for code, keys in truth.items() if not keys])
+
+    def test_clean_districts_have_no_findings(self):
+        for place, students, schools in ((0, 2600, 10), (1, 400, 2), (2, 60, 1)):
+            district, truth = state.make(1, place, students, schools, clean=True)
+            self.assertFalse(any(truth.values()))
+            self.assertFalse(district.planted)
+
+    def test_small_districts(self):
+        for place in range(12):
+            state.make(2, place, 60 + 40 * place, 1 + place // 2)
+
+    def test_every_rule_is_planted_or_said_not_to_be(self):
+        rules = {rule["code"]: rule for path in sorted((ROOT / "rules").glob("*.json"))
+                 for rule in json.loads(path.read_text(encoding="utf-8"))}
+        said = oracle.CODES + state_oracle.CODES + tuple(state_oracle.NOT_PLANTED)
+        self.assertEqual(sorted(rules), sorted(said))
+
+    def test_columns_are_those_of_the_definitions(self):
+        for dataset in state.DATASETS:
+            self.assertLessEqual(set(state.COLUMNS[dataset]), set(columns_of(dataset)), dataset)
+            path = ROOT / "services/dataset/definitions" / f"{dataset}.textproto"
+            keys = re.findall(r'^key_columns: "(\w+)"', path.read_text(encoding="utf-8"), re.M)
+            self.assertEqual(tuple(keys), oracle.KEYS[dataset])
+
+    def test_sizes_are_skewed_and_add_up(self):
+        sizes = state.sizes(5_000_000, 1000)
+        self.assertAlmostEqual(1, sum(sizes) * state.PERIODS / 5_000_000, 2)
+        self.assertAlmostEqual(200_000, sizes[0] * state.PERIODS, delta=20_000)
 
 
 class GrandBendTest(unittest.TestCase):
