@@ -346,6 +346,7 @@ class Cluster:
         self.folder = pathlib.Path(folder).resolve()
         self.bin_folder = pathlib.Path(bin_folder or ROOT / "build/dev/bin").resolve()
         self.state = {}
+        self.workers = 1
         self.bound_to_parent = False
         if (self.folder / STATE_FILE).exists():
             self.state = json.loads((self.folder / STATE_FILE).read_text())
@@ -557,6 +558,7 @@ class Cluster:
             "signing_key_file": str(self.folder / "keys" / f"{service.name}.signing.pem"),
             "page_token_key_file": str(self.folder / "keys" / f"{service.name}.page_tokens.key"),
             "time_zone": TIME_ZONE,
+            "workers": self.workers,
             "folder": str(self.folder),
             "redis": f'redis {{ address: "{redis["address"]}" }}' if redis else "",
             "peers": peers.strip()}
@@ -679,6 +681,7 @@ def remove_folder(cluster):
 def command_up(arguments):
     cluster = Cluster(arguments.dir or default_folder(arguments.name or "demo"), arguments.bin)
     cluster.bound_to_parent = arguments.foreground
+    cluster.workers = arguments.workers
     cluster.up(arguments.replicas, arguments.redis, arguments.fresh)
     print_status(cluster)
     if arguments.foreground:
@@ -711,6 +714,7 @@ def command_status(arguments):
 
 def command_run(arguments):
     cluster = temporary_cluster(arguments, arguments.name or "run")
+    cluster.workers = arguments.workers
     cluster.up(arguments.replicas, arguments.redis, fresh=True)
     try:
         code = run_command(arguments.words, {
@@ -774,6 +778,8 @@ def parse(argv):
         sub.add_argument("--dir", type=pathlib.Path, help="another folder")
         if starts:
             sub.add_argument("--replicas", type=int, default=1, help="of each service")
+            sub.add_argument("--workers", type=int, default=1,
+                             help="worker processes of each replica of validation_report")
             sub.add_argument("--bin", type=pathlib.Path, default=ROOT / "build/dev/bin",
                              help="the folder of the programs")
             sub.add_argument("--no-redis", dest="redis", action="store_false")

@@ -1,14 +1,19 @@
 #!/usr/bin/env python3
-"""Measures edcert against PostgreSQL's own tools, side by side on this machine, and prints ratios.
+"""Measures edcert against other tools, side by side on this machine, and prints ratios.
 
-  tools/dev bench
+  tools/dev bench [--only NAME]
 
-State transitions over gRPC against pgbench doing all their SQL, a push of 200,000 rows against COPY,
-the time of a report, the time of a snapshot while records arrive, and a group of rules over 5,000,000
-rows against one SQL query per rule. Results go to docs/benchmarks.md with machine and date.
+State transitions over gRPC against pgbench doing all their SQL; a push of a million rows against COPY,
+and a second one of which a hundredth changed; a comparison of the copies against a FULL JOIN; the time
+of a report, alone and while another district has a thousand waiting; reports per second against empty
+jobs of BullMQ; the time of a snapshot while records arrive; a group of rules over 5,000,000 rows
+against one SQL query per rule and against DuckDB; the memory that a report takes. Results go to
+docs/benchmarks.md with machine and date.
 """
 
 import argparse
+import concurrent.futures
+import contextlib
 import csv
 import datetime
 import itertools
@@ -17,6 +22,7 @@ import os
 import pathlib
 import platform
 import re
+import signal
 import statistics
 import subprocess
 import sys
@@ -31,7 +37,10 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "generat
 import oracle  # noqa: E402
 from client import ALL_RIGHTS, ROOT, Client, check, program, state_today, wait_for  # noqa: E402
 
-PUSH_ROWS = 200_000
+SNAPSHOT_ROWS = 200_000
+BUSY_SCHOOLS = 84
+FORMATS = ("HTML", "CSV", "PDF", "XLSX", "JSON", "CSV_EXACT")
+BENCH = pathlib.Path(__file__).resolve().parent
 IN_FLIGHT = 64
 REPORT_RECORDS = 5_000
 REPORT_RULES = 20
@@ -40,11 +49,12 @@ REPORT_RULES = 20
 class Bench:
     """A state with one large district, one of 5,000 records and many small ones."""
 
-    def __init__(self, client, cluster, work, seconds):
+    def __init__(self, client, cluster, work, arguments):
         self.client = client
         self.cluster = cluster
         self.work = work
-        self.seconds = seconds
+        self.seconds = arguments.seconds
+        self.sizes = arguments
         self.results = []
         self.superuser = cluster["postgres"]["superuser_conninfo"]
         self.database = re.sub(r"dbname=\S+", "dbname=edcert", self.superuser)
@@ -75,6 +85,56 @@ class Bench:
                     if line.startswith(f"{name}_count"):
                         count += int(float(line.split()[-1]))
         return total, count
+
+    def json_of(self, binary, *arguments):
+        """The last line that a benchmark prints, which makes a database of its own."""
+        done = subprocess.run([str(ROOT / "tools/cluster.py"), "test-env", "--",
+                               str(program().parent / binary), *map(str, arguments)],
+                              capture_output=True, text=True, check=False, cwd=ROOT)
+        check(done.returncode == 0, f"{binary} to run: {done.stdout[-500:]} {done.stderr[-500:]}")
+        return json.loads(done.stdout.splitlines()[-1])
+
+    def node(self, script, *arguments, text=""):
+        done = subprocess.run(["node", str(BENCH / script), *map(str, arguments)], input=text,
+                              capture_output=True, text=True, check=False, cwd=BENCH)
+        check(done.returncode == 0, f"{script} to run: {done.stdout[-500:]} {done.stderr[-1500:]}")
+        return json.loads(done.stdout.splitlines()[-1])
+
+    def report_workers(self):
+        """The processes that make reports: below the server and the parent of its workers."""
+        tree = process_tree(self.cluster["processes"]["validation_report-1"]["pid"])
+        return tree[2:]
+
+    @contextlib.contextmanager
+    def workers_stopped(self):
+        workers = self.report_workers()
+        for pid in workers:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in workers:
+                os.kill(pid, signal.SIGCONT)
+
+    def create_reports(self, requests):
+        """Asks for reports, some calls at once."""
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            return list(pool.map(lambda fields: self.client.call(
+                "clerk", "validation_report", "create-report", **fields), requests))
+
+    def unfinished(self):
+        return int(self.psql("SELECT count(*) FROM validation.job"
+                             " WHERE state IN ('QUEUED', 'RUNNING')"))
+
+    def report_millis(self, organization):
+        """From CreateReport to COMPLETED, by the servers' clocks."""
+        report = self.client.call(
+            "clerk", "validation_report", "create-report", event="events/bench",
+            organization=f"organizations/{organization}", kind="REPORT_KIND_DISTRICT_DATA",
+            format="REPORT_FORMAT_HTML")
+        done = self.client.run("clerk", "validation_report", "watch-report", name=report["name"])[-1]
+        check(done["state"] == "COMPLETED", "the report to be COMPLETED")
+        return (instant(done["end_time"]) - instant(done["create_time"])) * 1000, done
 
     # --- the state -------------------------------------------------------------------------
 
@@ -331,8 +391,10 @@ class Bench:
         return 2 * statistics.mean(seconds)
 
     def pushes(self):
-        rows = self.work / "large.csv"
-        write_attendance(rows, PUSH_ROWS)
+        size = self.sizes.push_rows
+        rows, changed = self.work / "large.csv", self.work / "changed.csv"
+        write_attendance(rows, size)
+        write_attendance(changed, size, changed=True)
         columns = rows.open().readline().strip()
         table = self.psql(
             "SELECT string_agg(format('%I %s', attname, format_type(atttypid, atttypmod)), ', '"
@@ -340,7 +402,7 @@ class Bench:
             " 'dataset.attendance_summary'::regclass AND attnum > 0 AND NOT attisdropped"
             f" AND attname = ANY(string_to_array('{columns}', ','))")
         key = "student_uid, school_id, calendar_track, reporting_period"
-        ours, theirs = [], []
+        first, second, theirs = [], [], []
         for attempt in range(3):
             self.psql(f"DROP TABLE IF EXISTS bench_copy; CREATE TABLE bench_copy ({table},"
                       f" PRIMARY KEY ({key}))")
@@ -349,35 +411,127 @@ class Bench:
             theirs.append(time.monotonic() - began)
             district = f"push{attempt}"
             self.organization(district, "KIND_DISTRICT", "state")
-            began = time.monotonic()
-            answer = self.push(district, "attendance_summary", rows)
-            ours.append(time.monotonic() - began)
-            check(int(answer["inserted"]) == PUSH_ROWS, f"all rows to be inserted: {answer}")
-        ours, theirs = statistics.median(ours), statistics.median(theirs)
-        self.result(f"push of {PUSH_ROWS} rows", "psql COPY into a table with the same key",
-                    f"{ours:.2f} s", f"{theirs:.2f} s", f"{theirs / ours:.2f}", "at least 0.3")
+            for file, seconds, counted, expected in ((rows, first, "inserted", size),
+                                                     (changed, second, "updated", -(-size // 100))):
+                began = time.monotonic()
+                answer = self.push(district, "attendance_summary", file)
+                seconds.append(time.monotonic() - began)
+                check(int(answer[counted]) == expected, f"{expected} rows {counted}: {answer}")
+        first, second, theirs = map(statistics.median, (first, second, theirs))
+        self.result(f"push of {size} rows", "psql COPY into a table with the same key",
+                    f"{first:.2f} s", f"{theirs:.2f} s", f"{theirs / first:.2f}", "at least 0.35")
+        self.result(f"second push of {size} rows, 1 % changed", "the first push", f"{second:.2f} s",
+                    f"{first:.2f} s", f"{second / first:.2f}", "at most 0.5")
+
+    def comparison(self):
+        """In a database of its own, without an RPC."""
+        figures = self.json_of("dataset_compare_benchmark", self.sizes.compare_rows)
+        ours = figures["counts_s"] + figures["page_s"]
+        self.result(f"comparison of copies with {figures['rows']} rows, {figures['differing']} of"
+                    " them different: counts by school and the first page", "FULL JOIN in psql",
+                    f"{ours:.2f} s", f"{figures['join_s']:.2f} s",
+                    f"{ours / figures['join_s']:.2f}", "at most 1.0")
 
     def reports(self):
         self.push("report", "enrollment", self.work / "report" / "enrollment.csv")
         millis = []
         for _ in range(30):
-            report = self.client.call(
-                "clerk", "validation_report", "create-report", event="events/bench",
-                organization="organizations/report", kind="REPORT_KIND_DISTRICT_DATA",
-                format="REPORT_FORMAT_HTML")
-            done = self.client.run("clerk", "validation_report", "watch-report",
-                                   name=report["name"])[-1]
-            check(done["state"] == "COMPLETED", "the report to be COMPLETED")
-            millis.append((instant(done["end_time"]) - instant(done["create_time"])) * 1000)
+            took, done = self.report_millis("report")
+            millis.append(took)
         rows = done["data_versions"][0]["rows"]
         self.result(f"report over {rows} records and {REPORT_RULES} rules, from CreateReport to"
                     " COMPLETED, idle", "-", f"median {statistics.median(millis):.0f} ms of"
                     f" {len(millis)}, worst {max(millis):.0f} ms", "-", "-", "median under 100 ms")
 
+    def push_small(self):
+        for district in self.districts:
+            self.push(district, "enrollment", self.work / "small" / "enrollment.csv")
+        wait_for(lambda: self.psql(
+            "SELECT count(*) FROM dataset.job WHERE state IN ('QUEUED', 'RUNNING')") == "0",
+            "the state to have the records")
+
+    def report_rate(self):
+        """Reports that all wait when the workers begin, and the CPU that they take meanwhile."""
+        self.push_small()
+        workers = self.report_workers()
+        with self.workers_stopped():
+            names = self.create_reports([
+                {"event": "events/bench", "organization": f"organizations/{district}",
+                 "kind": "REPORT_KIND_DISTRICT_DATA", "format": f"REPORT_FORMAT_{kind}"}
+                for district in self.districts for kind in FORMATS])
+            servers = {"the workers": workers, **{
+                name: process_tree(self.cluster["processes"][name.lower()]["pid"])[:1]
+                for name in ("Postgres", "Redis")}}
+            before = {name: cpu_seconds(pids) for name, pids in servers.items()}
+            began = time.time()
+        while self.unfinished():
+            time.sleep(0.1)
+        used = {name: cpu_seconds(pids) - before[name] for name, pids in servers.items()}
+        ids = ",".join(f"'{report['name'].split('/')[1]}'" for report in names)
+        finished, busy, completed = self.psql(
+            "SELECT extract(epoch FROM max(finished_at)),"
+            " extract(epoch FROM sum(finished_at - started_at)),"
+            " count(*) FILTER (WHERE state = 'COMPLETED')"
+            f" FROM validation.job WHERE id IN ({ids})").split("|")
+        check(int(completed) == len(names), f"{len(names)} reports: {completed}")
+        seconds = float(finished) - began
+        theirs = self.node("bullmq.mjs", self.cluster["redis"]["address"], len(workers),
+                           self.sizes.empty_jobs)
+        rate, their_rate = len(names) / seconds, theirs["jobs"] / theirs["seconds"]
+        # The rest of a worker's time is between two jobs.
+        shares = ", ".join(f"{name} {share / seconds:.2f}" for name, share in used.items())
+        self.result(
+            f"{len(names)} reports of districts with 20 students, {REPORT_RULES} rules, six formats,"
+            f" {len(workers)} workers", "BullMQ doing empty jobs on the same Redis",
+            f"{rate:.0f}/s; a worker is in a report for"
+            f" {float(busy) / seconds / len(workers) * 100:.0f} % of its time,"
+            f" {float(busy) / len(names) * 1000:.1f} ms each; cores in use: {shares}",
+            f"{their_rate:.0f}/s", f"{rate / their_rate:.3f}", "-")
+
+    def fairness(self):
+        """One district has a thousand reports waiting, those of its schools; others want one."""
+        self.push_small()
+        self.organization("busy", "KIND_DISTRICT", "state")
+        schools = [f"busy{n:02}" for n in range(BUSY_SCHOOLS)]
+        for school in schools:
+            self.organization(school, "KIND_SCHOOL", "busy")
+        rows = self.work / "busy.csv"
+        write_enrollment(rows, 60 * len(schools), schools, other_last_name=False)
+        self.push("busy", "enrollment", rows)
+        wait_for(lambda: self.psql(
+            "SELECT count(*) FROM dataset.job WHERE state IN ('QUEUED', 'RUNNING')") == "0",
+            "the state to have the records")
+        some = self.districts[:15]
+        for district in some[:3]:
+            self.report_millis(district)  # what is slower once
+        idle = statistics.median(self.report_millis(district)[0] for district in some)
+        requests = [{"rule_group": self.group["name"], "organization": f"organizations/{school}",
+                     "kind": f"REPORT_KIND_{kind}_DATA", "format": f"REPORT_FORMAT_{form}"}
+                    for kind in ("DISTRICT", "STATE") for form in FORMATS for school in schools]
+        with self.workers_stopped():
+            self.create_reports(requests)
+        busy = [self.report_millis(district)[0] for district in some]
+        waiting = self.unfinished()
+        check(waiting > 0, "reports of the district to be waiting still")
+        while self.unfinished():
+            time.sleep(0.2)
+        job = float(self.psql(
+            "SELECT extract(epoch FROM percentile_cont(0.5) WITHIN GROUP"
+            " (ORDER BY finished_at - started_at)) * 1000 FROM validation.job"
+            " WHERE organization LIKE '%busy'"))
+        later = (statistics.median(busy) - idle) / job
+        self.result(
+            f"first report of a small district while another has {len(requests)} waiting"
+            f" ({waiting} still at the end)", "the same when idle",
+            f"median {statistics.median(busy):.0f} ms of {len(busy)}, worst {max(busy):.0f} ms",
+            f"median {idle:.0f} ms", f"{later:+.1f} jobs, of which one takes {job:.0f} ms",
+            "at most +2 jobs")
+
     def snapshots(self):
         files = [self.work / f"large-enrollment-{i}.csv" for i in range(2)]
         for i, rows in enumerate(files):
-            write_enrollment(rows, PUSH_ROWS, sorted(self.schools)[0], other_last_name=i == 1)
+            write_enrollment(rows, SNAPSHOT_ROWS, sorted(self.schools)[:1],
+                             other_last_name=i == 1)
         self.push("large", "enrollment", files[0])
         # Records go on changing and syncing while snapshots are taken.
         stop = threading.Event()
@@ -402,17 +556,14 @@ class Bench:
         after = self.metric("snapshot", "edcert_rpc_seconds",
                             "edcert.snapshot.v1.Snapshots/CreateSnapshot")
         millis = (after[0] - before[0]) / (after[1] - before[1]) * 1000
-        self.result(f"CreateSnapshot over {PUSH_ROWS} records while they sync", "-",
+        self.result(f"CreateSnapshot over {SNAPSHOT_ROWS} records while they sync", "-",
                     f"mean {millis:.1f} ms of {after[1] - before[1]} calls", "-", "-",
                     "under 20 ms")
 
     def rule_group(self):
-        """In a database of its own, which one district fills."""
-        binary = program().parent / "validation_report_rules_benchmark"
-        done = subprocess.run([str(ROOT / "tools/cluster.py"), "test-env", "--", str(binary)],
-                              capture_output=True, text=True, check=False, cwd=ROOT)
-        check(done.returncode == 0, f"the rules to run: {done.stdout[-500:]} {done.stderr[-500:]}")
-        figures = json.loads(done.stdout.splitlines()[-1])
+        """In a database of its own, which one district fills; then in DuckDB."""
+        figures = self.json_of("validation_report_rules_benchmark", self.sizes.rule_rows,
+                               self.sizes.district_rows)
         what = f"{figures['rules']} rules over {figures['rows']} rows"
         one_by_one = figures["query_per_rule_s"]
         for how, seconds, aim in (("columns pulled", figures["warm_s"], 25),
@@ -420,9 +571,34 @@ class Bench:
             self.result(f"{what}, {how}, one thread", "one SQL query per rule",
                         f"{seconds:.2f} s", f"{one_by_one:.1f} s",
                         f"{one_by_one / seconds:.1f}", f"at least {aim}")
+        duckdb = self.node("duckdb.mjs", self.work / "rules.duckdb", 1, text=json.dumps(figures))
+        self.result(f"{what}, columns pulled, one thread",
+                    f"DuckDB on its own file, one thread, {duckdb['statements']} statements",
+                    f"{figures['warm_s']:.2f} s", f"{duckdb['seconds']:.2f} s",
+                    f"{duckdb['seconds'] / figures['warm_s']:.1f}", "at least 2")
+        self.result(f"{figures['rules']} rules over a district of {figures['district_rows']} rows"
+                    f" beside {figures['rows']}, columns pulled", "its count(*) by index",
+                    f"{figures['district_s'] * 1000:.0f} ms",
+                    f"{figures['district_count_s'] * 1000:.0f} ms",
+                    f"{figures['district_s'] / figures['district_count_s']:.1f}", "at most 3")
         self.result(f"one more row rule over {figures['rows']} rows", "count(*) of the rows",
                     f"{figures['row_rule_s'] * 1000:.0f} ms", f"{figures['scan_s'] * 1000:.0f} ms",
                     f"{figures['row_rule_s'] / figures['scan_s']:.3f}", "at most 0.05")
+
+    def memory(self):
+        """Of the writers of reports; what a worker keeps beside them is in its configuration."""
+        peaks = {}
+        for kind in FORMATS:
+            done = subprocess.run([str(program().parent.parent / "tests/render_sample"), kind.lower(),
+                                   "--findings", str(self.sizes.findings)], capture_output=True,
+                                  text=True, check=False)
+            check(done.returncode == 0, f"a report as {kind}: {done.stderr}")
+            peaks[kind] = int(re.search(r"peak RSS (\d+) MiB", done.stdout).group(1))
+        worst = max(peaks.values())
+        self.result(f"memory of writing {self.sizes.findings} findings, every format", "-",
+                    f"{worst} MiB at most ("
+                    + ", ".join(f"{kind} {mib}" for kind, mib in peaks.items()) + ")", "-", "-",
+                    "under 256 MiB")
 
     def write_page(self, path):
         lines = ["# Benchmarks", "",
@@ -461,7 +637,33 @@ def generate(folder, students, schools):
                     "--datasets", "enrollment"], check=True, stdout=subprocess.DEVNULL)
 
 
-def write_attendance(path, rows):
+def process_tree(pid):
+    """The process, then those below it, parents first."""
+    children = {}
+    for entry in pathlib.Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):  # it ended meanwhile
+                fields = (entry / "stat").read_text().rsplit(")", 1)[1].split()
+                if fields[0] != "Z":
+                    children.setdefault(int(fields[1]), []).append(int(entry.name))
+    tree = [pid]
+    for parent in tree:
+        tree += sorted(children.get(parent, []))
+    return tree
+
+
+def cpu_seconds(pids):
+    """What the processes used, those below them, and those of them that have ended."""
+    ticks = 0
+    for pid in {below for pid in pids for below in process_tree(pid)}:
+        with contextlib.suppress(OSError):
+            fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+            ticks += sum(map(int, fields[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def write_attendance(path, rows, changed=False):
+    """So many records; `changed` changes one in a hundred."""
     columns = ("student_uid,school_id,calendar_track,reporting_period,school_year,grade_level,"
                "days_expected,days_present,days_present_iss,days_absent_excused,"
                "days_absent_unexcused,days_absent_oss,days_independent_study,tardies,"
@@ -473,38 +675,51 @@ def write_attendance(path, rows):
             absent = student % 4
             file.write(f"{1000000000 + student},{200 + student % 40:06},A,{period + 1},2026,"
                        f"{1 + student % 12:02},31.0,{31 - absent}.0,0.0,{absent}.0,0.0,0.0,0.0,"
-                       f"{student % 3},{'true' if absent > 3 else 'false'},\n")
+                       f"{student % 3 + (changed and i % 100 == 0)},"
+                       f"{'true' if absent > 3 else 'false'},\n")
 
 
-def write_enrollment(path, rows, school, other_last_name):
-    """So many records; `other_last_name` changes one in a hundred."""
+def write_enrollment(path, rows, schools, other_last_name):
+    """So many records of these schools; `other_last_name` changes one in a hundred."""
     with open(path, "w", encoding="utf-8") as file:
         file.write("student_uid,school_id,entry_date,school_year,first_name,last_name,birth_date,"
                    "grade_level,enrollment_status\n")
         for i in range(rows):
             last = "Other" if other_last_name and i % 100 == 0 else f"Last{i % 900}"
-            file.write(f"{1000000000 + i},{school},2025-08-18,2026,First{i % 700},{last},"
+            file.write(f"{1000000000 + i},{schools[i % len(schools)]},2025-08-18,2026,First{i % 700},{last},"
                        f"2012-{1 + i % 12:02}-{1 + i % 28:02},07,PRIMARY\n")
+
+
+MEASUREMENTS = ("transitions", "pushes", "comparison", "reports", "report_rate", "fairness",
+                "snapshots", "rule_group", "memory")
+# These need no state that runs.
+ALONE = ("comparison", "rule_group", "memory")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=8, help="length of each round of load")
-    parser.add_argument("--only", help="one of transitions, pushes, reports, snapshots, rule_group")
+    parser.add_argument("--only", choices=MEASUREMENTS, help="measures this and writes no page")
+    sizes = parser.add_argument_group("sizes, for trying the benchmark; the page has the defaults")
+    for name, size in (("push-rows", 1_000_000), ("compare-rows", 1_000_000),
+                       ("rule-rows", 5_000_000), ("district-rows", 200_000),
+                       ("empty-jobs", 20_000), ("findings", 1_000_000)):
+        sizes.add_argument(f"--{name}", type=int, default=size, metavar="N")
     arguments = parser.parse_args()
+    tried = any(getattr(arguments, name) != parser.get_default(name) for name in vars(arguments))
     cluster = json.loads(pathlib.Path(os.environ["EDCERT_CLUSTER"]).read_text())
     with tempfile.TemporaryDirectory() as work:
         os.chmod(work, 0o755)
-        bench = Bench(Client(program(), False), cluster, pathlib.Path(work), arguments.seconds)
-        bench.prepare()
-        if arguments.only in (None, "transitions"):
-            bench.certify_all()
-            bench.transitions()
-        for name in ("pushes", "reports", "snapshots", "rule_group"):
+        bench = Bench(Client(program(), False), cluster, pathlib.Path(work), arguments)
+        if arguments.only not in ALONE:
+            bench.prepare()
+        for name in MEASUREMENTS:
             if arguments.only in (None, name):
+                if name == "transitions":
+                    bench.certify_all()
                 getattr(bench, name)()
-        if arguments.only is None:
+        if not tried:
             bench.write_page(ROOT / "docs" / "benchmarks.md")
 
 
