@@ -190,6 +190,10 @@ std::string CutWords(const RuleResult& rule) {
       rule.stored == 1 ? "is" : "are");
 }
 
+std::string SaidBy(const Cause& cause) {
+  return fmt::format("{}, {}", cause.author, cause.explained_on);
+}
+
 bool KnowsNew(const ReportHeader& header) {
   return std::any_of(header.rules.begin(), header.rules.end(),
                      [](const RuleResult& rule) { return rule.new_findings.has_value(); });

@@ -18,6 +18,7 @@ namespace edcert::validation_report {
 namespace {
 
 constexpr std::size_t kMaxCompiledGroups = 64;
+constexpr std::size_t kShownCausesPerRule = 10;
 
 // The id in a resource name of ours.
 std::string IdOf(const std::string& name) { return name.substr(name.find('/') + 1); }
@@ -195,6 +196,49 @@ void AddWaivers(const WaiverStore::InForce& waived, const std::vector<RanRule>& 
   }
 }
 
+// The newest of what was said to the findings of each group of a rule, by the group's place.
+std::vector<const Explanation*> ExplanationsOf(const GivenExplanations& given,
+                                               const RuleResult& result) {
+  std::vector<const Explanation*> explanations(result.groups.size());
+  const auto take = [&](std::size_t group, const std::string& fingerprint) {
+    const Explanation* said = given.Of(fingerprint);
+    const Explanation*& newest = explanations[group];
+    if (said != nullptr && (newest == nullptr || newest->created_at < said->created_at)) {
+      newest = said;
+    }
+  };
+  for (const Finding& finding : result.stored) take(finding.group, finding.fingerprint);
+  for (std::size_t i = 0; i < result.groups.size(); ++i) {
+    if (result.groups[i].size == 0) take(i, FingerprintOfError(result.groups[i].id));
+  }
+  return explanations;
+}
+
+// Lists the groups that say something: several findings with a cause, or an explanation.
+void AddCauses(const GivenExplanations& given, absl::TimeZone zone, Page& page) {
+  for (const render::RuleResult& each : page.header.rules) {
+    const RuleResult& result = page.by_code.at(each.code)->result;
+    const std::vector<const Explanation*> explanations = ExplanationsOf(given, result);
+    std::size_t shown = 0;
+    for (std::size_t i = 0; i < result.groups.size() && shown < kShownCausesPerRule; ++i) {
+      const FindingGroup& group = result.groups[i];
+      const bool is_cause = group.size > 1 && !group.cause.empty();
+      if (!is_cause && explanations[i] == nullptr) continue;
+      render::Cause& cause = page.header.causes.emplace_back();
+      cause.rule_code = each.code;
+      cause.findings = group.size;
+      cause.description = group.description;
+      if (explanations[i] != nullptr) {
+        cause.explanation = explanations[i]->text;
+        cause.author = explanations[i]->author;
+        cause.explained_on =
+            absl::FormatCivilTime(absl::ToCivilDay(explanations[i]->created_at, zone));
+      }
+      ++shown;
+    }
+  }
+}
+
 // `compared`: whether there was a run to compare with.
 absl::Status Render(render::ReportWriter& writer, const Page& page, bool compared,
                     const WaiverStore::InForce& waived) {
@@ -290,6 +334,9 @@ absl::StatusOr<BuiltReport> ReportBuilder::Build(
                    waivers_.ReadInForce(db, report.event, report.organization));
   Page page = PageOf(built.report, built.rules, contents, now, time_zone_);
   AddWaivers(waived, built.rules, page);
+  ASSIGN_OR_RETURN(const GivenExplanations given,
+                   explanations_.ReadGiven(db, report.event, report.organization));
+  AddCauses(given, time_zone_, page);
   Sha256 digest;
   render::FunctionSink sink([&](std::string_view chunk) {
     digest.Add(chunk);

@@ -1105,6 +1105,10 @@ TEST_F(ServiceTest, ExplanationsStayWithTheirFindings) {
   const std::string second = CreateReport()->name();
   Work(second);
   EXPECT_EQ(Unexplained(second), 1);
+  EXPECT_THAT(Download(first, "users/ada").bytes,
+              ::testing::Not(::testing::HasSubstr("They left before.")));
+  EXPECT_THAT(Download(second, "users/ada").bytes,
+              ::testing::HasSubstr("<td>They left before. <span class=\"sub\">users/ada, "));
   v1::ListFindingsRequest list;
   list.set_report(second);
   const auto findings = Call(&Stub::ListFindings, list);
@@ -1172,6 +1176,11 @@ TEST_F(ServiceTest, RuleThatCouldNotBeRunIsExplainedToo) {
   EXPECT_EQ(Group(name).size(), 0);
   EXPECT_EQ(Explain(name, "users/ada")->findings(), 1);
   EXPECT_EQ(Unexplained(name), 0);
+  Sql("UPDATE dataset_read.data_version SET version = version + 1");
+  const std::string second = CreateReport()->name();
+  Work(second);
+  EXPECT_THAT(Download(second, "users/ada").bytes,
+              ::testing::HasSubstr("<td>They left before. <span"));
 }
 
 TEST_F(ServiceTest, TwoApproversWaiveFatalFindings) {
