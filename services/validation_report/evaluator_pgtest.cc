@@ -54,9 +54,7 @@ class EvaluatorTest : public ::testing::Test {
   EvaluatorTest() {
     PublishDatasets(database_.owner());
     pg::Database db = database_.db();
-    std::vector<std::string> datasets;
-    for (const PublishedDataset& dataset : PublishedDatasets()) datasets.push_back(dataset.id);
-    definitions_ = *ReadDefinitions(db, datasets);
+    definitions_ = *ReadDefinitions(db, PublishedIds());
   }
 
   absl::Time Deadline() const { return clock::Clock::Real().Now() + absl::Seconds(60); }
