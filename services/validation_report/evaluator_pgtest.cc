@@ -421,7 +421,7 @@ bool HasBothKindsOfRows(const RuleContent& content) {
 
 TEST_F(EvaluatorTest, FixturesOfAllProductRulesPass) {
   const std::vector<v1::Rule> rules = ProductRules();
-  EXPECT_GE(rules.size(), 101U);
+  EXPECT_GE(rules.size(), 112U);
   std::set<std::string> codes;
   for (const v1::Rule& rule : rules) {
     EXPECT_TRUE(codes.insert(rule.code()).second) << rule.code();
