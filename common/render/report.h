@@ -30,6 +30,7 @@ struct DataVersion {
   std::string copy;  // In words: "District copy", "State copy", "Snapshot 2".
   int64_t version = 0;
   int64_t rows = 0;
+  bool tested = true;  // Or only compared with: what was certified a year ago.
 };
 
 struct RuleResult {

@@ -72,6 +72,31 @@ std::string CopyWords(const Report& report) {
   return report.snapshot;
 }
 
+// What rules call the records of last year that these are.
+std::string NameInRules(const ReportDataVersion& last_year) {
+  return std::string(kLastYear) + last_year.dataset;
+}
+
+// The rows of last year that the rules name.
+void AddLastYear(const Report& report, const Definitions& definitions, RowSources& sources) {
+  const LastYear& last_year = report.last_year;
+  for (const auto& [dataset, definition] : definitions) {
+    if (IsLastYear(dataset)) sources[dataset] = NoRows(definition);
+  }
+  const std::string district = IdOf(last_year.district);
+  const std::string organization = IdOf(report.organization);
+  for (const ReportDataVersion& version : last_year.data_versions) {
+    const std::string dataset = NameInRules(version);
+    const auto definition = definitions.find(dataset);
+    if (definition == definitions.end()) continue;
+    sources[dataset] =
+        RowsOfSlice(definition->second, {.copy = "STATE",
+                                         .district = district,
+                                         .version = version.version,
+                                         .school = organization == district ? "" : organization});
+  }
+}
+
 RowSources SourcesOf(const Report& report, const Definitions& definitions) {
   const std::string district = IdOf(report.district);
   const std::string organization = IdOf(report.organization);
@@ -85,6 +110,7 @@ RowSources SourcesOf(const Report& report, const Definitions& definitions) {
                                          .version = version.version,
                                          .school = organization == district ? "" : organization});
   }
+  AddLastYear(report, definitions, sources);
   return sources;
 }
 
@@ -112,6 +138,22 @@ std::optional<int64_t> NewFindingsOf(const Report& report, const RuleResult& res
   return result.changes[FindingChange::kNew];
 }
 
+// Says what was compared with, also that there was nothing.
+void AddLastYear(const Report& report, const Definitions& definitions,
+                 render::ReportHeader& header) {
+  for (const auto& [dataset, definition] : definitions) {
+    if (!IsLastYear(dataset)) continue;
+    render::DataVersion data{.dataset = dataset, .copy = "Nothing certified", .tested = false};
+    for (const ReportDataVersion& version : report.last_year.data_versions) {
+      if (NameInRules(version) != dataset) continue;
+      data.copy = report.last_year.snapshot;
+      data.version = version.version;
+      data.rows = version.rows;
+    }
+    header.data_versions.push_back(std::move(data));
+  }
+}
+
 // What is rendered, and where each rule of the header is in the run.
 struct Page {
   render::ReportHeader header;
@@ -119,8 +161,8 @@ struct Page {
 };
 
 Page PageOf(const Report& report, const std::vector<RanRule>& rules,
-            const std::map<std::string, const RuleContent*>& contents, absl::Time now,
-            absl::TimeZone zone) {
+            const std::map<std::string, const RuleContent*>& contents,
+            const Definitions& definitions, absl::Time now, absl::TimeZone zone) {
   Page page;
   render::ReportHeader& header = page.header;
   header.report = report.name();
@@ -142,6 +184,7 @@ Page PageOf(const Report& report, const std::vector<RanRule>& rules,
     header.data_versions.push_back(
         {version.dataset, CopyWords(report), version.version, version.rows});
   }
+  AddLastYear(report, definitions, header);
   for (const RanRule& rule : rules) {
     const RuleContent& content = *contents.at(rule.code);
     page.by_code[rule.code] = &rule;
@@ -311,6 +354,9 @@ absl::StatusOr<BuiltReport> ReportBuilder::Build(
   for (ReportDataVersion& version : built.report.data_versions) {
     version.rows = evaluation.rows[version.dataset];
   }
+  for (ReportDataVersion& version : built.report.last_year.data_versions) {
+    version.rows = evaluation.rows[NameInRules(version)];
+  }
   std::map<std::string, const RuleContent*> contents;
   for (std::size_t i = 0; i < group->members.size(); ++i) {
     const RuleContent& content = group->contents[i];
@@ -332,7 +378,7 @@ absl::StatusOr<BuiltReport> ReportBuilder::Build(
 
   ASSIGN_OR_RETURN(const WaiverStore::InForce waived,
                    waivers_.ReadInForce(db, report.event, report.organization));
-  Page page = PageOf(built.report, built.rules, contents, now, time_zone_);
+  Page page = PageOf(built.report, built.rules, contents, group->definitions, now, time_zone_);
   AddWaivers(waived, built.rules, page);
   ASSIGN_OR_RETURN(const GivenExplanations given,
                    explanations_.ReadGiven(db, report.event, report.organization));
