@@ -204,6 +204,7 @@ void HtmlWriter::WriteHeader() {
   Charts();
   RuleTable();
   WaiverTable();
+  CauseTable();
   DataTable();
   page_.append(
       "<section id=\"records\" aria-labelledby=\"records-title\">\n"
@@ -496,10 +497,38 @@ void HtmlWriter::WaiverTable() {
       "</thead>\n<tbody>\n");
   for (const Waiver& waiver : header().waivers) {
     Print(page_,
-          "<tr><th scope=\"row\">{}</th><td class=\"n\">{}</td><td>{}</td><td>{}</td>"
+          "<tr><th scope=\"row\"><span class=\"code\">{}</span></th><td class=\"n\">{}</td>"
+          "<td>{}</td><td>{}</td>"
           "<td>{}</td></tr>\n",
           Text{waiver.rule_code}, Number{waiver.findings}, Text{waiver.until}, Text{waiver.reason},
           Text{waiver.people});
+  }
+  page_.append("</tbody></table></div>\n</section>\n");
+}
+
+void HtmlWriter::CauseTable() {
+  if (header().causes.empty()) return;
+  Print(page_,
+        "<section id=\"causes\" aria-labelledby=\"causes-title\">\n"
+        "<h2 id=\"causes-title\">Likely causes</h2>\n<p class=\"note\">{}</p>\n",
+        Text{kCausesWords});
+  page_.append(
+      "<div class=\"scroll panel\" role=\"region\" tabindex=\"0\" "
+      "aria-labelledby=\"causes-caption\"><table class=\"grid\">"
+      "<caption id=\"causes-caption\">The largest groups of findings with one likely "
+      "cause.</caption>\n"
+      "<thead><tr><th scope=\"col\">Rule</th><th scope=\"col\" class=\"n\">Findings</th>"
+      "<th scope=\"col\">In common</th><th scope=\"col\">Explanation</th></tr></thead>\n<tbody>\n");
+  for (const Cause& cause : header().causes) {
+    Print(page_,
+          "<tr><th scope=\"row\"><span class=\"code\">{}</span></th><td class=\"n\">{}</td>"
+          "<td>{}</td><td>",
+          Text{cause.rule_code}, Number{cause.findings}, Text{cause.description});
+    if (!cause.explanation.empty()) {
+      Print(page_, "{} <span class=\"sub\">{}</span>", Text{cause.explanation},
+            Text{SaidBy(cause)});
+    }
+    page_.append("</td></tr>\n");
   }
   page_.append("</tbody></table></div>\n</section>\n");
 }

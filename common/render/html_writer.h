@@ -33,6 +33,7 @@ class HtmlWriter final : public ReportWriter {
   void RuleTable();
   void RuleRow(const RuleResult& rule, size_t index);
   void WaiverTable();
+  void CauseTable();
   void DataTable();
 
   void Send();  // Hands `page_` to the output and clears it.

@@ -176,6 +176,20 @@ TEST(HtmlWriterTest, WhatIsWaivedIsNotCalledPassed) {
   EXPECT_THAT(html, HasSubstr("&lt;why&gt;"));
 }
 
+TEST(HtmlWriterTest, CausesStandWithTheirExplanations) {
+  ReportHeader header = EmptyReport();
+  header.rules = {Rule("A", Severity::kSpecialWarning, 4000, 0)};
+  EXPECT_THAT(Html(header, {}), Not(HasSubstr("Likely causes")));
+  header.causes = {
+      {"A", 4000, "school_id = <77>", "It opened & moved.", "users/maria", "2026-03-01"},
+      {"A", 2, "grade = 09", "", "", ""}};
+  const std::string html = Html(header, {});
+  EXPECT_THAT(html, HasSubstr("<td class=\"n\">4,000</td><td>school_id = &lt;77&gt;</td>"
+                              "<td>It opened &amp; moved. <span class=\"sub\">users/maria, "
+                              "2026-03-01</span></td>"));
+  EXPECT_THAT(html, HasSubstr("<td>grade = 09</td><td></td>"));
+}
+
 TEST(HtmlWriterTest, AnEmptyDatasetIsNoSuccess) {
   ReportHeader header = ClearReport();
   header.data_versions.front().rows = 0;

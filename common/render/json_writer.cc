@@ -73,6 +73,7 @@ void JsonWriter::WriteHeader() {
   Rules();
   Schools();
   Waivers();
+  Causes();
   text_.append("\"findings\": [");
   Send();
 }
@@ -194,6 +195,24 @@ void JsonWriter::Waivers() {
         .Text("until", waiver.until)
         .Text("reason", waiver.reason)
         .Text("people", waiver.people)
+        .Close();
+    before = ",\n";
+  }
+  text_.append("\n],\n");
+}
+
+void JsonWriter::Causes() {
+  text_.append("\"causes\": [");
+  std::string_view before = "\n";
+  for (const Cause& cause : header().causes) {
+    text_.append(before);
+    Object(text_)
+        .Text("rule", cause.rule_code)
+        .Number("findings", cause.findings)
+        .Text("description", cause.description)
+        .Text("explanation", cause.explanation)
+        .Text("author", cause.author)
+        .Text("explained_on", cause.explained_on)
         .Close();
     before = ",\n";
   }

@@ -29,6 +29,7 @@ class JsonWriter final : public ReportWriter {
   void Rules();
   void Schools();
   void Waivers();
+  void Causes();
 
   void Send();  // Hands `text_` to the output and clears it.
 

@@ -192,6 +192,7 @@ void PdfPages::Front() {
   DataTable();
   RuleTable();
   WaiverTable();
+  CauseTable();
   const bool any = std::any_of(header_.rules.begin(), header_.rules.end(), NeedsAttention);
   Heading("Records to look at", any ? 120 : 0);
   if (!any) Paragraph({"There are none.", kSoft}, 9);
@@ -491,6 +492,28 @@ void PdfPages::WaiverTable() {
          {{waiver.until, kInk}, left},
          {{waiver.reason, kInk}, {.size = 8, .max_lines = kMaxCellLines, .sentence = true}},
          {{waiver.people, kInk}, left}}};
+    TableRow(row);
+  }
+}
+
+void PdfPages::CauseTable() {
+  static constexpr std::array<Column, 4> kColumns = {
+      {{"Rule", 90}, {"Findings", 56, Align::kRight}, {"In common", 187}, {"Explanation", 187}}};
+  static_assert(90 + 56 + 187 + 187 == kWidth);
+  if (header_.causes.empty()) return;
+  Heading("Likely causes", 80);
+  Paragraph({kCausesWords, kSoft}, 8.5);
+  y_ += 6;
+  StartTable(kColumns, "Likely causes");
+  for (const Cause& cause : header_.causes) {
+    const TextStyle left = {.size = 8, .max_lines = kMaxCellLines};
+    const std::string explanation =
+        cause.explanation.empty() ? "" : fmt::format("{} ({})", cause.explanation, SaidBy(cause));
+    const std::array<Cell, 4> row = {
+        {{{cause.rule_code, kInk, true}, left},
+         {{Grouped(cause.findings), kInk}, {.size = 8, .max_lines = 1, .align = Align::kRight}},
+         {{cause.description, kInk}, left},
+         {{explanation, kInk}, {.size = 8, .max_lines = kMaxCellLines, .sentence = true}}}};
     TableRow(row);
   }
 }

@@ -44,6 +44,7 @@ class PdfPages {
   void DataTable();
   void RuleTable();
   void WaiverTable();
+  void CauseTable();
 
   void Heading(std::string_view text, double room);
   void Paragraph(const RichText& text, double size, double indent = 0);

@@ -89,6 +89,7 @@ Sample Hostile(const std::string& path, const std::string& everywhere) {
   broken.error_reason = everywhere;
   header.rules = {rule, broken};
   header.waivers = {{everywhere, 1, everywhere, everywhere, everywhere}};
+  header.causes = {{everywhere, 1, everywhere, everywhere, everywhere, everywhere}};
   sample.add = [values, code = rule.code](ReportWriter& writer) {
     absl::Status status = absl::OkStatus();
     for (const std::string& value : values) {
@@ -185,6 +186,16 @@ Sample District(int64_t findings) {
     header.waivers = {{header.rules[1].code, 1, "2026-06-30",
                        "The student changed schools during the flood; both schools confirmed it.",
                        "users/ava, users/ben"}};
+    header.causes = {{header.rules[1].code,
+                      header.rules[1].stored,
+                      "service_type = P, grade_level = 09",
+                      {},
+                      {},
+                      {}},
+                     {header.rules[3].code, header.rules[3].stored / 2,
+                      "no matching record in datasets/organization: school_id = 255901077",
+                      "The school opened in August; its record comes with the next sync.",
+                      "users/maria", "2025-10-19"}};
   }
   SortRules(header.rules);
   for (size_t i = 0; i < kSchools.size(); ++i) {

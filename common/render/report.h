@@ -30,6 +30,7 @@ struct DataVersion {
   std::string copy;  // In words: "District copy", "State copy", "Snapshot 2".
   int64_t version = 0;
   int64_t rows = 0;
+  bool tested = true;  // Or only compared with: what was certified a year ago.
 };
 
 struct RuleResult {
@@ -64,6 +65,16 @@ struct Waiver {
   std::string people;  // Who gave it.
 };
 
+// Listed findings of a rule that probably have one cause, and what was said to them.
+struct Cause {
+  std::string rule_code;
+  int64_t findings = 0;     // None for a rule that could not run.
+  std::string description;  // What they have in common, in words.
+  std::string explanation;  // Empty when nobody gave one.
+  std::string author;
+  std::string explained_on;  // In words.
+};
+
 struct ReportHeader {
   std::string report;  // Resource name.
   std::string organization_display_name;
@@ -82,6 +93,7 @@ struct ReportHeader {
   std::vector<RuleResult> rules;  // Findings are added in this order; see `SortRules`.
   std::vector<SchoolCount> schools;
   std::vector<Waiver> waivers;  // In force, with findings of this report.
+  std::vector<Cause> causes;    // In the order of `rules`, the largest of each first; not all.
   // Distinct records with at least one finding, by severity, when the caller knows it: a record
   // that fails two rules is one record and two findings.
   std::array<std::optional<int64_t>, kSeverities.size()> records = {};

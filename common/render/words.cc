@@ -121,8 +121,9 @@ std::string_view ResultWord(const RuleResult& rule) {
 }
 
 int64_t RowsTested(const ReportHeader& header) {
-  return std::accumulate(header.data_versions.begin(), header.data_versions.end(), int64_t{0},
-                         [](int64_t sum, const DataVersion& data) { return sum + data.rows; });
+  return std::accumulate(
+      header.data_versions.begin(), header.data_versions.end(), int64_t{0},
+      [](int64_t sum, const DataVersion& data) { return data.tested ? sum + data.rows : sum; });
 }
 
 int64_t TotalOf(const SchoolCount& school) {
@@ -188,6 +189,10 @@ std::string CutWords(const RuleResult& rule) {
       "validation again to see the rest.",
       Counted(rule.findings, "finding", "findings"), Grouped(rule.stored),
       rule.stored == 1 ? "is" : "are");
+}
+
+std::string SaidBy(const Cause& cause) {
+  return fmt::format("{}, {}", cause.author, cause.explained_on);
 }
 
 bool KnowsNew(const ReportHeader& header) {

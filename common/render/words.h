@@ -46,6 +46,12 @@ std::string NotRunWords(const RuleResult& rule);
 // What waivers are, above a list of them.
 inline constexpr std::string_view kWaivedWords =
     "The state has said that these FATAL findings do not block. They are not counted above.";
+// What causes are, above a list of them.
+inline constexpr std::string_view kCausesWords =
+    "Findings that have so much in common probably have one cause: look at them together. Beside "
+    "them is what was said to them when this report was made.";
+// "users/ava, 2026-03-01", under an explanation.
+std::string SaidBy(const Cause& cause);
 // That not all findings are listed, for a rule whose list is cut.
 std::string CutWords(const RuleResult& rule);
 

@@ -260,6 +260,19 @@ void XlsxWriter::SummarySheet() {
     }
     ++row;
   }
+  if (!header().causes.empty()) {
+    Text(sheet, row++, 0, "Likely causes", style.heading);
+    Text(sheet, row++, 0, kCausesWords, style.label);
+    head({"Rule", "Findings", "By", "", "In common", "Explanation"}, 6);
+    for (const Cause& cause : header().causes) {
+      Text(sheet, row, 0, cause.rule_code, style.text);
+      worksheet_write_number(sheet, row, 1, static_cast<double>(cause.findings), style.number);
+      if (!cause.explanation.empty()) Text(sheet, row, 2, SaidBy(cause), style.text);
+      Text(sheet, row, 4, cause.description, style.text);
+      Text(sheet, row++, 5, cause.explanation, style.text);
+    }
+    ++row;
+  }
   int64_t findings = 0;
   int64_t listed = 0;
   for (const RuleResult& rule : header().rules) {

@@ -22,8 +22,8 @@ class TestDatabase {
   pg::Pool& pool() { return *pool_; }
   pg::Database db() const;
   const std::string& conninfo() const { return conninfo_; }
-  // As the owner, for what a service may not do.
-  pg::Connection& owner() { return *owner_; }
+  // As the owner, for what a service may not do. Opened by its first use.
+  pg::Connection& owner();
   const std::string& owner_conninfo() const { return owner_conninfo_; }
 
  private:

@@ -36,6 +36,7 @@ v1::Snapshot ToProto(const Snapshot& snapshot) {
   out.set_name(snapshot.name());
   out.set_event(snapshot.event);
   out.set_organization(snapshot.organization);
+  out.set_district(names::OrganizationName::FromId(snapshot.district_id).ToString());
   out.set_generation(snapshot.generation);
   out.set_origin(static_cast<v1::SnapshotOrigin>(snapshot.origin));
   out.set_state(static_cast<v1::Snapshot::State>(snapshot.state));

@@ -188,6 +188,7 @@ TEST_F(ServiceTest, TheStateTakesASnapshotOnceForARequest) {
   EXPECT_EQ(first->origin(), v1::SNAPSHOT_ORIGIN_STATE_MANUAL);
   EXPECT_EQ(first->state(), v1::Snapshot::SEALING);
   EXPECT_EQ(first->taken_by(), "users/state");
+  EXPECT_EQ(first->district(), "organizations/d");
   ASSERT_EQ(first->data_versions_size(), 2);
   EXPECT_EQ(first->data_versions(0).dataset(), "datasets/attendance");
   EXPECT_EQ(first->data_versions(1).version(), 1);

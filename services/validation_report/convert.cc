@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "common/names/names.h"
 #include "common/rpc/standard.h"
@@ -349,11 +350,26 @@ v1::RuleGroup ToProto(const RuleGroup& group) {
   out.set_active_version(group.active_version);
   out.set_newest_version(group.newest_version);
   out.set_state(static_cast<v1::RuleGroup::State>(group.state));
-  for (const std::string& dataset : group.datasets) out.add_datasets(DatasetName(dataset));
+  std::set<std::string> datasets(group.datasets.begin(), group.datasets.end());
+  for (const std::string& dataset : group.last_year_datasets) {
+    datasets.insert(std::string(kLastYear) + dataset);
+  }
+  for (const std::string& dataset : datasets) out.add_datasets(DatasetName(dataset));
   out.set_etag(group.etag);
   *out.mutable_create_time() = rpc::ToProto(group.create_time);
   *out.mutable_update_time() = rpc::ToProto(group.update_time);
   return out;
+}
+
+void WriteVersions(const std::vector<ReportDataVersion>& versions, type::Copy copy,
+                   google::protobuf::RepeatedPtrField<v1::Report::DataVersion>& to) {
+  for (const ReportDataVersion& version : versions) {
+    v1::Report::DataVersion& out = *to.Add();
+    out.set_dataset(DatasetName(version.dataset));
+    out.set_copy(copy);
+    out.set_version(version.version);
+    out.set_rows(version.rows);
+  }
 }
 
 v1::Report ToProto(const Report& report) {
@@ -379,13 +395,12 @@ v1::Report ToProto(const Report& report) {
     out.mutable_progress()->set_total(report.progress_total);
     out.mutable_progress()->set_phase(report.progress_phase);
   }
-  for (const ReportDataVersion& version : report.data_versions) {
-    v1::Report::DataVersion* to = out.add_data_versions();
-    to->set_dataset(DatasetName(version.dataset));
-    to->set_copy(report.kind == ReportKind::kDistrictData ? type::COPY_DISTRICT : type::COPY_STATE);
-    to->set_version(version.version);
-    to->set_rows(version.rows);
-  }
+  WriteVersions(report.data_versions,
+                report.kind == ReportKind::kDistrictData ? type::COPY_DISTRICT : type::COPY_STATE,
+                *out.mutable_data_versions());
+  out.set_previous_snapshot(report.last_year.snapshot);
+  WriteVersions(report.last_year.data_versions, type::COPY_STATE,
+                *out.mutable_previous_data_versions());
   out.set_rule_group(names::RuleGroupName::FromId(report.rule_group).ToString());
   out.set_rule_group_version(report.rule_group_version);
   if (report.result.has_value()) {

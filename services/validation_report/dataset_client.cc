@@ -22,7 +22,7 @@ static_assert(static_cast<int>(ColumnType::kCodes) + 1 == v1::Column::TYPE_CODES
 DatasetClient::DatasetClient(rpc::Runtime& runtime)
     : runtime_(runtime), stub_(v1::Datasets::NewStub(runtime.ChannelTo("dataset"))) {}
 
-absl::StatusOr<Definitions> DatasetClient::Get(const std::vector<std::string>& datasets) {
+absl::StatusOr<Definitions> DatasetClient::Find(const std::vector<std::string>& datasets) {
   Definitions definitions;
   for (const std::string& dataset : datasets) {
     const absl::Time now = runtime_.clock().Now();

@@ -20,13 +20,12 @@ class DatasetClient final : public DefinitionSource {
  public:
   explicit DatasetClient(rpc::Runtime& runtime);
 
-  absl::StatusOr<Definitions> Get(const std::vector<std::string>& datasets) override;
-
  private:
   struct Kept {
     Definition definition;
     absl::Time until;
   };
+  absl::StatusOr<Definitions> Find(const std::vector<std::string>& datasets) override;
   absl::StatusOr<Definition> Ask(const std::string& dataset);
 
   rpc::Runtime& runtime_;

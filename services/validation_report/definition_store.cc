@@ -20,7 +20,7 @@ ColumnType TypeOf(std::string_view text) {
 
 absl::StatusOr<Definitions> ReadDefinitions(pg::Querier& db,
                                             const std::vector<std::string>& datasets) {
-  ASSIGN_OR_RETURN(const pg::Result rows, db.Run(sql::kGetDefinitions, datasets));
+  ASSIGN_OR_RETURN(const pg::Result rows, db.Run(sql::kGetDefinitions, DatasetsOf(datasets)));
   Definitions definitions;
   for (const pg::Row row : rows) {
     Definition& definition = definitions[row.Text("dataset")];
@@ -29,7 +29,7 @@ absl::StatusOr<Definitions> ReadDefinitions(pg::Querier& db,
     definition.kept = row.Bool("kept");
     definition.columns.push_back({row.Text("name"), TypeOf(row.View("type"))});
   }
-  return definitions;
+  return DefinitionsFor(datasets, definitions);
 }
 
 }  // namespace edcert::validation_report

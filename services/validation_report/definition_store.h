@@ -10,6 +10,7 @@
 
 namespace edcert::validation_report {
 
+// Of these datasets, which may be last year's.
 absl::StatusOr<Definitions> ReadDefinitions(pg::Querier& db,
                                             const std::vector<std::string>& datasets);
 

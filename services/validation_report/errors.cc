@@ -49,6 +49,12 @@ absl::Status SnapshotMismatch(std::string_view snapshot) {
                    {{"resource", std::string(snapshot)}});
 }
 
+absl::Status PreviousSnapshotMismatch(std::string_view snapshot) {
+  return MakeError(Reason::kSnapshotMismatch,
+                   fmt::format("{} is not sealed or of another organisation", snapshot),
+                   {{"resource", std::string(snapshot)}});
+}
+
 absl::Status ReportNotReady(std::string_view report, std::string_view state) {
   return MakeError(Reason::kReportNotReady, fmt::format("{} is {}", report, state),
                    {{"resource", std::string(report)}, {"state", std::string(state)}});

@@ -16,6 +16,7 @@ absl::Status RuleGroupInactive(std::string_view group);
 // The group is active, but for events of another level.
 absl::Status RuleGroupOfOtherLevel(std::string_view group, std::string_view level);
 absl::Status SnapshotMismatch(std::string_view snapshot);
+absl::Status PreviousSnapshotMismatch(std::string_view snapshot);
 absl::Status ReportNotReady(std::string_view report, std::string_view state);
 absl::Status ReportExpired(std::string_view report);
 // A second person is awaited, and the caller is the first.

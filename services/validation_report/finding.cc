@@ -4,6 +4,8 @@
 
 #include <array>
 
+#include "absl/strings/escaping.h"
+
 namespace edcert::validation_report {
 namespace {
 
@@ -51,6 +53,12 @@ std::string FingerprintOf(std::string_view rule_code, std::string_view organizat
   for (const std::string& field : fields) AppendPart(bytes, field);
   Sha256 digest;
   digest.Add(bytes);
+  return digest.Hex();
+}
+
+std::string FingerprintOfError(std::string_view group_id) {
+  Sha256 digest;
+  digest.Add(absl::HexStringToBytes(absl::string_view(group_id.data(), group_id.size())));
   return digest.Hex();
 }
 

@@ -87,6 +87,9 @@ struct RuleResult {
 std::string FingerprintOf(std::string_view rule_code, std::string_view organization,
                           std::string_view record_key, const std::vector<std::string>& fields);
 
+// The same for a rule that could not be run: of its group, hex.
+std::string FingerprintOfError(std::string_view group_id);
+
 // SHA-256 of bytes that come in pieces.
 class Sha256 {
  public:

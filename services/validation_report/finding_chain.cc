@@ -10,6 +10,7 @@ namespace {
 
 bool HasSameVersions(const Report& report, const FindingChain& chain) {
   return report.rule_group_version == chain.rule_group_version &&
+         report.last_year.snapshot == chain.last_year &&
          std::equal(report.data_versions.begin(), report.data_versions.end(),
                     chain.data_versions.begin(), chain.data_versions.end(),
                     [](const ReportDataVersion& a, const ReportDataVersion& b) {

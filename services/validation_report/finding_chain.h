@@ -27,6 +27,7 @@ struct FindingChain {
   std::string previous_report = {};  // id; what the last one was compared with
   int rule_group_version = 0;        // of the last one, like what follows
   std::vector<ReportDataVersion> data_versions = {};
+  std::string last_year = {};                   // snapshot; resource name
   bool errored = false;                         // some rule could not be run
   std::map<std::string, ChainRule> rules = {};  // by code
 };

@@ -204,6 +204,7 @@ absl::StatusOr<std::optional<FindingChain>> FindingStore::ReadChain(pg::Querier&
                      .last_report = first.Text("report_id"),
                      .previous_report = first.Text("previous_report_id"),
                      .rule_group_version = static_cast<int>(first.Int("rule_group_version")),
+                     .last_year = first.Text("previous_snapshot"),
                      .errored = first.Bool("errored")};
   const std::vector<std::string> datasets = first.TextArray("datasets");
   const std::vector<std::string> versions = first.TextArray("versions");

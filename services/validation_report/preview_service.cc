@@ -28,6 +28,13 @@ void Add(const Message::Organization& organization, Message::Summary& summary) {
   if (organization.outcome() == Message::ERROR) summary.set_errors(summary.errors() + 1);
 }
 
+// The datasets of a rule but those of last year.
+std::vector<std::string> ThisYear(const RuleContent& rule) {
+  std::vector<std::string> datasets = rule.datasets;
+  std::erase_if(datasets, [](const std::string& dataset) { return IsLastYear(dataset); });
+  return datasets;
+}
+
 Message::Outcome ToProto(Outcome outcome) {
   switch (outcome) {
     case Outcome::kPass:
@@ -84,7 +91,7 @@ absl::StatusOr<v1::PreviewRuleResponse::Organization> ValidationReportService::P
   pg::Database db = call.db();
   ASSIGN_OR_RETURN(
       const std::vector<ReportDataVersion> versions,
-      reports_.ReadVersions(db, asked.copy, district.id(), checked.rule.content.datasets));
+      reports_.ReadVersions(db, asked.copy, district.id(), ThisYear(checked.rule.content)));
   Message::Organization out;
   EvaluationRequest request{.organization = place.organization,
                             .rules = {{std::make_shared<const CompiledRule>(checked.rule)}},
@@ -99,6 +106,9 @@ absl::StatusOr<v1::PreviewRuleResponse::Organization> ValidationReportService::P
                      .district = district.id(),
                      .version = version.version,
                      .school = place.organization == place.district ? "" : organization.id()});
+  }
+  for (const auto& [dataset, definition] : checked.definitions) {
+    if (IsLastYear(dataset)) request.sources[dataset] = NoRows(definition);
   }
   ASSIGN_OR_RETURN(const Evaluation evaluation, previewer_.Evaluate(request, call.deadline()));
   const RuleResult& result = evaluation.results.front();

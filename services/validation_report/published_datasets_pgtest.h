@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "common/pg/pg.h"
+#include "services/validation_report/definition.h"
 
 namespace edcert::validation_report {
 
@@ -67,6 +68,16 @@ inline std::vector<PublishedDataset> PublishedDatasets() {
   std::sort(datasets.begin(), datasets.end(),
             [](const auto& a, const auto& b) { return a.id < b.id; });
   return datasets;
+}
+
+// The ids of these, and of what was certified of them a year ago.
+inline std::vector<std::string> PublishedIds() {
+  std::vector<std::string> ids;
+  for (const PublishedDataset& dataset : PublishedDatasets()) {
+    ids.push_back(dataset.id);
+    ids.push_back(std::string(kLastYear) + dataset.id);
+  }
+  return ids;
 }
 
 // Tables in place of the published views.

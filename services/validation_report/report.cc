@@ -43,6 +43,7 @@ std::string DedupeKeyOf(const Report& report) {
   for (const ReportDataVersion& version : report.data_versions) {
     key += fmt::format("\n{}={}", version.dataset, version.version);
   }
+  if (!report.last_year.snapshot.empty()) key += "\nlast year=" + report.last_year.snapshot;
   return key;
 }
 

@@ -42,6 +42,13 @@ struct ReportDataVersion {
   int64_t rows = 0;
 };
 
+// What was certified a year ago, as far as the rules of a report read it.
+struct LastYear {
+  std::string snapshot = {};  // resource name; empty: nothing is compared with
+  std::string district = {};  // whose records it holds, or a school of which
+  std::vector<ReportDataVersion> data_versions = {};
+};
+
 struct SeverityCount {
   int64_t rules = 0;
   int64_t records = 0;
@@ -92,6 +99,7 @@ struct Report {
   // The day after it on which a schedule next changes a severity.
   std::optional<absl::CivilDay> next_severity_change = {};
   std::vector<ReportDataVersion> data_versions = {};
+  LastYear last_year = {};
   absl::Time create_time = {};
 
   ReportState state = ReportState::kQueued;

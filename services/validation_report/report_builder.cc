@@ -18,6 +18,7 @@ namespace edcert::validation_report {
 namespace {
 
 constexpr std::size_t kMaxCompiledGroups = 64;
+constexpr std::size_t kShownCausesPerRule = 10;
 
 // The id in a resource name of ours.
 std::string IdOf(const std::string& name) { return name.substr(name.find('/') + 1); }
@@ -71,6 +72,31 @@ std::string CopyWords(const Report& report) {
   return report.snapshot;
 }
 
+// What rules call the records of last year that these are.
+std::string NameInRules(const ReportDataVersion& last_year) {
+  return std::string(kLastYear) + last_year.dataset;
+}
+
+// The rows of last year that the rules name.
+void AddLastYear(const Report& report, const Definitions& definitions, RowSources& sources) {
+  const LastYear& last_year = report.last_year;
+  for (const auto& [dataset, definition] : definitions) {
+    if (IsLastYear(dataset)) sources[dataset] = NoRows(definition);
+  }
+  const std::string district = IdOf(last_year.district);
+  const std::string organization = IdOf(report.organization);
+  for (const ReportDataVersion& version : last_year.data_versions) {
+    const std::string dataset = NameInRules(version);
+    const auto definition = definitions.find(dataset);
+    if (definition == definitions.end()) continue;
+    sources[dataset] =
+        RowsOfSlice(definition->second, {.copy = "STATE",
+                                         .district = district,
+                                         .version = version.version,
+                                         .school = organization == district ? "" : organization});
+  }
+}
+
 RowSources SourcesOf(const Report& report, const Definitions& definitions) {
   const std::string district = IdOf(report.district);
   const std::string organization = IdOf(report.organization);
@@ -84,6 +110,7 @@ RowSources SourcesOf(const Report& report, const Definitions& definitions) {
                                          .version = version.version,
                                          .school = organization == district ? "" : organization});
   }
+  AddLastYear(report, definitions, sources);
   return sources;
 }
 
@@ -111,6 +138,22 @@ std::optional<int64_t> NewFindingsOf(const Report& report, const RuleResult& res
   return result.changes[FindingChange::kNew];
 }
 
+// Says what was compared with, also that there was nothing.
+void AddLastYear(const Report& report, const Definitions& definitions,
+                 render::ReportHeader& header) {
+  for (const auto& [dataset, definition] : definitions) {
+    if (!IsLastYear(dataset)) continue;
+    render::DataVersion data{.dataset = dataset, .copy = "Nothing certified", .tested = false};
+    for (const ReportDataVersion& version : report.last_year.data_versions) {
+      if (NameInRules(version) != dataset) continue;
+      data.copy = report.last_year.snapshot;
+      data.version = version.version;
+      data.rows = version.rows;
+    }
+    header.data_versions.push_back(std::move(data));
+  }
+}
+
 // What is rendered, and where each rule of the header is in the run.
 struct Page {
   render::ReportHeader header;
@@ -118,8 +161,8 @@ struct Page {
 };
 
 Page PageOf(const Report& report, const std::vector<RanRule>& rules,
-            const std::map<std::string, const RuleContent*>& contents, absl::Time now,
-            absl::TimeZone zone) {
+            const std::map<std::string, const RuleContent*>& contents,
+            const Definitions& definitions, absl::Time now, absl::TimeZone zone) {
   Page page;
   render::ReportHeader& header = page.header;
   header.report = report.name();
@@ -141,6 +184,7 @@ Page PageOf(const Report& report, const std::vector<RanRule>& rules,
     header.data_versions.push_back(
         {version.dataset, CopyWords(report), version.version, version.rows});
   }
+  AddLastYear(report, definitions, header);
   for (const RanRule& rule : rules) {
     const RuleContent& content = *contents.at(rule.code);
     page.by_code[rule.code] = &rule;
@@ -192,6 +236,49 @@ void AddWaivers(const WaiverStore::InForce& waived, const std::vector<RanRule>& 
          .until = absl::FormatCivilTime(waiver.until),
          .reason = waiver.reason,
          .people = fmt::format("{}, {}", waiver.asked_by, waiver.confirmed_by)});
+  }
+}
+
+// The newest of what was said to the findings of each group of a rule, by the group's place.
+std::vector<const Explanation*> ExplanationsOf(const GivenExplanations& given,
+                                               const RuleResult& result) {
+  std::vector<const Explanation*> explanations(result.groups.size());
+  const auto take = [&](std::size_t group, const std::string& fingerprint) {
+    const Explanation* said = given.Of(fingerprint);
+    const Explanation*& newest = explanations[group];
+    if (said != nullptr && (newest == nullptr || newest->created_at < said->created_at)) {
+      newest = said;
+    }
+  };
+  for (const Finding& finding : result.stored) take(finding.group, finding.fingerprint);
+  for (std::size_t i = 0; i < result.groups.size(); ++i) {
+    if (result.groups[i].size == 0) take(i, FingerprintOfError(result.groups[i].id));
+  }
+  return explanations;
+}
+
+// Lists the groups that say something: several findings with a cause, or an explanation.
+void AddCauses(const GivenExplanations& given, absl::TimeZone zone, Page& page) {
+  for (const render::RuleResult& each : page.header.rules) {
+    const RuleResult& result = page.by_code.at(each.code)->result;
+    const std::vector<const Explanation*> explanations = ExplanationsOf(given, result);
+    std::size_t shown = 0;
+    for (std::size_t i = 0; i < result.groups.size() && shown < kShownCausesPerRule; ++i) {
+      const FindingGroup& group = result.groups[i];
+      const bool is_cause = group.size > 1 && !group.cause.empty();
+      if (!is_cause && explanations[i] == nullptr) continue;
+      render::Cause& cause = page.header.causes.emplace_back();
+      cause.rule_code = each.code;
+      cause.findings = group.size;
+      cause.description = group.description;
+      if (explanations[i] != nullptr) {
+        cause.explanation = explanations[i]->text;
+        cause.author = explanations[i]->author;
+        cause.explained_on =
+            absl::FormatCivilTime(absl::ToCivilDay(explanations[i]->created_at, zone));
+      }
+      ++shown;
+    }
   }
 }
 
@@ -267,6 +354,9 @@ absl::StatusOr<BuiltReport> ReportBuilder::Build(
   for (ReportDataVersion& version : built.report.data_versions) {
     version.rows = evaluation.rows[version.dataset];
   }
+  for (ReportDataVersion& version : built.report.last_year.data_versions) {
+    version.rows = evaluation.rows[NameInRules(version)];
+  }
   std::map<std::string, const RuleContent*> contents;
   for (std::size_t i = 0; i < group->members.size(); ++i) {
     const RuleContent& content = group->contents[i];
@@ -288,8 +378,11 @@ absl::StatusOr<BuiltReport> ReportBuilder::Build(
 
   ASSIGN_OR_RETURN(const WaiverStore::InForce waived,
                    waivers_.ReadInForce(db, report.event, report.organization));
-  Page page = PageOf(built.report, built.rules, contents, now, time_zone_);
+  Page page = PageOf(built.report, built.rules, contents, group->definitions, now, time_zone_);
   AddWaivers(waived, built.rules, page);
+  ASSIGN_OR_RETURN(const GivenExplanations given,
+                   explanations_.ReadGiven(db, report.event, report.organization));
+  AddCauses(given, time_zone_, page);
   Sha256 digest;
   render::FunctionSink sink([&](std::string_view chunk) {
     digest.Add(chunk);

@@ -12,6 +12,7 @@
 #include "common/pg/pg.h"
 #include "common/render/writer.h"
 #include "services/validation_report/evaluator.h"
+#include "services/validation_report/explanation_store.h"
 #include "services/validation_report/finding_store.h"
 #include "services/validation_report/report.h"
 #include "services/validation_report/rule_group_store.h"
@@ -55,6 +56,7 @@ class ReportBuilder {
   RuleGroupStore groups_;
   FindingStore findings_;
   WaiverStore waivers_;
+  ExplanationStore explanations_;
   // By group and version: a version never changes.
   std::map<std::pair<std::string, int>, CompiledGroup> compiled_;
 };

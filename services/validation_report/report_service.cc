@@ -1,4 +1,5 @@
 // Reports: asking for them, following them, downloading them.
+#include <algorithm>
 #include <utility>
 
 #include "common/names/names.h"
@@ -56,6 +57,7 @@ GroupLevel LevelOf(const access::EventFacts& event) {
 jobs::NewJob JobOf(const Report& report) {
   int64_t cost = 1;
   for (const ReportDataVersion& version : report.data_versions) cost += version.rows;
+  for (const ReportDataVersion& version : report.last_year.data_versions) cost += version.rows;
   return {.id = report.id,
           .organization = report.district,
           .dedupe_key = DedupeKeyOf(report),
@@ -92,6 +94,26 @@ absl::Status ValidationReportService::TakeSnapshot(rpc::Call& call, Report& repo
   return absl::OkStatus();
 }
 
+absl::Status ValidationReportService::TakeLastYear(rpc::Call& call,
+                                                   const std::vector<std::string>& datasets,
+                                                   Report& report) {
+  LastYear& last_year = report.last_year;
+  if (last_year.snapshot.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const SnapshotFacts snapshot,
+                   parts_.snapshots.GetLastYear(call, last_year.snapshot));
+  if (!snapshot.sealed || snapshot.organization != report.organization) {
+    return PreviousSnapshotMismatch(last_year.snapshot);
+  }
+  // A school may have belonged to another district. Servers of the release before do not say it.
+  last_year.district = snapshot.district.empty() ? report.district : snapshot.district;
+  for (const ReportDataVersion& version : snapshot.data_versions) {
+    if (std::find(datasets.begin(), datasets.end(), version.dataset) != datasets.end()) {
+      last_year.data_versions.push_back(version);
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<ValidationReportService::NewReport> ValidationReportService::Prepare(
     rpc::Call& call, const v1::CreateReportRequest& request) {
   ASSIGN_OR_RETURN(Report report, FromProto(request));
@@ -108,6 +130,7 @@ absl::StatusOr<ValidationReportService::NewReport> ValidationReportService::Prep
   report.severity_day = absl::ToCivilDay(call.arrival(), runtime_.zone());
   report.organization_display_name = access.organization_display_name;
   report.district = access::DistrictOf(access, report.organization);
+  RETURN_IF_ERROR(TakeLastYear(call, group.last_year_datasets, report));
   report.title = TitleOf(report.kind, report.event_title, report.organization_display_name);
   return NewReport{std::move(report), std::move(group.datasets)};
 }

@@ -21,6 +21,34 @@ std::vector<int64_t> Numbers(const std::vector<std::string>& texts) {
   return numbers;
 }
 
+// The versions of datasets that are stored in arrays of these names.
+std::vector<ReportDataVersion> VersionsOf(const pg::Row& row, std::string_view datasets_column,
+                                          std::string_view versions_column,
+                                          std::string_view rows_column) {
+  const std::vector<std::string> datasets = row.TextArray(datasets_column);
+  const std::vector<int64_t> versions = Numbers(row.TextArray(versions_column));
+  const std::vector<int64_t> rows = Numbers(row.TextArray(rows_column));
+  std::vector<ReportDataVersion> out;
+  for (std::size_t i = 0; i < datasets.size(); ++i) {
+    out.push_back({datasets[i], versions.at(i), rows.at(i)});
+  }
+  return out;
+}
+
+// The same as arrays.
+struct VersionColumns {
+  explicit VersionColumns(const std::vector<ReportDataVersion>& data_versions) {
+    for (const ReportDataVersion& version : data_versions) {
+      datasets.push_back(version.dataset);
+      versions.push_back(version.version);
+      rows.push_back(version.rows);
+    }
+  }
+  std::vector<std::string> datasets;
+  std::vector<int64_t> versions;
+  std::vector<int64_t> rows;
+};
+
 std::optional<absl::CivilDay> DayOf(const pg::Row& row, std::string_view column) {
   absl::CivilDay day;
   const bool has = row.Has(column) && absl::ParseCivilTime(row.Text(column), &day);
@@ -58,7 +86,7 @@ absl::StatusOr<Report> ReportOf(const pg::Row& row) {
   ASSIGN_OR_RETURN(const ReportKind kind, kReportKindText.From(row.View("kind")));
   ASSIGN_OR_RETURN(const ReportFormat format, kReportFormatText.From(row.View("format")));
   ASSIGN_OR_RETURN(const ReportState state, kReportStateText.From(row.View("state")));
-  Report report{.id = row.Text("report_id"),
+  return Report{.id = row.Text("report_id"),
                 .title = row.Text("title"),
                 .event = row.Text("event"),
                 .event_title = row.Text("event_title"),
@@ -74,6 +102,11 @@ absl::StatusOr<Report> ReportOf(const pg::Row& row) {
                 .rule_group_version = static_cast<int>(row.Int("rule_group_version")),
                 .severity_day = DayOf(row, "severity_day"),
                 .next_severity_change = DayOf(row, "next_severity_change"),
+                .data_versions = VersionsOf(row, "datasets", "versions", "rows"),
+                .last_year = {.snapshot = row.Text("previous_snapshot"),
+                              .district = row.Text("previous_district"),
+                              .data_versions = VersionsOf(row, "previous_datasets",
+                                                          "previous_versions", "previous_rows")},
                 .create_time = row.Time("created_at"),
                 .state = state,
                 .attempt = row.Int("attempt"),
@@ -86,13 +119,6 @@ absl::StatusOr<Report> ReportOf(const pg::Row& row) {
                 .result = ResultOf(row),
                 .previous_report = row.Text("previous_report_id"),
                 .viewed_at = row.OptionalTime("first_viewed_at")};
-  const std::vector<std::string> datasets = row.TextArray("datasets");
-  const std::vector<int64_t> versions = Numbers(row.TextArray("versions"));
-  const std::vector<int64_t> rows = Numbers(row.TextArray("rows"));
-  for (std::size_t i = 0; i < datasets.size(); ++i) {
-    report.data_versions.push_back({datasets[i], versions.at(i), rows.at(i)});
-  }
-  return report;
 }
 
 absl::Status AddPosition(pg::Querier& db, Report& report) {
@@ -146,18 +172,17 @@ absl::StatusOr<int64_t> ReportStore::CountWaiting(pg::Querier& db,
 }
 
 void ReportStore::Insert(pg::Transaction& tx, const Report& report) const {
-  std::vector<std::string> datasets;
-  std::vector<int64_t> versions;
-  for (const ReportDataVersion& version : report.data_versions) {
-    datasets.push_back(version.dataset);
-    versions.push_back(version.version);
-  }
-  const std::vector<int64_t> rows(datasets.size(), 0);
+  const VersionColumns now(report.data_versions);
+  const VersionColumns then(report.last_year.data_versions);
+  // How many rows there are, the run counts.
+  const std::vector<int64_t> no_rows(now.datasets.size(), 0);
+  const std::vector<int64_t> no_rows_then(then.datasets.size(), 0);
   tx.Defer(sql::kInsertReport, report.id, report.title, report.event, report.event_title,
            report.organization, report.organization_display_name, report.district,
            kReportKindText.Of(report.kind), kReportFormatText.Of(report.format), report.snapshot,
-           report.requester, report.rule_group, report.rule_group_version, datasets, versions, rows,
-           DayText(report.severity_day));
+           report.requester, report.rule_group, report.rule_group_version, now.datasets,
+           now.versions, no_rows, DayText(report.severity_day), report.last_year.snapshot,
+           report.last_year.district, then.datasets, then.versions, no_rows_then);
 }
 
 absl::StatusOr<Report> ReportStore::Get(pg::Querier& db, const std::string& id,
@@ -213,8 +238,6 @@ void ReportStore::DropChunks(pg::Transaction& tx, const std::string& id,
 
 void ReportStore::Complete(pg::Transaction& tx, const Report& report,
                            const ReportResult& result) const {
-  std::vector<int64_t> rows;
-  for (const ReportDataVersion& version : report.data_versions) rows.push_back(version.rows);
   std::vector<int64_t> counts;
   for (const SeverityCount& count : result.counts) {
     counts.insert(counts.end(), {count.rules, count.records, count.rules_errored});
@@ -226,9 +249,10 @@ void ReportStore::Complete(pg::Transaction& tx, const Report& report,
       changes->insert(changes->end(), sum.numbers().begin(), sum.numbers().end());
     }
   }
-  tx.DeferOne(sql::kSetResult, report.id, report.attempt, rows, counts, result.truncated,
-              result.sha256, result.size, result.media_type, result.file_name, changes,
-              report.previous_report);
+  tx.DeferOne(sql::kSetResult, report.id, report.attempt, VersionColumns(report.data_versions).rows,
+              counts, result.truncated, result.sha256, result.size, result.media_type,
+              result.file_name, changes, report.previous_report,
+              VersionColumns(report.last_year.data_versions).rows);
   DropChunks(tx, report.id, report.attempt);
 }
 

@@ -80,7 +80,8 @@ class ReportWorkerTest : public ::testing::Test {
   }
 
   // Asks for a report as the service does; returns the id of its job.
-  std::string Ask(const std::string& group, ReportFormat format = ReportFormat::kHtml) {
+  std::string Ask(const std::string& group, ReportFormat format = ReportFormat::kHtml,
+                  const LastYear& last_year = {}) {
     Report report{.id = ids::IdSource::Real().NewId(),
                   .title = "Title",
                   .event = "events/fall",
@@ -92,7 +93,8 @@ class ReportWorkerTest : public ::testing::Test {
                   .format = format,
                   .requester = "users/ada",
                   .rule_group = group,
-                  .rule_group_version = 1};
+                  .rule_group_version = 1,
+                  .last_year = last_year};
     std::string accepted;
     const absl::Status asked = Db().RunInTransaction([&](pg::Transaction& tx) -> absl::Status {
       ASSIGN_OR_RETURN(report.data_versions,
@@ -243,6 +245,56 @@ TEST_F(ReportWorkerTest, MakesTheFileAndTheFindings) {
   const auto rest = findings_.List(db, id, {.rule = "w-1"}, (*first)[3].place, 100);
   ASSERT_THAT(rest, IsOk());
   EXPECT_EQ(rest->size(), 7U);
+}
+
+TEST_F(ReportWorkerTest, ComparesWithWhatWasCertifiedAYearAgo) {
+  AddEnrollments(20);
+  // Of the state's copy: the snapshot holds version 5. Another district's is not meant.
+  Sql("INSERT INTO dataset_read.enrollment (copy, district_id, record_key, valid_from, valid_to,"
+      " student_uid, school_id, entry_date, school_year) VALUES"
+      " ('STATE', 'north', 'a', 1, 5, 's1', 'school-1', '2024-08-18', 2025),"
+      " ('STATE', 'north', 'b', 1, 6, 's2', 'school-2', '2024-08-18', 2025),"
+      " ('STATE', 'north', 'c', 5, 9223372036854775807, 's3', 'school-3', '2024-08-18', 2025),"
+      " ('STATE', 'north', 'd', 6, 9223372036854775807, 's4', 'school-4', '2024-08-18', 2025),"
+      " ('STATE', 'south', 'e', 1, 9223372036854775807, 's5', 'school-0', '2024-08-18', 2025)");
+  const v1::Rule rule = EnrollmentRule("F-1", R"("reference": {
+      "dataset": "datasets/last_year_enrollment", "columns": ["student_uid"],
+      "other_columns": ["student_uid"], "mode": "MUST_NOT_EXIST"})");
+  v1::Rule query = EnrollmentRule("F-2", R"json("query": {"sql":
+      "SELECT e.record_key, l.school_year AS then FROM enrollment e JOIN last_year_enrollment l ON l.student_uid = e.student_uid"})json");
+  query.add_datasets("datasets/last_year_enrollment");
+  query.set_message("{student_uid} in {then}");
+  MakeGroup("g", {rule, query});
+  EXPECT_THAT(datasets_, ElementsAre("enrollment"));
+
+  const LastYear last_year = {.snapshot = "snapshots/spring",
+                              .district = "organizations/north",
+                              .data_versions = {{"enrollment", 5, 2}}};
+  const std::string id = Ask("g", ReportFormat::kHtml, last_year);
+  ASSERT_THAT(MakeRunner()->Run(*Claim(id)), IsOk());
+  EXPECT_EQ(Read(id).result->rules_errored(), 0);
+  EXPECT_THAT(Keys(id, FindingChange::kNew),
+              ElementsAre("k000002", "k000003", "k000002", "k000003"));
+  ASSERT_EQ(Read(id).last_year.data_versions.size(), 1U);
+  EXPECT_EQ(Read(id).last_year.data_versions.front().rows, 2);
+  EXPECT_EQ(Read(id).data_versions.size(), 1U);
+  EXPECT_THAT(FileOf(id), ::testing::AllOf(HasSubstr("last_year_enrollment"),
+                                           HasSubstr("snapshots/spring"), HasSubstr("s2 in 2025")));
+
+  // The same records beside another year are another run: here nothing was certified.
+  const std::string without = Ask("g");
+  ASSERT_THAT(MakeRunner()->Run(*Claim(without)), IsOk());
+  EXPECT_THAT(Keys(without, FindingChange::kOpen), ElementsAre());
+  EXPECT_THAT(Changes(without), ElementsAre(0, 0, 0, 4, 0));
+  EXPECT_THAT(FileOf(without), HasSubstr("Nothing certified"));
+
+  // A school that belonged to another district.
+  LastYear elsewhere = last_year;
+  elsewhere.snapshot = "snapshots/south";
+  elsewhere.district = "organizations/south";
+  const std::string moved = Ask("g", ReportFormat::kHtml, elsewhere);
+  ASSERT_THAT(MakeRunner()->Run(*Claim(moved)), IsOk());
+  EXPECT_EQ(Read(moved).last_year.data_versions.front().rows, 0);
 }
 
 TEST_F(ReportWorkerTest, CsvHasOneLineAFinding) {

@@ -289,6 +289,9 @@ absl::StatusOr<Report> FromProto(const v1::CreateReportRequest& request) {
   if ((report.kind == ReportKind::kSnapshot) == report.snapshot.empty()) {
     return status::FieldInvalid("snapshot", "required for the snapshot kind, else empty");
   }
+  ASSIGN_OR_RETURN(
+      report.last_year.snapshot,
+      OptionalName<names::SnapshotName>(request.previous_snapshot(), "previous_snapshot"));
   return report;
 }
 

@@ -9,6 +9,7 @@
 #include "common/fsm/fsm.h"
 #include "common/status/errors.h"
 #include "common/status/macros.h"
+#include "services/validation_report/definition.h"
 #include "services/validation_report/sql_guard.h"
 
 namespace edcert::validation_report {
@@ -264,6 +265,9 @@ absl::Status CheckContent(const RuleContent& content) {
   if (std::set<std::string>(content.datasets.begin(), content.datasets.end()).size() !=
       content.datasets.size()) {
     return status::FieldInvalid("rule.datasets", "a dataset twice");
+  }
+  if (IsLastYear(content.dataset())) {
+    return status::FieldInvalid("rule.datasets", "the first must be of this year");
   }
   RETURN_IF_ERROR(std::visit(KindChecker{content}, content.kind));
   if (content.fixtures.size() > 50) return status::FieldInvalid("rule.fixtures", "at most 50");

@@ -79,7 +79,8 @@ struct RuleGroup {
   int newest_version = 1;
   bool was_active = false;  // whether the version is or was in use
   GroupState state = GroupState::kDraft;
-  std::vector<std::string> datasets = {};  // ids, sorted
+  std::vector<std::string> datasets = {};            // ids, sorted
+  std::vector<std::string> last_year_datasets = {};  // those read of last year: ids, sorted
   std::string etag = {};
   absl::Time create_time = {};
   absl::Time update_time = {};

@@ -33,6 +33,7 @@ absl::StatusOr<RuleGroup> GroupOfRow(const pg::Row& row) {
                    .was_active = row.Bool("was_active"),
                    .state = state,
                    .datasets = row.TextArray("datasets"),
+                   .last_year_datasets = row.TextArray("last_year_datasets"),
                    .etag = row.Text("row_version"),
                    .create_time = row.Time("created_at"),
                    .update_time = row.Time("updated_at")};
@@ -93,7 +94,8 @@ void InsertVersion(pg::Transaction& tx, const RuleGroup& group, int version) {
   for (const absl::CivilDay day : SeverityChangesOf(group.members)) {
     changes.push_back(absl::FormatCivilTime(day));
   }
-  tx.Defer(sql::kInsertGroupVersion, group.id, version, group.title, group.datasets, changes);
+  tx.Defer(sql::kInsertGroupVersion, group.id, version, group.title, group.datasets, changes,
+           group.last_year_datasets);
   tx.Defer(sql::kInsertGroupMembers, group.id, version, rules, versions, severities, settings);
 }
 
@@ -112,6 +114,7 @@ absl::StatusOr<std::vector<MemberContent>> RuleGroupStore::Resolve(pg::Querier& 
   for (int i = 0; i < rules.size(); ++i) rows[rules[i].Text("rule_id")] = i;
   std::vector<MemberContent> contents;
   std::set<std::string> datasets;
+  std::set<std::string> last_year;
   for (std::size_t i = 0; i < group.members.size(); ++i) {
     GroupMember& member = group.members[i];
     const auto it = rows.find(member.rule);
@@ -121,10 +124,13 @@ absl::StatusOr<std::vector<MemberContent>> RuleGroupStore::Resolve(pg::Querier& 
     ASSIGN_OR_RETURN(RuleContent content, DecodeContent(row.Binary("content")));
     RETURN_IF_ERROR(ResolveOne(content, static_cast<int>(row.Int("version")),
                                fmt::format("rule_group.rules[{}]", i), member));
-    datasets.insert(content.datasets.begin(), content.datasets.end());
+    for (const std::string& dataset : content.datasets) {
+      (IsLastYear(dataset) ? last_year : datasets).emplace(DatasetOf(dataset));
+    }
     contents.push_back({member, std::move(content)});
   }
   group.datasets.assign(datasets.begin(), datasets.end());
+  group.last_year_datasets.assign(last_year.begin(), last_year.end());
   return contents;
 }
 

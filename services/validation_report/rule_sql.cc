@@ -223,8 +223,8 @@ std::string RowsOfSlice(const Definition& definition, const Slice& slice) {
   std::string sql = fmt::format(
       "SELECT record_key, school_id AS \"S\", {} FROM dataset_read.{}"
       " WHERE copy = {} AND district_id = {} AND valid_from <= {} AND valid_to > {}",
-      Columns(definition.ColumnNames()), QuoteName(definition.id), QuoteLiteral(slice.copy),
-      QuoteLiteral(slice.district), slice.version, slice.version);
+      Columns(definition.ColumnNames()), QuoteName(DatasetOf(definition.id)),
+      QuoteLiteral(slice.copy), QuoteLiteral(slice.district), slice.version, slice.version);
   // What is kept for all, a school may look up like anybody.
   const bool for_all = definition.kept && definition.school_column.empty();
   if (!slice.school.empty() && !for_all) {
@@ -232,6 +232,8 @@ std::string RowsOfSlice(const Definition& definition, const Slice& slice) {
   }
   return sql;
 }
+
+std::string NoRows(const Definition& definition) { return RowsOfJson(definition, "[]"); }
 
 std::string RowsOfJson(const Definition& definition, std::string_view json) {
   const std::string school = definition.school_column.empty()

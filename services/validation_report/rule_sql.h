@@ -29,6 +29,8 @@ using RowSources = std::map<std::string, std::string>;
 
 // The rows of a slice in the published view of the dataset.
 std::string RowsOfSlice(const Definition& definition, const Slice& slice);
+// No rows: of last year's records where nothing was certified.
+std::string NoRows(const Definition& definition);
 // The rows of a JSON array of objects with `record_key` and the columns as text.
 std::string RowsOfJson(const Definition& definition, std::string_view json);
 

@@ -18,21 +18,22 @@ namespace {
 constexpr char kGolden[] = "services/validation_report/testdata/rule_sql.sql";
 
 Definitions TwoDatasets() {
-  return {{"enrollment",
-           {"enrollment",
-            {{"student_uid", ColumnType::kString},
-             {"school_id", ColumnType::kString},
-             {"entry_date", ColumnType::kDate},
-             {"exit_date", ColumnType::kDate},
-             {"fte", ColumnType::kDecimal}},
-            "school_id"}},
-          {"program",
-           {"program",
-            {{"student", ColumnType::kString},
-             {"year", ColumnType::kInt64},
-             {"active", ColumnType::kBool},
-             {"seen_at", ColumnType::kTimestamp}},
-            ""}}};
+  const Definitions known = {{"enrollment",
+                              {"enrollment",
+                               {{"student_uid", ColumnType::kString},
+                                {"school_id", ColumnType::kString},
+                                {"entry_date", ColumnType::kDate},
+                                {"exit_date", ColumnType::kDate},
+                                {"fte", ColumnType::kDecimal}},
+                               "school_id"}},
+                             {"program",
+                              {"program",
+                               {{"student", ColumnType::kString},
+                                {"year", ColumnType::kInt64},
+                                {"active", ColumnType::kBool},
+                                {"seen_at", ColumnType::kTimestamp}},
+                               ""}}};
+  return DefinitionsFor({"enrollment", "program", "last_year_program"}, known);
 }
 
 RuleContent ContentOf(const RuleKind& kind) {
@@ -99,6 +100,13 @@ std::string AllStatements() {
   query.datasets.emplace_back("program");
   query.message = "{student_uid} in {year}";
   add("query", StatementOf(query));
+  RuleContent last_year = ContentOf(ReferenceRule{"last_year_program",
+                                                  {"student_uid"},
+                                                  {"student"},
+                                                  "other.active",
+                                                  ReferenceRule::Mode::kMustNotExist});
+  last_year.datasets.emplace_back("last_year_program");
+  add("reference to last year", StatementOf(last_year));
   add("fixture rows", RowScan({&first}, {{"enrollment", RowsOfJson(TwoDatasets().at("enrollment"),
                                                                    R"([{"record_key": "0"}])")}})
                           .sql);
@@ -155,6 +163,9 @@ TEST(RuleCompilerTest, SaysWhatDoesNotFit) {
   content = ContentOf(RowRule{"fte > 1"});
   content.message = "{nothing}";
   EXPECT_THAT(reason(content), testing::HasSubstr("nothing"));
+  content = ContentOf(ReferenceRule{"last_year_program", {"student_uid"}, {"nothing"}, "", {}});
+  content.datasets.emplace_back("last_year_program");
+  EXPECT_THAT(reason(content), testing::HasSubstr("datasets/last_year_program has no column"));
   content = ContentOf(RowRule{"fte > 1"});
   content.datasets = {"nothing"};
   EXPECT_THAT(reason(content), testing::HasSubstr("nothing"));
@@ -184,6 +195,11 @@ TEST(RuleTest, ContentIsChecked) {
   bad = good;
   bad.kind = RuleKind();
   EXPECT_FALSE(CheckContent(bad).ok());
+  bad = good;
+  bad.datasets = {"last_year_enrollment", "enrollment"};
+  EXPECT_FALSE(CheckContent(bad).ok());
+  std::swap(bad.datasets.front(), bad.datasets.back());
+  EXPECT_TRUE(CheckContent(bad).ok());
   bad = good;
   bad.kind = OverlapRule{{"a"}, "b", "c", 367};
   EXPECT_FALSE(CheckContent(bad).ok());

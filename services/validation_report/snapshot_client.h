@@ -1,4 +1,4 @@
-// Asks the snapshot service which versions a snapshot holds. Thread-safe.
+// Asks the snapshot service what a snapshot holds. Thread-safe.
 #pragma once
 
 #include <memory>
@@ -16,6 +16,8 @@ namespace edcert::validation_report {
 struct SnapshotFacts {
   std::string event;
   std::string organization;
+  std::string district;
+  bool sealed = false;
   bool failed = false;
   std::vector<ReportDataVersion> data_versions;
 };
@@ -25,6 +27,9 @@ class SnapshotSource {
   virtual ~SnapshotSource() = default;
   // On behalf of the call's user: NOT_FOUND for what he may not see.
   virtual absl::StatusOr<SnapshotFacts> Get(const rpc::Call& call, const std::string& name) = 0;
+  // Whoever asks: last year's event is closed, so most people do not see its snapshots any more.
+  virtual absl::StatusOr<SnapshotFacts> GetLastYear(const rpc::Call& call,
+                                                    const std::string& name) = 0;
 };
 
 class SnapshotClient final : public SnapshotSource {
@@ -32,8 +37,12 @@ class SnapshotClient final : public SnapshotSource {
   explicit SnapshotClient(rpc::Runtime& runtime);
 
   absl::StatusOr<SnapshotFacts> Get(const rpc::Call& call, const std::string& name) override;
+  absl::StatusOr<SnapshotFacts> GetLastYear(const rpc::Call& call,
+                                            const std::string& name) override;
 
  private:
+  absl::StatusOr<SnapshotFacts> Ask(grpc::ClientContext& context, const std::string& name);
+
   const std::unique_ptr<snapshot::v1::Snapshots::Stub> stub_;
 };
 

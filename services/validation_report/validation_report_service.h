@@ -218,6 +218,9 @@ class ValidationReportService final : public v1::ValidationReports::CallbackServ
                                      const std::optional<access::EventFacts>& event);
   // Takes over the versions of the report's snapshot. SNAPSHOT_MISMATCH.
   absl::Status TakeSnapshot(rpc::Call& call, Report& report);
+  // The versions of these datasets in the snapshot that is last year's, if one is named.
+  absl::Status TakeLastYear(rpc::Call& call, const std::vector<std::string>& datasets,
+                            Report& report);
   // Takes the versions that the district has now.
   absl::Status TakeVersions(pg::Transaction& tx, const std::vector<std::string>& datasets,
                             Report& report);

@@ -91,21 +91,27 @@ class FakeAccess final : public access::Resolver {
 class FakeDefinitions final : public DefinitionSource {
  public:
   explicit FakeDefinitions(edcert::testing::TestDatabase& database) : database_(database) {}
-  absl::StatusOr<Definitions> Get(const std::vector<std::string>& datasets) override {
+
+ private:
+  absl::StatusOr<Definitions> Find(const std::vector<std::string>& datasets) override {
     pg::Database db = database_.db();
     return ReadDefinitions(db, datasets);
   }
 
- private:
   edcert::testing::TestDatabase& database_;
 };
 
 class FakeSnapshots final : public SnapshotSource {
  public:
   SnapshotFacts facts;
+  SnapshotFacts last_year;
   absl::StatusOr<SnapshotFacts> Get(const rpc::Call& /*call*/,
                                     const std::string& /*name*/) override {
     return facts;
+  }
+  absl::StatusOr<SnapshotFacts> GetLastYear(const rpc::Call& /*call*/,
+                                            const std::string& /*name*/) override {
+    return last_year;
   }
 };
 
@@ -1105,6 +1111,10 @@ TEST_F(ServiceTest, ExplanationsStayWithTheirFindings) {
   const std::string second = CreateReport()->name();
   Work(second);
   EXPECT_EQ(Unexplained(second), 1);
+  EXPECT_THAT(Download(first, "users/ada").bytes,
+              ::testing::Not(::testing::HasSubstr("They left before.")));
+  EXPECT_THAT(Download(second, "users/ada").bytes,
+              ::testing::HasSubstr("<td>They left before. <span class=\"sub\">users/ada, "));
   v1::ListFindingsRequest list;
   list.set_report(second);
   const auto findings = Call(&Stub::ListFindings, list);
@@ -1172,6 +1182,11 @@ TEST_F(ServiceTest, RuleThatCouldNotBeRunIsExplainedToo) {
   EXPECT_EQ(Group(name).size(), 0);
   EXPECT_EQ(Explain(name, "users/ada")->findings(), 1);
   EXPECT_EQ(Unexplained(name), 0);
+  Sql("UPDATE dataset_read.data_version SET version = version + 1");
+  const std::string second = CreateReport()->name();
+  Work(second);
+  EXPECT_THAT(Download(second, "users/ada").bytes,
+              ::testing::HasSubstr("<td>They left before. <span"));
 }
 
 TEST_F(ServiceTest, TwoApproversWaiveFatalFindings) {
@@ -1364,6 +1379,57 @@ TEST_F(ServiceTest, SnapshotGivesTheVersions) {
   ASSERT_THAT(report, IsOk());
   EXPECT_EQ(report->data_versions(0).version(), 17);
   EXPECT_EQ(report->data_versions(0).copy(), type::COPY_STATE);
+}
+
+TEST_F(ServiceTest, LastYearComesWithTheReport) {
+  v1::Rule rule = EnrollmentRule("T-1", R"json("reference": {
+      "dataset": "datasets/last_year_enrollment", "columns": ["student_uid"],
+      "other_columns": ["student_uid"], "mode": "MUST_NOT_EXIST"},
+      "fixtures": [{"rows": [
+        {"values": {"student_uid": "s1"}, "must_fire": true},
+        {"values": {"student_uid": "s2"}},
+        {"dataset": "datasets/last_year_enrollment", "values": {"student_uid": "s1"}}]}])json");
+  MakeGroupOf(rule);
+  const absl::StatusOr<v1::RuleGroup> group = GetGroup("ruleGroups/g");
+  ASSERT_THAT(group, IsOk());
+  EXPECT_THAT(group->datasets(),
+              ::testing::ElementsAre("datasets/enrollment", "datasets/last_year_enrollment"));
+  rule.set_code("T-2");
+  *rule.mutable_datasets(0) = "datasets/last_year_enrollment";
+  EXPECT_THAT(CreateRule(rule), HasReason("FIELD_INVALID"));
+
+  v1::CreateReportRequest request = ReportRequest();
+  request.set_previous_snapshot("spring");
+  EXPECT_THAT(Call(&Stub::CreateReport, request), HasReason("FIELD_INVALID"));
+  request.set_previous_snapshot("snapshots/spring");
+  snapshots_.last_year = {.event = "events/last-fall",
+                          .organization = "organizations/north",
+                          .district = "organizations/north",
+                          .sealed = false,
+                          .failed = false,
+                          .data_versions = {{"enrollment", 17, 4}, {"attendance_summary", 3, 9}}};
+  EXPECT_THAT(Call(&Stub::CreateReport, request), HasReason("SNAPSHOT_MISMATCH"));
+  snapshots_.last_year.sealed = true;
+  snapshots_.last_year.organization = "organizations/south";
+  EXPECT_THAT(Call(&Stub::CreateReport, request), HasReason("SNAPSHOT_MISMATCH"));
+  snapshots_.last_year.organization = "organizations/north";
+  const absl::StatusOr<v1::Report> report = Call(&Stub::CreateReport, request);
+  ASSERT_THAT(report, IsOk());
+  EXPECT_EQ(report->previous_snapshot(), "snapshots/spring");
+  // What no rule reads is not kept; this year's records are what they were.
+  ASSERT_EQ(report->previous_data_versions_size(), 1);
+  EXPECT_EQ(report->previous_data_versions(0).dataset(), "datasets/enrollment");
+  EXPECT_EQ(report->previous_data_versions(0).version(), 17);
+  EXPECT_EQ(report->previous_data_versions(0).copy(), type::COPY_STATE);
+  ASSERT_EQ(report->data_versions_size(), 1);
+  EXPECT_EQ(report->data_versions(0).dataset(), "datasets/enrollment");
+  EXPECT_EQ(report->data_versions(0).version(), 3);
+
+  // It is a part of what a report is.
+  request.set_request_id(NewId());
+  EXPECT_EQ(Call(&Stub::CreateReport, request)->name(), report->name());
+  EXPECT_NE(CreateReport()->name(), report->name());
+  EXPECT_EQ(CreateReport()->previous_snapshot(), "");
 }
 
 TEST_F(ServiceTest, WindowAndQuotaAreKept) {

@@ -346,6 +346,14 @@ absl::StatusOr<std::string> CertificationStore::UncertifiedDependency(
   return rows.empty() ? std::string() : rows[0].Text("event");
 }
 
+absl::StatusOr<std::string> CertificationStore::PreviousSnapshot(
+    pg::Querier& db, const Certification& certification) const {
+  const Event& event = certification.event;
+  ASSIGN_OR_RETURN(const pg::Result rows, db.Run(sql::kPreviousSnapshot, certification.organization,
+                                                 event.category, event.reporting_year - 1));
+  return rows.empty() ? "" : rows[0].Text("certified_snapshot");
+}
+
 absl::StatusOr<std::vector<std::string>> CertificationStore::NamesOf(
     pg::Querier& db, const std::string& organization) const {
   ASSIGN_OR_RETURN(const pg::Result rows, db.Run(sql::kNamesOf, organization));

@@ -136,6 +136,11 @@ class CertificationStore {
                                                     const std::string& organization,
                                                     const std::vector<std::string>& events) const;
 
+  // The snapshot that the organisation certified of the category for the reporting year before, the
+  // newest if there are several; empty when there is none.
+  absl::StatusOr<std::string> PreviousSnapshot(pg::Querier& db,
+                                               const Certification& certification) const;
+
   // Names of the certifications of an organisation and of its schools.
   absl::StatusOr<std::vector<std::string>> NamesOf(pg::Querier& db,
                                                    const std::string& organization) const;

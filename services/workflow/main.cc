@@ -26,7 +26,7 @@ struct App {
         reports(runtime),
         snapshots(runtime),
         datasets(runtime),
-        wizard(reports, snapshots, datasets),
+        wizard(store, reports, snapshots, datasets),
         service({.runtime = runtime,
                  .access = registry,
                  .store = store,

@@ -224,6 +224,7 @@ class Peers {
     report.set_name(fmt::format("reports/01890a5d-ac96-774b-bcce-{:012}", ++ids_));
     report.set_kind(request.kind());
     report.set_snapshot(request.snapshot());
+    report.set_previous_snapshot(request.previous_snapshot());
     report.set_state(validation::v1::Report::QUEUED);
     report.set_rule_group_version(1);
     *report.mutable_create_time() = rpc::ToProto(clock::Clock::Real().Now());

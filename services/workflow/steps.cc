@@ -22,7 +22,8 @@ bool IsFinished(const ReportFact& report) {
 bool SameSource(const ReportFact& a, const ReportFact& b) {
   // What has the same change before it was judged by the same severities.
   return a.versions == b.versions && a.rule_group_version == b.rule_group_version &&
-         a.next_severity_change == b.next_severity_change && a.snapshot == b.snapshot;
+         a.next_severity_change == b.next_severity_change && a.snapshot == b.snapshot &&
+         a.previous_snapshot == b.previous_snapshot;
 }
 
 // The report that speaks for the step: the newest, or an older one on exactly the same data and
@@ -84,7 +85,8 @@ Step Compute(int number, Copy copy, const std::string& snapshot, const StepInput
   Describe(*report, input, copy, step);
   const bool other_severities =
       report->next_severity_change.has_value() && *report->next_severity_change <= input.today;
-  if (report->rule_group_version != input.rule_group_version || other_severities) {
+  if (report->rule_group_version != input.rule_group_version || other_severities ||
+      report->previous_snapshot != input.previous_snapshot) {
     step.state = StepState::kStale;
   }
   return step;

@@ -43,6 +43,7 @@ struct ReportFact {
   std::string name;
   ReportState state = ReportState::kQueued;
   std::string snapshot;
+  std::string previous_snapshot;  // what it compared with; empty when with nothing
   int rule_group_version = 0;
   std::optional<absl::CivilDay> next_severity_change;  // from which on it does not count any more
   absl::Time created_at;
@@ -95,15 +96,18 @@ struct StepFact {
 struct StepInput {
   absl::Time round_started_at = absl::InfinitePast();  // older reports do not count
   int rule_group_version = 0;                          // the pinned one
+  std::string previous_snapshot;                       // that a report would compare with now
   absl::CivilDay today = absl::CivilDay::min();        // in the state's time zone
   std::vector<ReportFact> reports;                     // of the step's kind, newest first
   std::map<std::string, int64_t> versions;             // now, of the step's copy
 };
 
-// Steps 1 and 2: the newest report on a copy; STALE when data, rules or severities moved since.
+// Steps 1 and 2: the newest report on a copy; STALE when data, rules, severities or what was
+// certified a year ago moved since.
 Step CopyStep(int number, const StepInput& input);
 
-// Step 3: the newest report on the candidate. The state's copy moving on does not stale it.
+// Step 3: the newest report on the candidate. The state's copy moving on does not stale it, the
+// rest does.
 Step SnapshotStep(const std::string& candidate, const SnapshotFact* snapshot,
                   const StepInput& input);
 

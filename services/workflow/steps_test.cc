@@ -77,6 +77,23 @@ TEST(StepsTest, IsStaleWhenDataOrRulesMoved) {
   EXPECT_FALSE(step.data_changed);
 }
 
+TEST(StepsTest, IsStaleWhenSomethingElseWasCertifiedAYearAgo) {
+  ReportFact report = Viewed(Report("r", ReportState::kCompleted));
+  report.previous_snapshot = "snapshots/spring";
+  StepInput input = Input({report});
+  EXPECT_EQ(CopyStep(2, input).state, StepState::kStale);
+  input.previous_snapshot = "snapshots/spring";
+  EXPECT_EQ(CopyStep(2, input).state, StepState::kCompleted);
+  input.previous_snapshot = "snapshots/summer";
+  EXPECT_EQ(CopyStep(2, input).state, StepState::kStale);
+  // A newer report that compared with another one is to be viewed itself.
+  ReportFact newer = Report("newer", ReportState::kCompleted);
+  newer.previous_snapshot = "snapshots/summer";
+  input.reports = {newer, report};
+  EXPECT_EQ(CopyStep(2, input).state, StepState::kReadyToView);
+  EXPECT_EQ(CopyStep(2, input).report, "newer");
+}
+
 TEST(StepsTest, IsStaleFromTheDayOnWhichASeverityChanges) {
   const absl::CivilDay change(2026, 3, 1);
   ReportFact before = Viewed(Report("before", ReportState::kCompleted));

@@ -34,6 +34,7 @@ ReportFact FactOf(const v1::Report& report) {
   fact.name = report.name();
   fact.state = static_cast<ReportState>(report.state());
   fact.snapshot = report.snapshot();
+  fact.previous_snapshot = report.previous_snapshot();
   fact.rule_group_version = report.rule_group_version();
   if (report.has_next_severity_change()) {
     const type::Date& day = report.next_severity_change();
@@ -82,17 +83,19 @@ absl::StatusOr<std::vector<ReportFact>> ValidationReportClient::ListReports(
 
 absl::StatusOr<ReportFact> ValidationReportClient::CreateReport(
     const rpc::Call& call, const std::string& event, const std::string& organization, int step,
-    const std::string& snapshot, int format) const {
+    const std::string& snapshot, const std::string& previous_snapshot, int format) const {
   grpc::ClientContext context;
   RETURN_IF_ERROR(call.Forward(context));
   v1::CreateReportRequest request;
-  // The snapshot is chosen anew when ours is repeated: another one is another request.
-  request.set_request_id(ids::DerivedId(call.request_id(), "report " + snapshot));
+  // The snapshots are chosen anew when ours is repeated: others are another request.
+  const std::string compared = previous_snapshot.empty() ? "" : " beside " + previous_snapshot;
+  request.set_request_id(ids::DerivedId(call.request_id(), "report " + snapshot + compared));
   request.set_event(event);
   request.set_organization(organization);
   request.set_kind(KindOf(step));
   request.set_format(static_cast<v1::ReportFormat>(format));
   request.set_snapshot(snapshot);
+  request.set_previous_snapshot(previous_snapshot);
   v1::Report response;
   RETURN_IF_ERROR(rpc::FromGrpc(stub_->CreateReport(&context, request, &response)));
   return FactOf(response);

@@ -27,11 +27,13 @@ class ValidationReportClient {
                                                       const std::string& organization,
                                                       int step) const;
 
-  // Asks for the report of a step; `snapshot` for step 3. `format` as on the wire. The call to the
-  // other service is the same whenever ours is repeated on the same snapshot.
+  // Asks for the report of a step; `snapshot` for step 3. It compares with `previous_snapshot`, if
+  // any. `format` as on the wire. The call to the other service is the same whenever ours is
+  // repeated on the same snapshots.
   absl::StatusOr<ReportFact> CreateReport(const rpc::Call& call, const std::string& event,
                                           const std::string& organization, int step,
-                                          const std::string& snapshot, int format) const;
+                                          const std::string& snapshot,
+                                          const std::string& previous_snapshot, int format) const;
 
   // The rules, `rules/...`, whose special warnings in a report nobody has explained, or had not by
   // an instant.

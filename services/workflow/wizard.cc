@@ -33,10 +33,13 @@ absl::StatusOr<WizardView> Wizard::Look(const rpc::Call& call, const Certificati
   ASSIGN_OR_RETURN(view.inputs[1].versions,
                    datasets_.GetVersions(call, district, school, Copy::kState));
   view.inputs[2].versions = view.inputs[1].versions;
+  pg::Database db = call.db();
+  ASSIGN_OR_RETURN(view.previous_snapshot, store_.PreviousSnapshot(db, certification));
   for (std::size_t i = 0; i < view.inputs.size(); ++i) {
     StepInput& input = view.inputs[i];
     input.round_started_at = certification.round_started_at.value_or(absl::InfinitePast());
     input.rule_group_version = access.event->rule_group_version;
+    input.previous_snapshot = view.previous_snapshot;
     input.today = absl::ToCivilDay(call.arrival(), call.runtime().zone());
     ASSIGN_OR_RETURN(input.reports,
                      reports_.ListReports(call, event, organization, static_cast<int>(i) + 1));

@@ -11,6 +11,7 @@
 #include "common/access/access.h"
 #include "common/rpc/call.h"
 #include "services/workflow/certification.h"
+#include "services/workflow/certification_store.h"
 #include "services/workflow/dataset_client.h"
 #include "services/workflow/snapshot_client.h"
 #include "services/workflow/validation_report_client.h"
@@ -22,24 +23,26 @@ struct WizardView {
   std::array<Step, 3> steps;
   std::array<StepInput, 3> inputs;
   std::optional<SnapshotFact> snapshot;  // the candidate
+  std::string previous_snapshot;         // certified a year ago; empty when there is none
 
   std::array<StepFact, 3> facts() const;
   // Computes the steps again after an input changed.
   void Compute(const std::string& candidate);
 };
 
-// Gathers the facts by RPC. Thread-safe.
+// Gathers the facts, most of them by RPC. Thread-safe.
 class Wizard {
  public:
-  Wizard(const ValidationReportClient& reports, const SnapshotClient& snapshots,
-         const DatasetClient& datasets)
-      : reports_(reports), snapshots_(snapshots), datasets_(datasets) {}
+  Wizard(const CertificationStore& store, const ValidationReportClient& reports,
+         const SnapshotClient& snapshots, const DatasetClient& datasets)
+      : store_(store), reports_(reports), snapshots_(snapshots), datasets_(datasets) {}
 
   // `describe` also asks what changed since the snapshot, in words.
   absl::StatusOr<WizardView> Look(const rpc::Call& call, const Certification& certification,
                                   const access::Access& access, bool describe) const;
 
  private:
+  const CertificationStore& store_;
   const ValidationReportClient& reports_;
   const SnapshotClient& snapshots_;
   const DatasetClient& datasets_;

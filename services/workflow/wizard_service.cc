@@ -146,7 +146,8 @@ absl::Status WorkflowService::GenerateReport(rpc::Call& call,
   }
   ASSIGN_OR_RETURN(const ReportFact report,
                    reports_.CreateReport(call, was.event.name, was.organization, order.step,
-                                         order.step == 3 ? candidate : "", order.format));
+                                         order.step == 3 ? candidate : "", view.previous_snapshot,
+                                         order.format));
   AddReport(order.step, report, candidate, view);
 
   return rpc::Command(
@@ -173,9 +174,9 @@ absl::Status WorkflowService::Take(rpc::Call& call, const google::protobuf::Mess
   ASSIGN_OR_RETURN(view.snapshot, snapshots_.Create(call, was.event.name, was.organization,
                                                     was.candidate_snapshot));
   const std::string& candidate = view.snapshot->name;
-  ASSIGN_OR_RETURN(
-      const ReportFact report,
-      reports_.CreateReport(call, was.event.name, was.organization, 3, candidate, order.format));
+  ASSIGN_OR_RETURN(const ReportFact report,
+                   reports_.CreateReport(call, was.event.name, was.organization, 3, candidate,
+                                         view.previous_snapshot, order.format));
   AddReport(3, report, candidate, view);
 
   return rpc::Command(call, request, response,

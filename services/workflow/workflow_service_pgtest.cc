@@ -224,7 +224,7 @@ class WorkflowServiceTest : public ::testing::Test {
   const ValidationReportClient reports_{server_.runtime()};
   const SnapshotClient snapshots_{server_.runtime()};
   const DatasetClient datasets_{server_.runtime()};
-  const Wizard wizard_{reports_, snapshots_, datasets_};
+  const Wizard wizard_{store_, reports_, snapshots_, datasets_};
   WorkflowService service_{{.runtime = server_.runtime(),
                             .access = access_,
                             .store = store_,
@@ -265,6 +265,57 @@ TEST_F(WorkflowServiceTest, FromTheFirstReportToTheApproval) {
   ASSERT_THAT(approved, IsOk());
   EXPECT_EQ(approved->status(), v1::Certification::APPROVED);
   EXPECT_FALSE(approved->administrative());
+}
+
+TEST_F(WorkflowServiceTest, ReportsCompareWithWhatWasCertifiedAYearAgo) {
+  const auto last_year = [&](const std::string& event, int year, const std::string& category) {
+    const access::EventFacts now = access_.event;
+    access_.event.reporting_year = year;
+    access_.event.category = category;
+    Publish(event);
+    access_.event = now;
+  };
+  const auto certify = [&](const std::string& event, int snapshot) {
+    const std::string name = fmt::format("snapshots/01790a5d-ac96-774b-bcce-{:012}", snapshot);
+    EXPECT_THAT(server_.database().owner().RunScript(
+                    fmt::format("UPDATE workflow.certification SET certified_snapshot = '{}'"
+                                " WHERE event = '{}'",
+                                name, event)),
+                IsOk());
+    return name;
+  };
+  const auto compared_with = [&](std::size_t index) {
+    std::string name;
+    peers_.ChangeReport(index, [&](const auto& report) { name = report.previous_snapshot(); });
+    return name;
+  };
+  last_year("events/two-years-ago", 2025, "categories/enrollment");
+  last_year("events/of-another-category", 2026, "categories/attendance");
+  last_year("events/last-fall", 2026, "categories/enrollment");
+  last_year("events/last-spring", 2026, "categories/enrollment");
+  certify("events/two-years-ago", 9);
+  certify("events/of-another-category", 9);
+  ASSERT_THAT(Report(1), IsOk());
+  EXPECT_EQ(compared_with(0), "");
+  EXPECT_EQ(Get().steps(0).state(), v1::Step::QUEUED);
+
+  const std::string fall = certify("events/last-fall", 2);
+  EXPECT_EQ(Get().steps(0).state(), v1::Step::STALE);
+  certify("events/last-spring", 1);
+  Prepare();
+  for (const std::size_t report : {0, 1, 2}) EXPECT_EQ(compared_with(report), fall);
+  const v1::SubmitCertificationRequest submission = Submission();
+  // What was certified a year ago is certified anew.
+  const std::string spring = certify("events/last-spring", 3);
+  const v1::Certification stale = Get();
+  for (const v1::Step& step : stale.steps()) EXPECT_EQ(step.state(), v1::Step::STALE);
+  EXPECT_THAT(Call(&Stub::SubmitCertification, submission), HasReason("STEP_STALE"));
+  for (const int step : {1, 2, 3}) {
+    ASSERT_THAT(Report(step), IsOk());
+    EXPECT_EQ(compared_with(0), spring);
+    peers_.FinishReport(Now(), {});
+  }
+  EXPECT_THAT(Call(&Stub::SubmitCertification, submission), IsOk());
 }
 
 TEST_F(WorkflowServiceTest, RefusesASignatureWithTheReasonOfEachFault) {

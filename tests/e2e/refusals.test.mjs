@@ -380,7 +380,8 @@ const TABLE = {
       ['organisation', dora, {}, ...NOT_FOUND],
       ['state', ann, () => ({event: w.futureEvent.name}), 'FAILED_PRECONDITION', 'WINDOW_NOT_OPEN'],
       ['existence', ann, {event: 'events/refusal-nothing'}, ...NOT_FOUND],
-      ['kind', ann, {snapshot: `snapshots/${nobody}`}, 'INVALID_ARGUMENT', 'FIELD_INVALID']]},
+      ['kind', ann, {snapshot: `snapshots/${nobody}`}, 'INVALID_ARGUMENT', 'FIELD_INVALID'],
+      ['last year', ann, {previous_snapshot: `snapshots/${nobody}`}, ...NOT_FOUND]]},
   'validation.CancelReport': {
     user: ann,
     request: () => ({name: w.report.name}),

@@ -254,19 +254,13 @@ class ColumnarTest : public ::testing::Test {
   ColumnarTest() {
     PublishDatasets(database_.owner());
     pg::Database db = database_.db();
-    definitions_ = *ReadDefinitions(db, Datasets(db));
+    definitions_ = *ReadDefinitions(db, PublishedIds());
     for (const auto& [id, definition] : definitions_) {
-      sources_[id] = RowsOfSlice(
-          definition, {.copy = "DISTRICT", .district = "north", .version = 7, .school = ""});
+      sources_[id] = RowsOfSlice(definition, {.copy = IsLastYear(id) ? "STATE" : "DISTRICT",
+                                              .district = "north",
+                                              .version = IsLastYear(id) ? 3 : 7,
+                                              .school = ""});
     }
-  }
-
-  static std::vector<std::string> Datasets(pg::Database& db) {
-    std::vector<std::string> datasets;
-    const absl::StatusOr<pg::Result> rows =
-        db.RunText("SELECT dataset FROM dataset_read.dataset_definition");
-    for (const pg::Row row : *rows) datasets.push_back(row.Text("dataset"));
-    return datasets;
   }
 
   absl::Time Deadline() const { return clock::Clock::Real().Now() + absl::Minutes(5); }
@@ -354,6 +348,18 @@ class ColumnarTest : public ::testing::Test {
     return got->by_columns;
   }
 
+  Evaluation Evaluate(const std::vector<v1::Rule>& rules, const RowSources& sources) {
+    EvaluationRequest request{.organization = "organizations/north",
+                              .rules = {},
+                              .definitions = definitions_,
+                              .sources = sources,
+                              .progress = nullptr};
+    for (const v1::Rule& rule : rules) request.rules.push_back({.rule = Compile(rule)});
+    absl::StatusOr<Evaluation> evaluation = columnar_.Evaluate(request, Deadline());
+    EXPECT_THAT(evaluation, IsOk());
+    return *std::move(evaluation);
+  }
+
   // Rules of one kind on the rows made, all judged by columns.
   void CompareKinds(const std::vector<v1::Rule>& rules) {
     std::vector<std::shared_ptr<const CompiledRule>> compiled;
@@ -424,6 +430,46 @@ TEST_F(ColumnarTest, Reference) {
             "condition": "this.school_id = other.school_id OR other.days_expected > 30")"),
                 rule("T-5", by_student + R"(, "mode": "MUST_NOT_EXIST",
             "condition": "this.fte * 40 < other.days_present AND this.homeless")")});
+}
+
+TEST_F(ColumnarTest, ReferenceToLastYear) {
+  MakeRows(2000);
+  // The years differ in half of the students and in their grades; what came later was not
+  // certified.
+  Sql("INSERT INTO dataset_read.enrollment (copy, district_id, record_key, valid_from, valid_to,"
+      " student_uid, school_id, entry_date, school_year, grade_level, fte)"
+      " SELECT 'STATE', 'north', record_key, CASE WHEN i % 5 = 0 THEN 4 ELSE 2 END,"
+      "  CASE WHEN i % 3 = 0 THEN 4 ELSE 9223372036854775807 END,"
+      "  CASE WHEN i % 2 = 0 THEN student_uid ELSE 't' || i END, school_id, entry_date - 365,"
+      "  school_year - 1, '05', fte"
+      " FROM (SELECT e.*, substr(record_key, 2)::int AS i FROM dataset_read.enrollment e) e");
+  const auto rule = [](const std::string& code, const std::string& fields) {
+    return EnrollmentRule(code, R"("reference": {"dataset": "datasets/last_year_enrollment",
+                               "columns": ["student_uid"], "other_columns": ["student_uid"], )" +
+                                    fields + "}");
+  };
+  const std::vector<v1::Rule> rules = {rule("T-1", R"("mode": "MUST_EXIST")"),
+                                       rule("T-2", R"("mode": "MUST_NOT_EXIST")"),
+                                       rule("T-3", R"("mode": "MUST_NOT_EXIST",
+                     "condition": "this.fte > other.fte AND this.school_id <> other.school_id")")};
+  CompareKinds(rules);
+  const Evaluation found = Evaluate(rules, sources_);
+  const int64_t with_student = found.rows.at("enrollment");
+  EXPECT_GT(found.results[0].findings, 0);
+  EXPECT_GT(found.results[1].findings, 0);
+  EXPECT_EQ(found.results[0].findings + found.results[1].findings, with_student);
+  EXPECT_LT(found.rows.at("last_year_enrollment"), found.rows.at("enrollment"));
+
+  // Nothing was certified.
+  RowSources sources = sources_;
+  sources["last_year_enrollment"] = NoRows(definitions_.at("last_year_enrollment"));
+  std::vector<std::shared_ptr<const CompiledRule>> compiled;
+  for (const v1::Rule& each : rules) compiled.push_back(Compile(each));
+  EXPECT_EQ(Compare(compiled, sources), 3);
+  const Evaluation none = Evaluate(rules, sources);
+  EXPECT_EQ(none.results[0].findings, with_student);
+  EXPECT_EQ(none.results[1].findings, 0);
+  EXPECT_EQ(none.rows.at("last_year_enrollment"), 0);
 }
 
 TEST_F(ColumnarTest, Overlap) {

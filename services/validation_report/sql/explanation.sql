@@ -40,3 +40,11 @@ SELECT DISTINCT x.organization, t.fingerprint, x.event, x.category, x.explanatio
  WHERE x.explanation_id = $4
 ON CONFLICT (organization, fingerprint, event) DO UPDATE
    SET explanation_id = excluded.explanation_id, explained_at = excluded.explained_at;
+
+-- name: list_given
+SELECT x.explanation_id, x.text, x.author, x.created_at
+  FROM validation.explanation x WHERE x.organization = $1 AND x.event = $2;
+
+-- name: list_explained
+SELECT encode(e.fingerprint, 'hex') AS fingerprint, e.explanation_id
+  FROM validation.explained_finding e WHERE e.organization = $1 AND e.event = $2;

@@ -35,8 +35,8 @@ SELECT $1, $2::int + u.place, u.rule_place, u.record_key, u.school, u.fields::js
 -- name: read_chain
 -- One row for each rule that the chain has judged; one without a code when there is none.
 SELECT c.chain_id, c.run, c.report_id, r.previous_report_id, r.rule_group_version, r.datasets,
-       r.versions, r.counts[3] + r.counts[6] + r.counts[9] + r.counts[12] > 0 AS errored,
-       k.code, k.known, k.cut, u.changes[4] AS fixed
+       r.versions, r.previous_snapshot,
+       r.counts[3] + r.counts[6] + r.counts[9] + r.counts[12] > 0 AS errored, k.code, k.known, k.cut, u.changes[4] AS fixed
   FROM validation.finding_chain c
   JOIN validation.report r ON r.report_id = c.report_id
   LEFT JOIN validation.chain_rule k ON k.chain_id = c.chain_id

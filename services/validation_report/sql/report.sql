@@ -17,9 +17,10 @@ SELECT count(*) AS waiting
 INSERT INTO validation.report
   (report_id, title, event, event_title, organization, organization_display_name, district, kind,
    format, snapshot, requester, rule_group_id, rule_group_version, datasets, versions, rows,
-   severity_day)
+   severity_day, previous_snapshot, previous_district, previous_datasets, previous_versions,
+   previous_rows)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14::text[], $15::bigint[],
-        $16::bigint[], $17);
+        $16::bigint[], $17, $18, $19, $20::text[], $21::bigint[], $22::bigint[]);
 
 -- name: get_report
 -- $2: whose view counts.
@@ -28,6 +29,8 @@ SELECT r.report_id, r.title, r.event, r.event_title, r.organization, r.organizat
        g.title AS rule_group_title, r.rule_group_version, r.severity_day,
        (SELECT min(day) FROM unnest(g.severity_changes) AS day WHERE day > r.severity_day)
          AS next_severity_change, r.datasets, r.versions, r.rows,
+       r.previous_snapshot, r.previous_district, r.previous_datasets, r.previous_versions,
+       r.previous_rows,
        r.created_at, r.result_attempt, r.counts, r.changes, r.previous_report_id, r.truncated,
        encode(r.sha256, 'hex') AS sha256, r.size, r.media_type, r.file_name,
        j.state, j.attempt, j.progress_done, j.progress_total, j.progress_phase, j.failure,
@@ -47,6 +50,8 @@ SELECT r.report_id, r.title, r.event, r.event_title, r.organization, r.organizat
        g.title AS rule_group_title, r.rule_group_version, r.severity_day,
        (SELECT min(day) FROM unnest(g.severity_changes) AS day WHERE day > r.severity_day)
          AS next_severity_change, r.datasets, r.versions, r.rows,
+       r.previous_snapshot, r.previous_district, r.previous_datasets, r.previous_versions,
+       r.previous_rows,
        r.created_at, r.result_attempt, r.counts, r.changes, r.previous_report_id, r.truncated,
        encode(r.sha256, 'hex') AS sha256, r.size, r.media_type, r.file_name,
        j.state, j.attempt, j.progress_done, j.progress_total, j.progress_phase, j.failure,
@@ -83,7 +88,8 @@ DELETE FROM validation.report_artifact WHERE report_id = $1 AND attempt <> $2;
 UPDATE validation.report
    SET result_attempt = $2, rows = $3::bigint[], counts = $4::bigint[], truncated = $5,
        sha256 = decode($6, 'hex'), size = $7, media_type = $8, file_name = $9,
-       changes = $10::bigint[], previous_report_id = nullif($11, '')::uuid
+       changes = $10::bigint[], previous_report_id = nullif($11, '')::uuid,
+       previous_rows = $12::bigint[]
  WHERE report_id = $1;
 
 -- name: record_view
@@ -106,7 +112,8 @@ UPDATE validation.job j SET state = 'EXPIRED'
                                    AND n.kind = r.kind AND n.created_at > r.created_at
                                    AND m.state = 'COMPLETED'
                                    AND (n.versions <> r.versions
-                                        OR n.rule_group_version <> r.rule_group_version))))
+                                        OR n.rule_group_version <> r.rule_group_version
+                                        OR n.previous_snapshot <> r.previous_snapshot))))
          ORDER BY d.finished_at LIMIT $2 FOR UPDATE OF d SKIP LOCKED) old
  WHERE j.id = old.report_id
 RETURNING j.id;

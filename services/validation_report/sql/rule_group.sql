@@ -6,8 +6,8 @@ VALUES ($1, $2, $3) ON CONFLICT DO NOTHING;
 
 -- name: insert_group_version
 INSERT INTO validation.rule_group_version
-  (rule_group_id, version, title, datasets, severity_changes)
-VALUES ($1, $2, $3, $4::text[], $5::text[]::date[]);
+  (rule_group_id, version, title, datasets, severity_changes, last_year_datasets)
+VALUES ($1, $2, $3, $4::text[], $5::text[]::date[], $6::text[]);
 
 -- name: insert_group_members
 INSERT INTO validation.rule_group_member
@@ -24,7 +24,7 @@ SELECT g.rule_group_id, g.level, g.state, g.row_version, g.created_at, g.updated
        g.state <> 'DRAFT' AND v.version = g.version OR EXISTS (
          SELECT FROM validation.rule_group_activation a
           WHERE a.rule_group_id = v.rule_group_id AND a.version = v.version) AS was_active,
-       v.version, v.title, v.datasets
+       v.version, v.title, v.datasets, v.last_year_datasets
   FROM validation.rule_group g JOIN validation.rule_group_version v USING (rule_group_id)
  WHERE g.rule_group_id = $1
    AND v.version = CASE $2::int WHEN 0 THEN coalesce(g.newest_version, g.version)
@@ -35,7 +35,7 @@ SELECT g.rule_group_id, g.level, g.state, g.row_version, g.created_at, g.updated
        CASE WHEN g.state = 'DRAFT' THEN 0 ELSE g.version END AS active_version,
        coalesce(g.newest_version, g.version) AS newest_version,
        g.state <> 'DRAFT' AS was_active,
-       v.version, v.title, v.datasets
+       v.version, v.title, v.datasets, v.last_year_datasets
   FROM validation.rule_group g JOIN validation.rule_group_version v USING (rule_group_id, version)
  WHERE (cardinality($1::text[]) = 0 OR g.state = ANY ($1::text[]))
    AND ($2 = '' OR g.level = $2)

@@ -68,6 +68,15 @@ SELECT DISTINCT ON ("P".record_key COLLATE "C")
   JOIN "enrollment" AS "P" ON "P".record_key = "Q".record_key
  ORDER BY "P".record_key COLLATE "C", "Q"."year"::text COLLATE "C";
 
+-- reference to last year
+WITH "enrollment" AS NOT MATERIALIZED (SELECT record_key, school_id AS "S", "student_uid", "school_id", "entry_date", "exit_date", "fte" FROM dataset_read."enrollment" WHERE copy = 'STATE' AND district_id = E'o''hara\\north' AND valid_from <= 41 AND valid_to > 41),
+     "last_year_program" AS NOT MATERIALIZED (SELECT record_key, school_id AS "S", "student", "year", "active", "seen_at" FROM dataset_read."program" WHERE copy = 'STATE' AND district_id = E'o''hara\\north' AND valid_from <= 41 AND valid_to > 41)
+SELECT this.record_key COLLATE "C" AS "K", this."S", this."student_uid"::text AS "student_uid", this."entry_date"::text AS "entry_date"
+  FROM "enrollment" AS this
+ WHERE this."student_uid" IS NOT NULL
+   AND EXISTS (SELECT 1 FROM "last_year_program" AS other WHERE other."student" = this."student_uid" AND (other.active))
+ ORDER BY "K";
+
 -- fixture rows
 WITH "enrollment" AS NOT MATERIALIZED (SELECT record_key, "school_id"::text AS "S", "student_uid", "school_id", "entry_date", "exit_date", "fte" FROM jsonb_to_recordset('[{"record_key": "0"}]'::jsonb) AS rows(record_key text, "student_uid" text, "school_id" text, "entry_date" date, "exit_date" date, "fte" numeric))
 SELECT record_key COLLATE "C" AS "K", "S", "M0", "student_uid"::text AS "student_uid", "entry_date"::text AS "entry_date"
@@ -79,5 +88,5 @@ SELECT record_key COLLATE "C" AS "K", "S", "M0", "student_uid"::text AS "student
 SELECT (SELECT count(*) FROM (SELECT record_key, NULL::text AS "S", "student", "year", "active", "seen_at" FROM jsonb_to_recordset('[]'::jsonb) AS rows(record_key text, "student" text, "year" bigint, "active" boolean, "seen_at" timestamptz)) AS rows);
 
 -- count
-SELECT (SELECT count(*) FROM (SELECT record_key, school_id AS "S", "student_uid", "school_id", "entry_date", "exit_date", "fte" FROM dataset_read."enrollment" WHERE copy = 'STATE' AND district_id = E'o''hara\\north' AND valid_from <= 41 AND valid_to > 41) AS rows), (SELECT count(*) FROM (SELECT record_key, school_id AS "S", "student", "year", "active", "seen_at" FROM dataset_read."program" WHERE copy = 'STATE' AND district_id = E'o''hara\\north' AND valid_from <= 41 AND valid_to > 41) AS rows);
+SELECT (SELECT count(*) FROM (SELECT record_key, school_id AS "S", "student_uid", "school_id", "entry_date", "exit_date", "fte" FROM dataset_read."enrollment" WHERE copy = 'STATE' AND district_id = E'o''hara\\north' AND valid_from <= 41 AND valid_to > 41) AS rows), (SELECT count(*) FROM (SELECT record_key, school_id AS "S", "student", "year", "active", "seen_at" FROM dataset_read."program" WHERE copy = 'STATE' AND district_id = E'o''hara\\north' AND valid_from <= 41 AND valid_to > 41) AS rows), (SELECT count(*) FROM (SELECT record_key, school_id AS "S", "student", "year", "active", "seen_at" FROM dataset_read."program" WHERE copy = 'STATE' AND district_id = E'o''hara\\north' AND valid_from <= 41 AND valid_to > 41) AS rows);
 

@@ -115,6 +115,14 @@ SELECT c.event FROM workflow.certification c
    AND c.state NOT IN ('SENT', 'APPROVED', 'RECERT_REQUESTED', 'EXEMPT', 'WITHDRAWN')
  ORDER BY c.event LIMIT 1;
 
+-- name: previous_snapshot
+-- What an organisation certified last of a category for a reporting year. Ids grow with time.
+SELECT c.certified_snapshot
+  FROM workflow.certification c JOIN workflow.event e ON e.name = c.event
+ WHERE c.organization = $1 AND e.category = $2 AND e.reporting_year = $3
+   AND c.certified_snapshot <> ''
+ ORDER BY c.certified_snapshot COLLATE "C" DESC LIMIT 1;
+
 -- name: names_of
 -- Certifications of an organisation and of those directly below it.
 SELECT id FROM workflow.certification WHERE organization = $1
