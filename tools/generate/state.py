@@ -844,7 +844,8 @@ def main(argv):
     totals = {name: sum(d["records"][name] for d in made) for name in DATASETS}
     with open(args.out / "state.json", "w", encoding="utf-8") as file:
         json.dump({"seed": args.seed, "school_year": args.year, "records": totals,
-                   "districts": made}, file, indent=1)
+                   "not_planted": sorted(state_oracle.NOT_PLANTED), "districts": made},
+                  file, indent=1)
         file.write("\n")
     print(f"districts: {len(made)}")
     for dataset, rows in totals.items():
