@@ -193,6 +193,9 @@ TEST(HtmlWriterTest, CausesStandWithTheirExplanations) {
 TEST(HtmlWriterTest, AnEmptyDatasetIsNoSuccess) {
   ReportHeader header = ClearReport();
   header.data_versions.front().rows = 0;
+  // Nor is it one that there were records a year ago.
+  header.data_versions.push_back(
+      {.dataset = "last_year_enrollment", .copy = "snapshots/s", .rows = 9, .tested = false});
   const std::string html = Html(header, {});
   EXPECT_THAT(html, HasSubstr("Nothing was found, because there were no records to test."));
   EXPECT_THAT(html, Not(HasSubstr("class=\"verdict clear\"")));
