@@ -47,6 +47,7 @@ constexpr std::array kReasons = {
   ReasonInfo{Reason::kFixtureFailed, "FIXTURE_FAILED", StatusCode::kFailedPrecondition, "A fixture of the rule did not behave as it says, or the rule has none.", "Correct the rule that `resource` names, or its fixture number `fixture`."},
   ReasonInfo{Reason::kReportNotReady, "REPORT_NOT_READY", StatusCode::kFailedPrecondition, "The report has no artifact in its present state.", "Watch the report until it is COMPLETED."},
   ReasonInfo{Reason::kReportExpired, "REPORT_EXPIRED", StatusCode::kFailedPrecondition, "The file of the report was deleted after the time that the state keeps it.", "Ask for a new report."},
+  ReasonInfo{Reason::kVersionPurged, "VERSION_PURGED", StatusCode::kFailedPrecondition, "Records of this data version were deleted after the time that the state keeps history.", "Read a newer version, or start again from the first page."},
   ReasonInfo{Reason::kConfirmationRequired, "CONFIRMATION_REQUIRED", StatusCode::kFailedPrecondition, "The action voids something and was not confirmed.", "Ask the person, then call again with the confirmation."},
   ReasonInfo{Reason::kInUse, "IN_USE", StatusCode::kFailedPrecondition, "Another resource still uses this one, or one that it names is missing.", "Remove what uses it first; `constraint` names the relation."},
   ReasonInfo{Reason::kQuotaExceeded, "QUOTA_EXCEEDED", StatusCode::kResourceExhausted, "A limit of this caller or organisation is reached.", "Wait as long as RetryInfo says."},

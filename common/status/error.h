@@ -55,6 +55,7 @@ enum class Reason {
   kFixtureFailed,
   kReportNotReady,
   kReportExpired,
+  kVersionPurged,
   kConfirmationRequired,
   kInUse,
   kQuotaExceeded,

@@ -192,6 +192,7 @@ v1::DataVersion ToProto(const Version& version) {
   out.set_version(version.version);
   if (version.changed_at.has_value()) *out.mutable_changed_at() = rpc::ToProto(*version.changed_at);
   out.set_row_count(version.row_count);
+  out.set_oldest_version(version.oldest);
   return out;
 }
 

@@ -17,6 +17,7 @@
 #include "common/status/macros.h"
 #include "services/dataset/comparison_store.h"
 #include "services/dataset/errors.h"
+#include "services/dataset/history_store.h"
 #include "services/dataset/issue_store.h"
 #include "services/dataset/record_store.h"
 #include "services/dataset/resync_store.h"
@@ -207,6 +208,7 @@ grpc::ServerUnaryReactor* DatasetService::ListRecords(grpc::CallbackServerContex
         ASSIGN_OR_RETURN(std::vector<Record> records,
                          dataset::ListRecords(db, *dataset, copy, district, version, schools,
                                               page.Key(1), page.limit()));
+        RETURN_IF_ERROR(CheckKept(db, *dataset, copy, district, version));
         response->set_next_page_token(
             paging::Cut(*request, page, records, [version](const Record& record) {
               return std::vector{std::to_string(version), record.key};
@@ -408,6 +410,8 @@ grpc::ServerUnaryReactor* DatasetService::CompareCopies(grpc::CallbackServerCont
           ASSIGN_OR_RETURN(differences, CompareRecords(db, *dataset, district, versions, schools,
                                                        start, page.limit()));
         }
+        RETURN_IF_ERROR(CheckKept(db, *dataset, Copy::kDistrict, district, versions.district));
+        RETURN_IF_ERROR(CheckKept(db, *dataset, Copy::kState, district, versions.state));
         response->set_next_page_token(
             paging::Cut(*request, page, differences, [&](const Difference& difference) {
               return std::vector{std::to_string(versions.district), std::to_string(versions.state),

@@ -68,6 +68,25 @@ TEST_F(DatasetServiceTest, AllOrNothing) {
   EXPECT_EQ(List(type::COPY_DISTRICT)->records_size(), 0);
 }
 
+TEST_F(DatasetServiceTest, APurgedVersionIsSaidToBePurged) {
+  for (const char* student : {"1", "2", "3", "4"}) {
+    ASSERT_THAT(Push(Header(), kHeader + Event(student)), IsOk());
+  }
+  EXPECT_EQ(List(type::COPY_DISTRICT, 1)->records_size(), 1);
+  EXPECT_EQ(List(type::COPY_DISTRICT, 2)->records_size(), 2);
+  ASSERT_THAT(server_.database().owner().RunScript(
+                  "INSERT INTO dataset.version_horizon (copy, dataset, district_id, kept_from)"
+                  " VALUES ('DISTRICT', 'attendance_event', '255901', 3);"
+                  "INSERT INTO dataset.version_pin (copy, dataset, district_id, version, holder,"
+                  " holder_id) VALUES ('DISTRICT', 'attendance_event', '255901', 1, 'x', 'y')"),
+              IsOk());
+  EXPECT_EQ(List(type::COPY_DISTRICT, 0)->records_size(), 0);
+  EXPECT_EQ(List(type::COPY_DISTRICT, 1)->records_size(), 1);
+  EXPECT_THAT(List(type::COPY_DISTRICT, 2), HasReason("VERSION_PURGED"));
+  EXPECT_EQ(List(type::COPY_DISTRICT, 3)->records_size(), 3);
+  EXPECT_EQ(List(type::COPY_DISTRICT)->records_size(), 4);
+}
+
 TEST_F(DatasetServiceTest, DeletesByKey) {
   ASSERT_THAT(Push(Header(), kHeader + Event("1") + Event("2")), IsOk());
   const auto response =

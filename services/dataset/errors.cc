@@ -1,5 +1,10 @@
 #include "services/dataset/errors.h"
 
+#include <fmt/format.h>
+
+#include <string>
+
+#include "common/status/error.h"
 #include "common/status/errors.h"
 
 namespace edcert::dataset {
@@ -18,6 +23,12 @@ absl::Status KeptByTheService(std::string_view field) {
 
 absl::Status VersionAboveCurrent() {
   return status::FieldInvalid("version", "is above the current version");
+}
+
+absl::Status VersionPurged(int64_t version, int64_t oldest) {
+  return status::MakeError(
+      status::Reason::kVersionPurged, fmt::format("version {} is purged", version),
+      {{"version", std::to_string(version)}, {"oldest", std::to_string(oldest)}});
 }
 
 absl::Status CancelNotAllowed(const Resync& resync) {

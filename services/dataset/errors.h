@@ -1,6 +1,7 @@
 // The errors of this service that are not of the common catalogue functions.
 #pragma once
 
+#include <cstdint>
 #include <string_view>
 
 #include "absl/status/status.h"
@@ -19,6 +20,9 @@ absl::Status KeptByTheService(std::string_view field);
 
 // INVALID_ARGUMENT FIELD_INVALID for `version`.
 absl::Status VersionAboveCurrent();
+
+// FAILED_PRECONDITION VERSION_PURGED: from `oldest` on all versions can be read.
+absl::Status VersionPurged(int64_t version, int64_t oldest);
 
 // FAILED_PRECONDITION TRANSITION_NOT_ALLOWED: the resync has ended.
 absl::Status CancelNotAllowed(const Resync& resync);

@@ -6,10 +6,12 @@
 #include "common/access/registry_access.h"
 #include "common/jobs/jobs.h"
 #include "common/rpc/server.h"
+#include "common/status/errors.h"
 #include "common/status/macros.h"
 #include "services/dataset/builtin_definitions.h"
 #include "services/dataset/config.pb.h"
 #include "services/dataset/dataset_service.h"
+#include "services/dataset/history_keeper.h"
 #include "services/dataset/migrations/migrations.h"
 #include "services/dataset/organization_feed.h"
 #include "services/dataset/schema.h"
@@ -28,16 +30,19 @@ PushOptions OptionsOf(const config::Config& config) {
 
 // Everything that lives as long as the server; the last made ends first.
 struct App {
-  App(rpc::Runtime& runtime, const PushOptions& options, const Catalogue& builtin)
+  App(rpc::Runtime& runtime, const PushOptions& options, const Catalogue& builtin,
+      absl::Duration keep_history)
       : access(runtime),
         dispatcher(runtime.pool(), runtime.config().redis(), kSchema),
         service(runtime, access, &dispatcher, options),
-        consumer(FollowRegistry(runtime, access, builtin, options.automatic_sync)) {}
+        consumer(FollowRegistry(runtime, access, builtin, options.automatic_sync)),
+        keeper(runtime.pool(), runtime.clock(), keep_history) {}
 
   access::RegistryAccess access;
   jobs::Dispatcher dispatcher;
   DatasetService service;
   std::unique_ptr<feed::Consumer> consumer;
+  HistoryKeeper keeper;
 };
 
 absl::Status InstallBuiltins(pg::Connection& owner) {
@@ -49,7 +54,15 @@ absl::Status InstallBuiltins(pg::Connection& owner) {
 absl::StatusOr<rpc::ServiceMain::Running> Make(rpc::Runtime& runtime,
                                                const config::Config& config) {
   ASSIGN_OR_RETURN(const Catalogue builtin, BuiltinCatalogue());
-  return rpc::Run(std::make_shared<App>(runtime, OptionsOf(config), builtin));
+  return rpc::Run(std::make_shared<App>(runtime, OptionsOf(config), builtin,
+                                        absl::Hours(24) * config.keep_history_days()));
+}
+
+absl::Status Check(const config::Config& config) {
+  if (config.keep_history_days() < 0) {
+    return status::FieldInvalid("keep_history_days", "must not be negative");
+  }
+  return absl::OkStatus();
 }
 
 int Main(int argc, char** argv) {
@@ -63,6 +76,7 @@ int Main(int argc, char** argv) {
        .server = config.mutable_server(),
        .peers = {"event_registry"},
        .migrations = {jobs::Migrations(), {"dataset", sql::kMigrations}},
+       .check = [&config] { return Check(config); },
        .after_migrate = InstallBuiltins,
        .run_workers =
            [&config] {

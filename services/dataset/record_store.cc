@@ -17,7 +17,8 @@ Version VersionOf(const pg::Row& row, std::string dataset) {
   return {.dataset = std::move(dataset),
           .version = row.Int("version"),
           .changed_at = std::nullopt,
-          .row_count = row.Int("row_count")};
+          .row_count = row.Int("row_count"),
+          .oldest = 0};
 }
 
 // The district under which the records of one are stored.
@@ -159,6 +160,7 @@ absl::StatusOr<std::vector<Version>> GetVersions(pg::Querier& db, Copy copy,
   for (const pg::Row row : rows) {
     versions.push_back(VersionOf(row, row.Text("dataset")));
     versions.back().changed_at = row.OptionalTime("changed_at");
+    versions.back().oldest = row.Int("oldest");
   }
   return versions;
 }

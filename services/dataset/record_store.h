@@ -24,6 +24,7 @@ struct Version {
   int64_t version = 0;
   std::optional<absl::Time> changed_at;
   int64_t row_count = 0;
+  int64_t oldest = 0;  // from here on every version is whole
 };
 
 // What a batch did.

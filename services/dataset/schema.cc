@@ -7,6 +7,7 @@
 #include "common/status/macros.h"
 #include "services/dataset/definition_store.h"
 #include "services/dataset/growth.h"
+#include "services/dataset/history_store.h"
 #include "services/dataset/kept_records.h"
 #include "services/dataset/record_sql.h"
 #include "services/dataset/sql/table.sql.h"
@@ -52,7 +53,7 @@ absl::Status InstallAll(pg::Transaction& tx, const Catalogue& catalogue,
       RETURN_IF_ERROR(tx.RunText(Replace(statement.sql, "role", role)).status());
     }
   }
-  return absl::OkStatus();
+  return InstallPins(tx);
 }
 
 }  // namespace

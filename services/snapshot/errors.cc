@@ -22,4 +22,10 @@ absl::Status NotComparable(std::string_view base, std::string_view other) {
                    {{"resource", std::string(base)}, {"other", std::string(other)}});
 }
 
+absl::Status VersionPurged(std::string_view dataset, int64_t version) {
+  return MakeError(Reason::kVersionPurged,
+                   fmt::format("version {} of {} is purged", version, dataset),
+                   {{"resource", std::string(dataset)}, {"version", std::to_string(version)}});
+}
+
 }  // namespace edcert::snapshot

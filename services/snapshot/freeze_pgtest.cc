@@ -146,6 +146,66 @@ TEST_F(FreezeTest, HoldsTheVersionsOfTheMoment) {
   EXPECT_THAT(VersionsOf(Get(snapshot.id)), ElementsAre(0, 2));
 }
 
+// From the statement of the freeze on, whichever server runs it, until the snapshot is deleted.
+TEST_F(FreezeTest, HoldsWhatItNames) {
+  Put("enrollment", "k1", "01");
+  const Snapshot first = MustTake(Taking());
+  Put("enrollment", "k1", "02");
+  const Snapshot second = MustTake(Taking());
+  const auto pins = [this] {
+    std::vector<std::string> lines;
+    const auto rows = database_.db().RunText(
+        "SELECT holder_id || ' ' || dataset || ' ' || district || ' ' || version AS line"
+        "  FROM fixture.pin WHERE version > 0 ORDER BY version");
+    EXPECT_TRUE(rows.ok()) << rows.status();
+    for (const pg::Row row : *rows) lines.push_back(row.Text("line"));
+    return lines;
+  };
+  const std::string enrollment = " enrollment d ";
+  EXPECT_THAT(pins(), ElementsAre(first.id + enrollment + "1", second.id + enrollment + "2"));
+  const absl::Status deleted = database_.owner().RunScript(
+      "UPDATE snapshot.snapshot SET previous = NULL;"
+      "DELETE FROM snapshot.snapshot_version WHERE snapshot_id = '" +
+      first.id +
+      "';"
+      "UPDATE snapshot.snapshot SET superseded_by = NULL, state = 'FAILED', failure_reason = 'X'"
+      " WHERE snapshot_id = '" +
+      first.id +
+      "';"
+      "DELETE FROM snapshot.snapshot WHERE snapshot_id = '" +
+      first.id + "'");
+  ASSERT_TRUE(deleted.ok()) << deleted;
+  EXPECT_THAT(pins(), ElementsAre(second.id + enrollment + "2"));
+}
+
+// Snapshots of before the pins are pinned by the migration.
+TEST(HoldTest, TheMigrationHoldsWhatIsThere) {
+  const std::vector<pg::Component> before = {
+      jobs::Migrations(), {.name = "snapshot", .migrations = std::span(sql::kMigrations).first(1)}};
+  testing::TestDatabase database("snapshot", before);
+  ASSERT_TRUE(
+      database.owner().RunScript(ReadFile("services/snapshot/testdata/dataset_read.sql")).ok());
+  ASSERT_TRUE(database.owner()
+                  .RunScript("INSERT INTO snapshot.snapshot (snapshot_id, event, organization,"
+                             " category, district_id, school_id, generation, origin, state,"
+                             " taken_by) VALUES ('00000000-0000-4000-8000-000000000001',"
+                             " 'events/e', 'organizations/d', 'categories/c', 'd', '', 1,"
+                             " 'STATE_MANUAL', 'SEALING', 'users/u');"
+                             "INSERT INTO snapshot.snapshot_version (snapshot_id, dataset, version)"
+                             " VALUES ('00000000-0000-4000-8000-000000000001', 'enrollment', 7)")
+                  .ok());
+  const std::vector<pg::Component> now = {jobs::Migrations(),
+                                          {.name = "snapshot", .migrations = sql::kMigrations}};
+  ASSERT_TRUE(pg::Migrate(database.owner(), "snapshot", now).ok());
+  const auto pinned = pg::Database(database.db())
+                          .RunText(
+                              "SELECT dataset || ' ' || district || ' ' || version AS line"
+                              "  FROM fixture.pin");
+  ASSERT_TRUE(pinned.ok()) << pinned.status();
+  ASSERT_EQ(pinned->size(), 1);
+  EXPECT_EQ((*pinned)[0].Text("line"), "enrollment d 7");
+}
+
 TEST_F(FreezeTest, SealedDigestsEqualAnIndependentComputation) {
   Put("enrollment", "b", "02");
   Put("enrollment", "a", "01");

@@ -263,6 +263,9 @@ absl::Status SnapshotService::Diff(rpc::Call& call, const v1::DiffSnapshotsReque
         DiffRecords(db, pair, extent, pair.dataset == page.Key(1) ? page.Key(2) : "", missing));
     std::move(more.begin(), more.end(), std::back_inserter(records));
   }
+  if (request.other().empty()) {
+    RETURN_IF_ERROR(store_.CheckKept(db, base.district_id, other));
+  }
   response->set_next_page_token(
       paging::Cut(request, page, records, [&other](const v1::RecordDiff& record) {
         return std::vector{VersionsToText(other), IdOf(record.dataset()), record.record_key()};

@@ -366,6 +366,22 @@ TEST_F(ServiceTest, ADiffWithThePresentStaysWithTheVersionsOfItsFirstPage) {
   EXPECT_EQ(between->records_size(), 2);
 }
 
+TEST_F(ServiceTest, APageOfVersionsThatWerePurgedIsRefused) {
+  Put("a", "01");
+  Put("b", "01");
+  v1::DiffSnapshotsRequest request;
+  request.set_base(Create().name());
+  request.set_page_size(1);
+  Put("a", "02");
+  Put("b", "02");
+  const auto first = Call(&Stub::DiffSnapshots, request, "users/ada");
+  ASSERT_THAT(first, IsOk());
+  Put("c", "03");
+  Sql("UPDATE fixture.horizon SET kept_from = 5");
+  request.set_page_token(first->next_page_token());
+  EXPECT_THAT(Call(&Stub::DiffSnapshots, request, "users/ada"), HasReason("VERSION_PURGED"));
+}
+
 // Also one who could sign page tokens of his own reads no dataset that the snapshot does not hold.
 TEST_F(ServiceTest, AForgedPageTokenOpensNoOtherDataset) {
   access_.event.datasets = {"datasets/enrollment"};

@@ -141,6 +141,19 @@ absl::StatusOr<std::vector<DataVersion>> SnapshotStore::CurrentVersions(
   return versions;
 }
 
+absl::Status SnapshotStore::CheckKept(pg::Querier& db, const std::string& district_id,
+                                      const std::vector<DataVersion>& versions) const {
+  std::vector<std::string> datasets;
+  std::vector<int64_t> numbers;
+  for (const DataVersion& version : versions) {
+    datasets.push_back(version.dataset);
+    numbers.push_back(version.version);
+  }
+  ASSIGN_OR_RETURN(const pg::Result purged, db.Run(sql::kPurged, district_id, datasets, numbers));
+  if (purged.empty()) return absl::OkStatus();
+  return VersionPurged("datasets/" + purged[0].Text("dataset"), purged[0].Int("version"));
+}
+
 absl::StatusOr<bool> SnapshotStore::Seal(pg::Transaction& tx, const Snapshot& snapshot) const {
   ASSIGN_OR_RETURN(const std::optional<State> next, NextOf(tx, snapshot.id, Action::kSeal));
   if (!next.has_value()) return false;

@@ -61,6 +61,11 @@ class SnapshotStore {
       pg::Querier& db, const std::string& district_id,
       const std::vector<std::string>& datasets) const;
 
+  // VERSION_PURGED when records of one of these versions may be missing. To be asked after they
+  // were read; what a snapshot holds need not be asked for.
+  absl::Status CheckKept(pg::Querier& db, const std::string& district_id,
+                         const std::vector<DataVersion>& versions) const;
+
   // The step kSeal with the digests; false when the snapshot was not SEALING any more.
   absl::StatusOr<bool> Seal(pg::Transaction& tx, const Snapshot& snapshot) const;
   // The step kFail; false when the snapshot was not SEALING any more.

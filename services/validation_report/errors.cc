@@ -65,6 +65,12 @@ absl::Status ReportExpired(std::string_view report) {
                    {{"resource", std::string(report)}});
 }
 
+absl::Status VersionPurged(std::string_view dataset, int64_t version) {
+  return MakeError(Reason::kVersionPurged,
+                   fmt::format("version {} of {} is purged", version, dataset),
+                   {{"resource", std::string(dataset)}, {"version", std::to_string(version)}});
+}
+
 absl::Status SecondPersonRequired(std::string_view resource) {
   return MakeError(Reason::kSecondPersonRequired,
                    fmt::format("{} awaits a second person", resource),

@@ -19,6 +19,8 @@ absl::Status SnapshotMismatch(std::string_view snapshot);
 absl::Status PreviousSnapshotMismatch(std::string_view snapshot);
 absl::Status ReportNotReady(std::string_view report, std::string_view state);
 absl::Status ReportExpired(std::string_view report);
+// Records that the run should read were deleted before it did.
+absl::Status VersionPurged(std::string_view dataset, int64_t version);
 // A second person is awaited, and the caller is the first.
 absl::Status SecondPersonRequired(std::string_view resource);
 // The caller belongs to the organisation that he would decide about.

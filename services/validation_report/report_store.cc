@@ -6,6 +6,7 @@
 #include "common/names/names.h"
 #include "common/status/errors.h"
 #include "common/status/macros.h"
+#include "services/validation_report/errors.h"
 #include "services/validation_report/sql/report.sql.h"
 #include "services/validation_report/sql/waiver.sql.h"
 
@@ -163,6 +164,21 @@ absl::StatusOr<std::vector<ReportDataVersion>> ReportStore::ReadVersions(
     versions.push_back({row.Text("dataset"), row.Int("version"), row.Int("row_count")});
   }
   return versions;
+}
+
+absl::Status ReportStore::CheckKept(pg::Querier& db, const Report& report) const {
+  std::vector<std::string> datasets;
+  std::vector<int64_t> versions;
+  for (const ReportDataVersion& version : report.data_versions) {
+    datasets.push_back(version.dataset);
+    versions.push_back(version.version);
+  }
+  ASSIGN_OR_RETURN(
+      const pg::Result purged,
+      db.Run(sql::kFindPurged, CopyOf(report.kind),
+             report.district.substr(report.district.find('/') + 1), datasets, versions));
+  if (purged.empty()) return absl::OkStatus();
+  return VersionPurged("datasets/" + purged[0].Text("dataset"), purged[0].Int("version"));
 }
 
 absl::StatusOr<int64_t> ReportStore::CountWaiting(pg::Querier& db,

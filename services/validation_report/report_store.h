@@ -40,6 +40,9 @@ class ReportStore {
   absl::StatusOr<std::vector<ReportDataVersion>> ReadVersions(
       pg::Querier& db, std::string_view copy, const std::string& district,
       const std::vector<std::string>& datasets) const;
+  // VERSION_PURGED when records of a version that the report reads may be missing. To be asked
+  // after they were read, in a statement of its own: what passes was read as a whole.
+  absl::Status CheckKept(pg::Querier& db, const Report& report) const;
   absl::StatusOr<int64_t> CountWaiting(pg::Querier& db, const std::string& organization) const;
 
   // Stores what was asked; the job with this id was accepted in the same transaction.

@@ -73,6 +73,9 @@ absl::Status ReportRunner::Run(jobs::Running& running) {
                                                                           "running rules");
                                                 },
                                                 file));
+  // A report that is made long after it was asked for may find that its records are gone.
+  pg::Database db = running.db();
+  RETURN_IF_ERROR(store_.CheckKept(db, built.report));
   return running.Complete([&](pg::Transaction& tx) -> absl::Status {
     RETURN_IF_ERROR(findings_.Write(tx, built.report, built.rules, built.comparison));
     file.AddRest(tx);

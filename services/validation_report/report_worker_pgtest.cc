@@ -20,6 +20,7 @@
 namespace edcert::validation_report {
 namespace {
 
+using edcert::testing::HasReason;
 using edcert::testing::IsOk;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -385,6 +386,22 @@ TEST_F(ReportWorkerTest, AFailedReportKeepsNoFile) {
   };
   EXPECT_EQ(runner->Run(*running).code(), absl::StatusCode::kCancelled);
   EXPECT_EQ(Count("report_artifact"), 0);
+}
+
+TEST_F(ReportWorkerTest, ARunWhoseRecordsWerePurgedMakesNoReport) {
+  AddEnrollments(10);
+  MakeGroup("g", {EnrollmentRule("F-1", R"("row": {"expression": "student_uid = 's7'"})")});
+  Sql("UPDATE dataset_read.data_version SET version = 5");
+  const std::string kept = Ask("g");
+  EXPECT_THAT(MakeRunner()->Run(*Claim(kept)), IsOk());
+  Sql("UPDATE dataset_read.data_version SET version = 6");
+  const std::string late = Ask("g");
+  Sql("UPDATE dataset_read.data_version SET version = 9;"
+      "INSERT INTO dataset_read.purged VALUES (7)");
+  EXPECT_THAT(MakeRunner()->Run(*Claim(late)), HasReason("VERSION_PURGED"));
+  EXPECT_FALSE(Read(late).result.has_value());
+  // What was made stays what it is.
+  ExpectWholeFile(kept);
 }
 
 TEST_F(ReportWorkerTest, EqualReportThatWaitsIsTheSame) {

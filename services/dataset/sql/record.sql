@@ -191,9 +191,11 @@ SELECT count(line) AS rejected FROM batch_row WHERE reason IS NOT NULL;
 
 -- name: versions
 -- Of a copy of a district. What the service keeps stands in the STATE copy, perhaps for all.
-SELECT v.dataset, v.version, v.changed_at, v.row_count
+SELECT v.dataset, v.version, v.changed_at, v.row_count, coalesce(h.kept_from, 0) AS oldest
   FROM dataset.data_version v
   JOIN dataset.definition d ON d.dataset = v.dataset
+  LEFT JOIN dataset.version_horizon h
+    ON h.district_id = v.district_id AND h.copy = v.copy AND h.dataset = v.dataset
  WHERE (d.keeper = 'SOURCE' AND v.copy = $1 AND v.district_id = $2)
     OR (d.keeper = 'SERVICE_BY_DISTRICT' AND v.copy = 'STATE' AND v.district_id = $2)
     OR (d.keeper = 'SERVICE_FOR_ALL' AND v.copy = 'STATE' AND v.district_id = '');

@@ -93,6 +93,13 @@ SELECT wanted.dataset, coalesce(v.version, 0) AS version
     ON v.copy = 'STATE' AND v.district_id = $1 AND v.dataset = wanted.dataset
  ORDER BY wanted.dataset COLLATE "C";
 
+-- name: purged
+-- Of these versions of a district, in the state's copy, one whose records may be missing.
+SELECT asked.dataset, asked.version
+  FROM unnest($2::text[], $3::bigint[]) AS asked (dataset, version)
+ WHERE NOT dataset_read.version_is_kept('STATE', asked.dataset, $1, asked.version)
+ LIMIT 1;
+
 -- name: seal_version
 UPDATE snapshot.snapshot_version SET rows = $3, digest = $4
  WHERE snapshot_id = $1 AND dataset = $2;

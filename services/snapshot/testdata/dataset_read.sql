@@ -37,6 +37,31 @@ CREATE VIEW dataset_read.attendance AS
 SELECT copy, district_id, record_key, valid_from, valid_to, school_id, row_hash, grade, weight,
        entered
   FROM fixture.attendance;
+
+-- What is pinned, and below which version all else is purged.
+CREATE TABLE fixture.pin (
+  holder_id text NOT NULL,
+  dataset   text NOT NULL,
+  district  text NOT NULL,
+  version   bigint NOT NULL
+);
+CREATE TABLE fixture.horizon (kept_from bigint NOT NULL);
+INSERT INTO fixture.horizon VALUES (0);
+CREATE FUNCTION dataset_read.pin_version(
+  pin_holder text, pin_holder_id text, pin_copy text, pin_dataset text, pin_district text,
+  pin_version bigint) RETURNS void LANGUAGE sql SECURITY DEFINER AS $$
+  INSERT INTO fixture.pin (holder_id, dataset, district, version)
+  VALUES (pin_holder_id, pin_dataset, pin_district, pin_version)
+$$;
+CREATE FUNCTION dataset_read.unpin(pin_holder text, pin_holder_id text) RETURNS void
+LANGUAGE sql SECURITY DEFINER AS $$ DELETE FROM fixture.pin p WHERE p.holder_id = $2 $$;
+CREATE FUNCTION dataset_read.version_is_kept(
+  asked_copy text, asked_dataset text, asked_district text, asked_version bigint) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER AS $$
+  SELECT asked_version >= h.kept_from FROM fixture.horizon h
+$$;
+GRANT USAGE ON SCHEMA fixture TO snapshot;
+GRANT SELECT ON fixture.pin TO snapshot;
 GRANT USAGE ON SCHEMA dataset_read TO snapshot;
 GRANT SELECT ON ALL TABLES IN SCHEMA dataset_read TO snapshot;
 

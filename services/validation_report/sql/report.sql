@@ -8,6 +8,13 @@ SELECT d.dataset, coalesce(v.version, 0) AS version, coalesce(v.row_count, 0) AS
     ON v.copy = $1 AND v.district_id = $2 AND v.dataset = d.dataset
  ORDER BY d.dataset COLLATE "C";
 
+-- name: find_purged
+-- Of these versions one whose records may be missing.
+SELECT asked.dataset, asked.version
+  FROM unnest($3::text[], $4::bigint[]) AS asked (dataset, version)
+ WHERE NOT dataset_read.version_is_kept($1, asked.dataset, $2, asked.version)
+ LIMIT 1;
+
 -- name: count_waiting
 SELECT count(*) AS waiting
   FROM validation.report r JOIN validation.job j ON j.id = r.report_id
