@@ -76,12 +76,12 @@ def check(condition, what):
         raise SystemExit(f"expected: {what}")
 
 
-def wait_for(look, what):
+def wait_for(look, what, seconds=WAIT_SECONDS):
     """Looks again until `look` gives something true."""
-    deadline = time.monotonic() + WAIT_SECONDS
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         found = look()
         if found:
             return found
         time.sleep(0.03)
-    raise SystemExit(f"waited {WAIT_SECONDS} s for: {what}")
+    raise SystemExit(f"waited {seconds} s for: {what}")

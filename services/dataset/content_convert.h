@@ -38,6 +38,7 @@ class Content {
   std::string sha256();
   int64_t records() const { return encoder_.records(); }
   int64_t rejected() const { return encoder_.rejected(); }
+  bool MayRepeatKeys() { return encoder_.MayRepeatKeys(); }
 
  private:
   enum class Kind { kNone, kCsv, kRows };

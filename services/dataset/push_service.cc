@@ -184,8 +184,9 @@ absl::Status OnePush::ApplyIn(pg::Transaction& tx, v1::PushRecordsResponse* resp
   }
 
   rejected_ = content_.rejected();
-  // To delete a record twice is to delete it.
-  if (header_.mode != Mode::kDelete) {
+  // To delete a record twice is to delete it. Most content repeats nothing, and then the server
+  // need not look.
+  if (header_.mode != Mode::kDelete && content_.MayRepeatKeys()) {
     ASSIGN_OR_RETURN(const int64_t duplicates, batch.RejectDuplicates());
     rejected_ += duplicates;
   }

@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
+#include <functional>
 
 #include "common/status/errors.h"
 #include "common/status/macros.h"
@@ -12,6 +14,8 @@ namespace {
 
 constexpr std::size_t kHashBytes = 32;
 constexpr std::size_t kMaxKeyBytes = 1000;  // fits an index entry
+// Keys whose hashes are kept: 16 MiB.
+constexpr std::size_t kMaxKeyHashes = 2 << 20;
 constexpr int16_t kFixedColumns = 6;  // line, reason, column_name, message, record_key, row_hash
 constexpr std::string_view kSchoolId = "school_id";
 
@@ -165,6 +169,12 @@ void RecordEncoder::WriteReject(int64_t line, const Failure& failure, bool has_k
   PutNull(copy);
 }
 
+bool RecordEncoder::MayRepeatKeys() {
+  if (key_hashes_.size() > kMaxKeyHashes) return true;
+  std::sort(key_hashes_.begin(), key_hashes_.end());
+  return std::adjacent_find(key_hashes_.begin(), key_hashes_.end()) != key_hashes_.end();
+}
+
 void RecordEncoder::Encode(int64_t line, const std::vector<std::string_view>& fields,
                            std::string& copy) {
   ++records_;
@@ -202,6 +212,8 @@ void RecordEncoder::Encode(int64_t line, const std::vector<std::string_view>& fi
         }
       }
       PutText(copy, key_);
+      if (key_hashes_.size() <= kMaxKeyHashes)
+        key_hashes_.push_back(std::hash<std::string>()(key_));
       const auto hash = Hash(digest_.get(), std::string_view(canonical_).substr(0, canonical_end_));
       PutInt32(copy, static_cast<int32_t>(kHashBytes));
       copy.append(reinterpret_cast<const char*>(hash.data()), hash.size());

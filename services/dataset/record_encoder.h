@@ -42,6 +42,8 @@ class RecordEncoder {
 
   int64_t records() const { return records_; }
   int64_t rejected() const { return rejected_; }
+  // Whether two records that were not rejected may have the same key; no is sure.
+  bool MayRepeatKeys();
   // Where and why the first record was rejected, for a person; empty when none was.
   const std::string& first_rejected() const { return first_rejected_; }
 
@@ -81,6 +83,7 @@ class RecordEncoder {
   std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> digest_;
   int64_t records_ = 0;
   int64_t rejected_ = 0;
+  std::vector<std::size_t> key_hashes_;  // of the first records, so that memory is bounded
   std::string first_rejected_;
 };
 

@@ -71,6 +71,16 @@ TEST_F(RecordEncoderTest, ARejectedRecordKeepsItsKey) {
   EXPECT_EQ(row.find("cheap"), std::string::npos);
 }
 
+TEST_F(RecordEncoderTest, KnowsWhetherKeysMayRepeat) {
+  ASSERT_TRUE(encoder_.SetHeader({"student", "day", "price"}, "csv").ok());
+  for (const char* student : {"8", "7", "9"}) Encode({student, "2025-10-01", "1.5"});
+  // A rejected record takes no key away from another.
+  Encode({"7", "2025-10-01", "cheap"});
+  EXPECT_FALSE(encoder_.MayRepeatKeys());
+  Encode({"7", "2025-10-01", "2.5"});
+  EXPECT_TRUE(encoder_.MayRepeatKeys());
+}
+
 TEST_F(RecordEncoderTest, RejectsMissingValuesAndFields) {
   ASSERT_TRUE(encoder_.SetHeader({"student", "day"}, "csv").ok());
   EXPECT_THAT(Encode({"7", ""}), HasSubstr("REQUIRED_MISSING"));
