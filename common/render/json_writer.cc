@@ -66,6 +66,19 @@ void JsonWriter::Send() {
   text_.clear();
 }
 
+template <typename Items, typename Write>
+void JsonWriter::List(std::string_view name, const Items& items, Write write) {
+  AppendJsonString(name, text_);
+  text_.append(": [");
+  std::string_view before = "\n";
+  for (const auto& item : items) {
+    text_.append(before);
+    write(item);
+    before = ",\n";
+  }
+  text_.append("\n],\n");
+}
+
 void JsonWriter::WriteHeader() {
   Facts();
   DataVersions();
@@ -106,28 +119,20 @@ void JsonWriter::Facts() {
 }
 
 void JsonWriter::DataVersions() {
-  text_.append("\"data_versions\": [");
-  std::string_view before = "\n";
-  for (const DataVersion& data : header().data_versions) {
-    text_.append(before);
+  List("data_versions", header().data_versions, [&](const DataVersion& data) {
     Object(text_)
         .Text("dataset", data.dataset)
         .Text("copy", data.copy)
         .Number("version", data.version)
         .Number("records", data.rows)
         .Close();
-    before = ",\n";
-  }
-  text_.append("\n],\n");
+  });
 }
 
 void JsonWriter::Severities() {
-  text_.append("\"severities\": [");
   const SeverityTotals totals = TotalsOf(header());
-  std::string_view before = "\n";
-  for (const Severity severity : kSeverities) {
+  List("severities", kSeverities, [&](const Severity severity) {
     const auto index = static_cast<size_t>(severity);
-    text_.append(before);
     Object(text_)
         .Text("severity", SeverityCode(severity))
         .Number("rules", totals[index].rules_tested)
@@ -136,16 +141,11 @@ void JsonWriter::Severities() {
         .Number("findings", totals[index].findings)
         .Number("records", header().records[index])
         .Close();
-    before = ",\n";
-  }
-  text_.append("\n],\n");
+  });
 }
 
 void JsonWriter::Rules() {
-  text_.append("\"rules\": [");
-  std::string_view before = "\n";
-  for (const RuleResult& rule : header().rules) {
-    text_.append(before);
+  List("rules", header().rules, [&](const RuleResult& rule) {
     Object(text_)
         .Text("code", rule.code)
         .Text("title", rule.title)
@@ -161,16 +161,11 @@ void JsonWriter::Rules() {
         .Text("suggested_fix", rule.suggested_fix)
         .Text("error", rule.error_reason)
         .Close();
-    before = ",\n";
-  }
-  text_.append("\n],\n");
+  });
 }
 
 void JsonWriter::Schools() {
-  text_.append("\"schools\": [");
-  std::string_view before = "\n";
-  for (const SchoolCount& school : header().schools) {
-    text_.append(before);
+  List("schools", header().schools, [&](const SchoolCount& school) {
     Object object(text_);
     object.Text("id", school.school_id).Text("display_name", school.school_name).Name("findings");
     Object counts(text_);
@@ -179,16 +174,11 @@ void JsonWriter::Schools() {
     }
     counts.Close();
     object.Close();
-    before = ",\n";
-  }
-  text_.append("\n],\n");
+  });
 }
 
 void JsonWriter::Waivers() {
-  text_.append("\"waivers\": [");
-  std::string_view before = "\n";
-  for (const Waiver& waiver : header().waivers) {
-    text_.append(before);
+  List("waivers", header().waivers, [&](const Waiver& waiver) {
     Object(text_)
         .Text("rule", waiver.rule_code)
         .Number("findings", waiver.findings)
@@ -196,16 +186,11 @@ void JsonWriter::Waivers() {
         .Text("reason", waiver.reason)
         .Text("people", waiver.people)
         .Close();
-    before = ",\n";
-  }
-  text_.append("\n],\n");
+  });
 }
 
 void JsonWriter::Causes() {
-  text_.append("\"causes\": [");
-  std::string_view before = "\n";
-  for (const Cause& cause : header().causes) {
-    text_.append(before);
+  List("causes", header().causes, [&](const Cause& cause) {
     Object(text_)
         .Text("rule", cause.rule_code)
         .Number("findings", cause.findings)
@@ -214,9 +199,7 @@ void JsonWriter::Causes() {
         .Text("author", cause.author)
         .Text("explained_on", cause.explained_on)
         .Close();
-    before = ",\n";
-  }
-  text_.append("\n],\n");
+  });
 }
 
 void JsonWriter::BeginRule(const RuleResult& /*rule*/, size_t /*index*/) {}

@@ -24,6 +24,9 @@ class JsonWriter final : public ReportWriter {
 
   // Members of the object, in their order. Each appends to `text_`.
   void Facts();
+  // A member that is an array, an item a line; `write` appends an item.
+  template <typename Items, typename Write>
+  void List(std::string_view name, const Items& items, Write write);
   void DataVersions();
   void Severities();
   void Rules();

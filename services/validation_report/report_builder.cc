@@ -77,6 +77,16 @@ std::string NameInRules(const ReportDataVersion& last_year) {
   return std::string(kLastYear) + last_year.dataset;
 }
 
+// The rows of a version: those of the district, or of the school that the report is about.
+std::string RowsOf(const Report& report, const Definition& definition, std::string_view copy,
+                   const std::string& district, int64_t version) {
+  const std::string organization = IdOf(report.organization);
+  return RowsOfSlice(definition, {.copy = copy,
+                                  .district = district,
+                                  .version = version,
+                                  .school = organization == district ? "" : organization});
+}
+
 // The rows of last year that the rules name.
 void AddLastYear(const Report& report, const Definitions& definitions, RowSources& sources) {
   const LastYear& last_year = report.last_year;
@@ -84,31 +94,22 @@ void AddLastYear(const Report& report, const Definitions& definitions, RowSource
     if (IsLastYear(dataset)) sources[dataset] = NoRows(definition);
   }
   const std::string district = IdOf(last_year.district);
-  const std::string organization = IdOf(report.organization);
   for (const ReportDataVersion& version : last_year.data_versions) {
     const std::string dataset = NameInRules(version);
     const auto definition = definitions.find(dataset);
     if (definition == definitions.end()) continue;
-    sources[dataset] =
-        RowsOfSlice(definition->second, {.copy = "STATE",
-                                         .district = district,
-                                         .version = version.version,
-                                         .school = organization == district ? "" : organization});
+    sources[dataset] = RowsOf(report, definition->second, "STATE", district, version.version);
   }
 }
 
 RowSources SourcesOf(const Report& report, const Definitions& definitions) {
   const std::string district = IdOf(report.district);
-  const std::string organization = IdOf(report.organization);
   RowSources sources;
   for (const ReportDataVersion& version : report.data_versions) {
     const auto definition = definitions.find(version.dataset);
     if (definition == definitions.end()) continue;
     sources[version.dataset] =
-        RowsOfSlice(definition->second, {.copy = CopyOf(report.kind),
-                                         .district = district,
-                                         .version = version.version,
-                                         .school = organization == district ? "" : organization});
+        RowsOf(report, definition->second, CopyOf(report.kind), district, version.version);
   }
   AddLastYear(report, definitions, sources);
   return sources;
