@@ -1,6 +1,7 @@
 // The text of an enum in the database, one table per enum.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <string_view>
@@ -22,11 +23,10 @@ struct EnumText {
   }
   // The table has CHECK constraints with the same texts, so another one is a defect of ours.
   Enum From(std::string_view text) const {
-    for (const auto& [value, known] : rows) {
-      if (known == text) return value;
-    }
-    CHECK(!"an enum text that the table knows");
-    return rows.front().first;
+    const auto row = std::find_if(rows.begin(), rows.end(),
+                                  [text](const auto& known) { return known.second == text; });
+    CHECK(row != rows.end());
+    return row->first;
   }
 };
 

@@ -39,8 +39,8 @@ constexpr const char* kRowRules[] = {
     "chronic_absent <> (days_absent_excused + days_absent_unexcused >= 0.1 * days_expected)",
     "chronic_absent IS NULL",
     "reporting_period NOT BETWEEN 0 AND 6",
-    "grade_level NOT IN ('KG', '01', '02', '03', '04', '05', '06', '07', '08', '09', '10', '11', "
-    "'12')",
+    ("grade_level NOT IN ('KG', '01', '02', '03', '04', '05', '06', '07', '08', '09', '10', '11', "
+     "'12')"),
     "grade_level IS NULL",
     "student_uid !~ '^[0-9]{10}$'",
     "school_id !~ '^[0-9]{6}$'",
