@@ -26,6 +26,10 @@ bool Access::IsRequiredCertifier() const {
   });
 }
 
+bool EventFacts::Includes(const std::string& organization) const {
+  return std::find(participants.begin(), participants.end(), organization) != participants.end();
+}
+
 std::string DistrictOf(const Access& access, const std::string& organization) {
   return access.organization_kind == OrganizationKind::kSchool ? access.organization_parent
                                                                : organization;

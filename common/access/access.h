@@ -45,12 +45,15 @@ struct EventFacts {
   int attestation_version = 0;
   bool allows_zero_attestation = false;
   std::vector<std::string> depends_on;
-  std::vector<std::string> participants;  // only from GetEvent
+  std::vector<std::string> participants;  // not in what Resolve answers
   absl::Time starts_at;
   absl::Time opens_at;
   absl::Time due_at;
   absl::Time ends_at;
   absl::Time snapshots_from;
+
+  // Whether an organisation is among `participants`.
+  bool Includes(const std::string& organization) const;
 };
 
 // What is asked about; names may be empty.
@@ -73,6 +76,7 @@ struct Access {
   std::string organization_parent;
   std::string organization_display_name;
   std::optional<EventFacts> event;
+  bool participates = false;  // the asked organisation in the asked event
   // Of a local user, when asked for: every event that he may see, closed ones never. A list over
   // more than one event shows a caller only
   //   is_service() or state_user or (event in visible_events and organisation in scope).

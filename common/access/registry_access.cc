@@ -118,6 +118,7 @@ Access AccessOf(const v1::ResolveAccessResponse& response) {
   access.organization_parent = response.organization_parent();
   access.organization_display_name = response.organization_display_name();
   if (response.has_event()) access.event = FactsOf(response.event());
+  access.participates = response.participates();
   access.rights.resize(16 * 8);
   for (const auto& grant : response.tool_grants()) {
     for (const int right : grant.rights()) {
@@ -161,6 +162,7 @@ absl::StatusOr<Access> RegistryAccess::AskForService(const rpc::Call& /*call*/,
   }
   if (!query.event.empty()) {
     ASSIGN_OR_RETURN(access.event, GetEvent(query.event));
+    access.participates = access.event->Includes(query.organization);
   }
   return access;
 }

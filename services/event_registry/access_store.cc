@@ -71,6 +71,7 @@ absl::StatusOr<Resolution> AccessStore::Resolve(pg::Querier& db, const names::Us
                         .roles = {},
                         .organization = std::nullopt,
                         .event = std::nullopt,
+                        .participates = row.Bool("participates"),
                         .visible_events = {}};
   if (row.Has("organization_id")) resolution.organization = ReadOrganization(row);
   if (row.Has("event_id")) {

@@ -44,6 +44,7 @@ struct Resolution {
   std::vector<ResolvedRole> roles;
   std::optional<AskedOrganization> organization;
   std::optional<Event> event;  // without its participants; absent when he may not see it
+  bool participates = false;   // the asked organisation in this event
   std::vector<names::EventName> visible_events;  // when asked for; none for a state user
 };
 

@@ -341,6 +341,11 @@ TEST_F(AccessStoreTest, OutsideTheStateAnEventIsSeenByMembersOfItsParticipantsWh
   EXPECT_TRUE(sees("member"));
   EXPECT_FALSE(sees("colleague"));  // no member
   EXPECT_FALSE(sees("other"));      // his district takes no part
+  EXPECT_TRUE(Resolve("state", "district-event", "near").participates);
+  EXPECT_FALSE(Resolve("state", "district-event", "far").participates);
+  EXPECT_FALSE(Resolve("state", "district-event").participates);
+  EXPECT_TRUE(Resolve("member", "district-event", "near").participates);
+  EXPECT_FALSE(Resolve("other", "district-event", "far").participates);
   SetStatus("district-event", EventStatus::kUnpublishedChanges);
   EXPECT_TRUE(sees("member"));
   SetStatus("district-event", EventStatus::kClosed);

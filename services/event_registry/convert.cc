@@ -215,6 +215,7 @@ v1::ResolveAccessResponse ToProto(const Resolution& resolution, const StateCalen
   }
   if (resolution.event.has_value()) {
     *out.mutable_event() = ToProto(*resolution.event, calendar, now);
+    out.set_participates(resolution.participates);
   }
   for (const names::EventName& event : resolution.visible_events) {
     out.add_visible_events(event.ToString());

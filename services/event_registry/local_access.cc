@@ -70,6 +70,7 @@ absl::StatusOr<access::Access> LocalAccess::AskForService(const rpc::Call& call,
   if (subject.event.has_value()) {
     ASSIGN_OR_RETURN(const Event event, events_.Get(db, *subject.event));
     access.event = access::FactsOf(ToProto(event, calendar_, clock_.Now()));
+    access.participates = access.event->Includes(query.organization);
   }
   return access;
 }

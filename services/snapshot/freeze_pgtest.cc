@@ -276,6 +276,7 @@ TEST_F(FreezeTest, ARetakeSupersedes) {
   const Snapshot second = MustTake(retake);
   EXPECT_EQ(second.generation, 2);
   EXPECT_EQ(second.previous, first.id);
+  EXPECT_EQ(ToProto(second).SerializeAsString(), ToProto(Get(second.id)).SerializeAsString());
   EXPECT_EQ(Get(first.id).state, State::kSuperseded);
   EXPECT_EQ(Get(first.id).superseded_by, second.id);
   EXPECT_FALSE(Get(first.id).root.empty());

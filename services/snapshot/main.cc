@@ -21,8 +21,7 @@ struct App {
       : access(runtime),
         dispatcher(runtime.pool(), runtime.config().redis(), kSchema),
         service(runtime, access, store, dispatcher,
-                {.get_event = [this](const std::string& event) { return access.GetEvent(event); },
-                 .local_per_hour = config.local_snapshots_per_hour() > 0
+                {.local_per_hour = config.local_snapshots_per_hour() > 0
                                        ? config.local_snapshots_per_hour()
                                        : kLocalPerHour}) {}
 

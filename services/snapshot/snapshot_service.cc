@@ -41,8 +41,7 @@ TakingFacts FactsOf(const rpc::Call& call, const v1::CreateSnapshotRequest& requ
           .approver = access.Has(access::Role::kApprover),
           .certifier_or_reviewer =
               access.Has(access::Role::kCertifier) || access.Has(access::Role::kReviewer),
-          .participates = std::find(event.participants.begin(), event.participants.end(),
-                                    request.organization()) != event.participants.end(),
+          .participates = access.participates,
           .retake = !request.retake_of().empty(),
           .event_published = event.live_version > 0,
           .event_closed = event.status == access::EventStatus::kClosed,
@@ -105,15 +104,9 @@ absl::StatusOr<NewSnapshot> SnapshotService::Prepare(rpc::Call& call,
     RETURN_IF_ERROR(names::SnapshotName::Parse(request.retake_of(), "retake_of").status());
   }
   ASSIGN_OR_RETURN(
-      access::Access access,
+      const access::Access access,
       access_.Resolve(call, {.event = request.event(), .organization = request.organization()}));
-  TakingFacts facts = FactsOf(call, request, access);
-  if (!ThroughWorkflow(facts) && !access.is_service()) {
-    // What Resolve answers names no participants.
-    ASSIGN_OR_RETURN(access.event, options_.get_event(request.event()));
-    facts = FactsOf(call, request, access);
-  }
-  ASSIGN_OR_RETURN(const Origin origin, DecideTaking(facts));
+  ASSIGN_OR_RETURN(const Origin origin, DecideTaking(FactsOf(call, request, access)));
   const bool school = access.organization_kind == access::OrganizationKind::kSchool;
   return NewSnapshot{.id = runtime_.ids().NewId(),
                      .event = request.event(),

@@ -21,8 +21,6 @@ namespace edcert::snapshot {
 class SnapshotService final : public v1::Snapshots::CallbackService {
  public:
   struct Options {
-    // An event with its participants, which Resolve leaves out.
-    std::function<absl::StatusOr<access::EventFacts>(const std::string& event)> get_event;
     int local_per_hour = 6;
   };
   SnapshotService(rpc::Runtime& runtime, access::Resolver& access, const SnapshotStore& store,

@@ -63,6 +63,7 @@ class FakeAccess final : public access::Resolver {
   access::Access Known(const access::Query& query) const {
     access::Access access;
     access.organization_kind = access::OrganizationKind::kDistrict;
+    access.participates = query.organization == "organizations/d";
     if (query.event == event.name) access.event = event;
     return access;
   }
@@ -97,7 +98,6 @@ class ServiceTest : public ::testing::Test {
     access_.event.name = "events/fall";
     access_.event.category = "categories/c";
     access_.event.datasets = {"datasets/enrollment", "datasets/attendance"};
-    access_.event.participants = {"organizations/d"};
     access_.event.status = access::EventStatus::kPublished;
     access_.event.phase = access::Phase::kCertifying;
     access_.event.live_version = 1;
@@ -168,15 +168,7 @@ class ServiceTest : public ::testing::Test {
   FakeAccess access_;
   SnapshotStore store_;
   jobs::Dispatcher dispatcher_{server_.runtime().pool(), config::Redis(), "snapshot"};
-  SnapshotService service_{
-      server_.runtime(),
-      access_,
-      store_,
-      dispatcher_,
-      {.get_event = [this](const std::string&) -> absl::StatusOr<access::EventFacts> {
-         return access_.event;
-       },
-       .local_per_hour = 6}};
+  SnapshotService service_{server_.runtime(), access_, store_, dispatcher_, {.local_per_hour = 6}};
   std::unique_ptr<Stub> stub_;
 };
 

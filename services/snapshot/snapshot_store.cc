@@ -81,6 +81,28 @@ absl::Status CheckQuota(const NewSnapshot& taking, const pg::Row& newest, absl::
   return absl::OkStatus();
 }
 
+// What `freeze` wrote.
+Taken TakenOf(const NewSnapshot& taking, int64_t generation, const std::string& previous,
+              const pg::Result& frozen) {
+  Taken taken{.snapshot = {.id = taking.id,
+                           .event = taking.event,
+                           .organization = taking.organization,
+                           .category = taking.category,
+                           .district_id = taking.district_id,
+                           .school_id = taking.school_id,
+                           .generation = static_cast<int>(generation),
+                           .origin = taking.origin,
+                           .state = State::kSealing,
+                           .taken_by = taking.taken_by,
+                           .previous = previous}};
+  for (const pg::Row row : frozen) {
+    taken.snapshot.taken_at = row.Time("taken_at");
+    taken.snapshot.versions.push_back({row.Text("dataset"), row.Int("version"), 0, ""});
+    taken.rows += row.Int("row_count");
+  }
+  return taken;
+}
+
 }  // namespace
 
 absl::StatusOr<Taken> SnapshotStore::Take(pg::Transaction& tx, const NewSnapshot& taking,
@@ -101,13 +123,12 @@ absl::StatusOr<Taken> SnapshotStore::Take(pg::Transaction& tx, const NewSnapshot
                           ToString(taking.origin), taking.taken_by,
                           previous.empty() ? std::nullopt : std::optional<std::string>(previous),
                           taking.datasets));
-  if (!previous.empty()) {
-    ASSIGN_OR_RETURN(const std::optional<State> next, NextOf(tx, previous, Action::kSupersede));
+  if (!newest.empty()) {
+    ASSIGN_OR_RETURN(const State from, StateFromString(newest[0].View("state")));
     tx.DeferOne(sql::kSupersede, previous, taking.id,
-                next.has_value() ? ToString(*next) : std::string_view());
+                ToString(After(from, Action::kSupersede, /*newest=*/true)));
   }
-  ASSIGN_OR_RETURN(Snapshot snapshot, Get(tx, taking.id));
-  return Taken{.snapshot = std::move(snapshot), .rows = frozen[0].Int("rows")};
+  return TakenOf(taking, generation, previous, frozen);
 }
 
 absl::StatusOr<Snapshot> SnapshotStore::Get(pg::Querier& db, const std::string& id) const {

@@ -90,6 +90,9 @@ SELECT c.active, is_state_user, v.version AS membership_version,
        asked.parent_id AS organization_parent, asked.display_name AS organization_display_name,
        roles.members AS role_members, roles.organizations AS role_organizations,
        roles.roles AS role_roles, roles.ranks AS role_ranks,
+       EXISTS (SELECT FROM registry.event_participant p
+                WHERE p.event_id = e.event_id
+                  AND p.organization_id = asked.organization_id) AS participates,
        e.event_id, e.title, e.description, e.reporting_year, e.datasets, e.category_id, e.level,
        e.rule_group, e.start_date, e.certification_opens, e.due_date, e.end_date,
        e.snapshot_available, e.attestation_text, e.attestation_version, e.allows_zero_attestation,

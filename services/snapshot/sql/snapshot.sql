@@ -3,7 +3,8 @@
 SELECT pg_advisory_xact_lock(hashtextextended('edcert snapshot ' || $1::text || ' ' || $2::text, 0));
 
 -- name: newest
--- The newest generation and what the quota needs to know.
+-- The newest generation, which keeps its state until the transaction ends, and what the quota needs
+-- to know.
 SELECT s.snapshot_id, s.generation, s.state,
        (SELECT count(l.snapshot_id) FROM snapshot.snapshot l
          WHERE l.event = $1 AND l.organization = $2 AND l.state = 'SEALING'
@@ -19,17 +20,18 @@ SELECT s.snapshot_id, s.generation, s.state,
   FROM snapshot.snapshot s
  WHERE s.event = $1 AND s.organization = $2
  ORDER BY s.generation DESC
- LIMIT 1;
+ LIMIT 1
+   FOR UPDATE OF s;
 
 -- name: freeze
 -- The freeze itself: one statement, so one moment for all datasets. No record and no version is
--- locked, no record is read. A dataset that never got a record has version 0. Answers how many rows
--- the versions count.
+-- locked, no record is read. A dataset that never got a record has version 0. Answers each dataset
+-- with how many rows its version counts.
 WITH taken AS (
   INSERT INTO snapshot.snapshot (snapshot_id, event, organization, category, district_id, school_id,
                                  generation, origin, state, taken_by, previous)
   VALUES ($1, $2, $3, $4, $5, $6, $7::int, $8, 'SEALING', $9, $10::uuid)
-  RETURNING snapshot_id),
+  RETURNING snapshot_id, taken_at),
 present AS MATERIALIZED (
   SELECT wanted.dataset, coalesce(v.version, 0) AS version, coalesce(v.row_count, 0) AS row_count
     FROM unnest($11::text[]) AS wanted (dataset)
@@ -38,7 +40,9 @@ present AS MATERIALIZED (
 written AS (
   INSERT INTO snapshot.snapshot_version (snapshot_id, dataset, version)
   SELECT taken.snapshot_id, present.dataset, present.version FROM taken CROSS JOIN present)
-SELECT coalesce(sum(present.row_count), 0)::bigint AS rows FROM present;
+SELECT present.dataset, present.version, present.row_count, taken.taken_at
+  FROM taken CROSS JOIN present
+ ORDER BY present.dataset COLLATE "C";
 
 -- name: lock_state
 -- Where a snapshot is, until the transaction ends.
@@ -48,10 +52,7 @@ SELECT s.state, s.superseded_by IS NULL AS newest
    FOR UPDATE;
 
 -- name: supersede
--- An empty state leaves it as it is.
-UPDATE snapshot.snapshot
-   SET superseded_by = $2::uuid, state = coalesce(nullif($3, ''), state)
- WHERE snapshot_id = $1;
+UPDATE snapshot.snapshot SET superseded_by = $2::uuid, state = $3 WHERE snapshot_id = $1;
 
 -- name: get
 SELECT s.snapshot_id, s.event, s.organization, s.category, s.district_id, s.school_id, s.generation,
