@@ -69,9 +69,8 @@ class TellingRunner final : public Runner {
       Tell("part", running.job(), way);
       RETURN_IF_ERROR(way);
     }
-    const absl::Status completed = running.Complete([&](pg::Transaction& tx) {
-      return WriteEffect(tx, "completed", running.job().id);
-    });
+    const absl::Status completed = running.Complete(
+        [&](pg::Transaction& tx) { return WriteEffect(tx, "completed", running.job().id); });
     Tell("completed", running.job(), completed);
     return completed;
   }
@@ -179,10 +178,9 @@ std::string WorkerFixture::Add(const std::string& organization, const std::strin
                                Priority priority) {
   const absl::Status done =
       database_.db().RunInTransaction([&](pg::Transaction& tx) -> absl::Status {
-        return Accept(tx, {.id = id,
-                           .organization = organization,
-                           .dedupe_key = id,
-                           .priority = priority})
+        return Accept(
+                   tx,
+                   {.id = id, .organization = organization, .dedupe_key = id, .priority = priority})
             .status();
       });
   EXPECT_TRUE(done.ok()) << done;

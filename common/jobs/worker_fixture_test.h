@@ -15,7 +15,8 @@ namespace edcert::jobs {
 
 // What a Runner of the fixture told.
 struct Told {
-  std::string what;  // started, part, progress, written, completed, failed; empty: no worker is left
+  // started, part, progress, written, completed, failed; empty: no worker is left
+  std::string what;
   std::string id;
   int64_t attempt = 0;
   pid_t worker = 0;

@@ -31,11 +31,9 @@ absl::StatusOr<std::optional<jobs::NewJob>> AcceptRun(pg::Transaction& tx, const
                                                       absl::Duration delay) {
   const BackgroundStore store;
   ASSIGN_OR_RETURN(const BackgroundRun run, store.Get(tx, target));
-  ASSIGN_OR_RETURN(const auto district,
-                   names::OrganizationName::Parse(target.district, "organization"));
   ASSIGN_OR_RETURN(
       const std::vector<ReportDataVersion> versions,
-      ReportStore().ReadVersions(tx, CopyOf(target.kind), district.id(), run.datasets));
+      ReportStore().ReadVersions(tx, CopyOf(target.kind), target.district_id(), run.datasets));
   if (run.counts.has_value() && !IsStale(*run.counts, run.version_in_use, versions)) {
     store.SetDue(tx, target, std::nullopt);
     return std::nullopt;

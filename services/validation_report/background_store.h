@@ -19,6 +19,8 @@ struct BackgroundTarget {
   std::string rule_group;                       // id
   std::string district;                         // resource name
   ReportKind kind = ReportKind::kDistrictData;  // which copy; never that of a snapshot
+
+  std::string district_id() const { return district.substr(district.find('/') + 1); }
 };
 
 // What it counted.

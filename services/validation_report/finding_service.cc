@@ -20,6 +20,14 @@
 namespace edcert::validation_report {
 namespace {
 
+// Whether the group is one of those that are counted in the background.
+absl::Status CheckForDistricts(const RuleGroup& group) {
+  if (group.state != GroupState::kActive) return RuleGroupInactive(group.name());
+  return group.level == GroupLevel::kDistrict
+             ? absl::OkStatus()
+             : RuleGroupOfOtherLevel(group.name(), kGroupLevelText.Of(group.level));
+}
+
 std::string CategoryOf(const access::Access& access) {
   return access.event.has_value() ? access.event->category : "";
 }
@@ -211,16 +219,11 @@ grpc::ServerUnaryReactor* ValidationReportService::GetOpenFindings(
         pg::Database db = call.db();
         ASSIGN_OR_RETURN(const RuleGroup group,
                          groups_.Get(db, target.rule_group, RuleGroupStore::kVersionInUse));
-        if (group.state != GroupState::kActive) return RuleGroupInactive(group.name());
-        if (group.level != GroupLevel::kDistrict) {
-          return RuleGroupOfOtherLevel(group.name(), kGroupLevelText.Of(group.level));
-        }
+        RETURN_IF_ERROR(CheckForDistricts(group));
         ASSIGN_OR_RETURN(const BackgroundRun run, background_.Get(db, target));
-        ASSIGN_OR_RETURN(const auto district,
-                         names::OrganizationName::Parse(target.district, "organization"));
         ASSIGN_OR_RETURN(
             const std::vector<ReportDataVersion> now,
-            reports_.ReadVersions(db, CopyOf(target.kind), district.id(), run.datasets));
+            reports_.ReadVersions(db, CopyOf(target.kind), target.district_id(), run.datasets));
         *response =
             ToProto(run, !run.counts.has_value() || IsStale(*run.counts, run.version_in_use, now));
         return absl::OkStatus();

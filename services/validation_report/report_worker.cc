@@ -6,7 +6,6 @@
 #include "common/clock/clock.h"
 #include "common/config/config.h"
 #include "common/feed/feed.h"
-#include "common/names/names.h"
 #include "common/status/macros.h"
 #include "services/validation_report/sql_cage.h"
 
@@ -96,8 +95,6 @@ absl::Status ReportRunner::Count(jobs::Running& running) {
   RETURN_IF_ERROR(running.Write([&](pg::Transaction& tx) -> absl::Status {
     ASSIGN_OR_RETURN(target, background_.TargetOf(tx, running.job().id));
     ASSIGN_OR_RETURN(const BackgroundRun run, background_.Get(tx, target));
-    ASSIGN_OR_RETURN(const auto district,
-                     names::OrganizationName::Parse(target.district, "organization"));
     report = {.id = running.job().id,
               .organization = target.district,
               .district = target.district,
@@ -105,8 +102,8 @@ absl::Status ReportRunner::Count(jobs::Running& running) {
               .rule_group = target.rule_group,
               .rule_group_version = run.version_in_use,
               .severity_day = absl::ToCivilDay(clock::Clock::Real().Now(), time_zone_)};
-    ASSIGN_OR_RETURN(report.data_versions,
-                     store_.ReadVersions(tx, CopyOf(target.kind), district.id(), run.datasets));
+    ASSIGN_OR_RETURN(report.data_versions, store_.ReadVersions(tx, CopyOf(target.kind),
+                                                               target.district_id(), run.datasets));
     return absl::OkStatus();
   }));
   ASSIGN_OR_RETURN(

@@ -900,10 +900,13 @@ TEST_F(BackgroundTest, IsDueAWhileAfterTheFirstChange) {
 }
 
 TEST_F(BackgroundTest, AnotherVersionOfTheGroupIsCounted) {
-  AddEnrollments(100);
-  MakeGroup("g", {BadExit()});
-  Sql("INSERT INTO dataset_read.data_version VALUES ('STATE', 'enrollment', 'south', 1, now(), 1),"
-      " ('DISTRICT', 'attendance_summary', 'west', 1, now(), 1)");
+  MakeGroup("g", {BadExit(), EnrollmentRule("F-2", R"("reference": {
+      "dataset": "datasets/attendance_summary", "columns": ["student_uid"],
+      "other_columns": ["student_uid"], "mode": "MUST_EXIST"})")});
+  Sql("INSERT INTO dataset_read.data_version VALUES"
+      " ('DISTRICT', 'attendance_summary', 'north', 1, now(), 1),"
+      " ('STATE', 'enrollment', 'south', 1, now(), 1),"
+      " ('DISTRICT', 'behavior_incident', 'west', 1, now(), 1)");
   ASSERT_THAT(Db().RunInTransaction([&](pg::Transaction& tx) {
     background_.MarkGroup(tx, "g", absl::ZeroDuration());
     return absl::OkStatus();

@@ -14,13 +14,14 @@ DO UPDATE SET due_at = excluded.due_at WHERE background_run.due_at IS NULL;
 -- name: mark_group
 -- The same of all records that a group reads, since another version of it is in use.
 INSERT INTO validation.background_run (rule_group_id, organization, copy, due_at)
-SELECT DISTINCT g.rule_group_id, 'organizations/' || d.district_id, d.copy,
-       clock_timestamp() + $2 * interval '1 ms'
+SELECT g.rule_group_id, 'organizations/' || d.district_id, d.copy,
+       statement_timestamp() + $2 * interval '1 ms'
   FROM validation.rule_group g
   JOIN validation.rule_group_version v USING (rule_group_id, version)
   JOIN dataset_read.data_version d ON d.dataset = ANY (v.datasets)
  WHERE g.rule_group_id = $1 AND g.state = 'ACTIVE' AND g.level = 'DISTRICT'
- ORDER BY 1, 2, 3
+ GROUP BY g.rule_group_id, d.district_id, d.copy
+ ORDER BY g.rule_group_id, d.district_id, d.copy
 ON CONFLICT (rule_group_id, organization, copy)
 DO UPDATE SET due_at = excluded.due_at WHERE background_run.due_at IS NULL;
 
