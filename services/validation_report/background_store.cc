@@ -13,6 +13,7 @@ namespace {
 
 std::vector<int64_t> Numbers(const std::vector<std::string>& texts) {
   std::vector<int64_t> numbers;
+  numbers.reserve(texts.size());
   for (const std::string& text : texts) numbers.push_back(std::stoll(text));
   return numbers;
 }
