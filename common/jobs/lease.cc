@@ -81,6 +81,11 @@ absl::Status Release(pg::Querier& db, const std::string& id, int64_t attempt,
   return OneRow(db.Run(sql::kRelease, id, attempt, Millis(pause)));
 }
 
+absl::StatusOr<bool> GiveWay(pg::Querier& db, const std::string& id, int64_t attempt) {
+  ASSIGN_OR_RETURN(const pg::Result released, db.Run(sql::kGiveWay, id, attempt));
+  return released.affected() == 1;
+}
+
 absl::StatusOr<int64_t> CountCrash(pg::Querier& db, const std::string& id, int64_t attempt) {
   ASSIGN_OR_RETURN(
       const pg::Result rows,

@@ -60,6 +60,8 @@ absl::StatusOr<Job> Fail(pg::Transaction& tx, const std::string& id, int64_t att
                          std::string_view failure);
 // Back to the queue, counted as nothing, due after `pause`.
 absl::Status Release(pg::Querier& db, const std::string& id, int64_t attempt, absl::Duration pause);
+// The same, due at once, if a job of a better priority is due and waits; says whether it did.
+absl::StatusOr<bool> GiveWay(pg::Querier& db, const std::string& id, int64_t attempt);
 // The process that held the job died; returns how often that has happened.
 absl::StatusOr<int64_t> CountCrash(pg::Querier& db, const std::string& id, int64_t attempt);
 

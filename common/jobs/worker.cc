@@ -59,6 +59,18 @@ class RunningJob final : public Running {
     return Noted(StoreProgress(short_db, job_.id, job_.attempt, progress()));
   }
 
+  absl::Status GiveWay() override {
+    // Nothing is better.
+    if (job_.priority == Priority::kInteractive) return absl::OkStatus();
+    if (lost_) return status::Cancelled();
+    pg::Database short_db(pool_, Now() + kCallTimeout);
+    ASSIGN_OR_RETURN(const bool gave_way, jobs::GiveWay(short_db, job_.id, job_.attempt));
+    if (!gave_way) return absl::OkStatus();
+    log::Info("job gave way", {{"job", job_.id}, {"attempt", std::to_string(job_.attempt)}});
+    lost_ = true;
+    return status::Cancelled();
+  }
+
   absl::Status Complete(absl::FunctionRef<absl::Status(pg::Transaction&)> body) override {
     const absl::Status done = Transact(body, [this](pg::Transaction& tx) {
       return Finish(tx, job_.id, job_.attempt, progress());

@@ -36,6 +36,7 @@ class TellingRunner final : public Runner {
     if (job.organization == "organizations/lonely" && job.attempt == 1) {
       return status::Unavailable("company");
     }
+    if (job.organization == "organizations/polite") return RunPolitely(running);
     const bool silent = job.organization == "organizations/silent";
     const bool writing = job.organization == "organizations/writing";
     const bool waits = silent || writing || job.organization == "organizations/blocked";
@@ -59,6 +60,21 @@ class TellingRunner final : public Runner {
   }
 
  private:
+  absl::Status RunPolitely(Running& running) const {
+    constexpr int kParts = 3;
+    for (int part = 0; part < kParts; ++part) {
+      char byte = 0;
+      if (read(go_, &byte, 1) != 1) return status::Internal("test pipe");
+      const absl::Status way = running.GiveWay();
+      Tell("part", running.job(), way);
+      RETURN_IF_ERROR(way);
+    }
+    const absl::Status completed = running.Complete(
+        [&](pg::Transaction& tx) { return WriteEffect(tx, "completed", running.job().id); });
+    Tell("completed", running.job(), completed);
+    return completed;
+  }
+
   static absl::Status WriteEffect(pg::Transaction& tx, std::string_view what,
                                   const std::string& id) {
     return tx
@@ -158,10 +174,14 @@ Told WorkerFixture::NextOf(const std::string& what) {
   }
 }
 
-std::string WorkerFixture::Add(const std::string& organization, const std::string& id) {
+std::string WorkerFixture::Add(const std::string& organization, const std::string& id,
+                               Priority priority) {
   const absl::Status done =
       database_.db().RunInTransaction([&](pg::Transaction& tx) -> absl::Status {
-        return Accept(tx, {.id = id, .organization = organization, .dedupe_key = id}).status();
+        return Accept(
+                   tx,
+                   {.id = id, .organization = organization, .dedupe_key = id, .priority = priority})
+            .status();
       });
   EXPECT_TRUE(done.ok()) << done;
   return id;

@@ -15,7 +15,8 @@ namespace edcert::jobs {
 
 // What a Runner of the fixture told.
 struct Told {
-  std::string what;  // started, progress, written, completed, failed; empty: no worker is left
+  // started, part, progress, written, completed, failed; empty: no worker is left
+  std::string what;
   std::string id;
   int64_t attempt = 0;
   pid_t worker = 0;
@@ -29,6 +30,7 @@ struct Told {
 //   organizations/invalid   is refused with FIELD_INVALID
 //   organizations/unlucky   fails with INTERNAL at its first attempt
 //   organizations/lonely    fails with UNAVAILABLE at its first attempt
+//   organizations/polite    has three parts, waits in each, gives way between them, then completes
 //   any other one           goes on at once
 // and then stores progress, writes one effect by Write, another one by Complete.
 class WorkerFixture {
@@ -51,9 +53,10 @@ class WorkerFixture {
   // Skips what comes before it.
   Told NextOf(const std::string& what);
 
-  std::string Add(const std::string& organization, const std::string& id);
-  std::string Add(const std::string& organization) {
-    return Add(organization, ids::IdSource::Real().NewId());
+  std::string Add(const std::string& organization, const std::string& id,
+                  Priority priority = Priority::kInteractive);
+  std::string Add(const std::string& organization, Priority priority = Priority::kInteractive) {
+    return Add(organization, ids::IdSource::Real().NewId(), priority);
   }
   Job Read(const std::string& id);
   int64_t Counter(const std::string& column, const std::string& id);

@@ -190,6 +190,39 @@ TEST_F(WorkersTest, LeaseIsExtendedWhileAJobIsBusy) {
   EXPECT_EQ(NextOf("completed").status, "OK");
 }
 
+// The only worker is busy with what nobody waits for.
+TEST_F(WorkersTest, BackgroundJobGivesWayBetweenItsParts) {
+  const std::string background = Add("organizations/polite", Priority::kBackground);
+  Start();
+  NextOf("started");
+  Go();
+  EXPECT_EQ(NextOf("part").status, "OK");
+  // An equal one is not better, nor is a better one that is not due.
+  Add("organizations/polite", Priority::kBackground);
+  const std::string later = Add("organizations/a", Priority::kBulk);
+  Change("run_after = clock_timestamp() + interval '1 hour'", later);
+  Go();
+  EXPECT_EQ(NextOf("part").status, "OK");
+
+  const std::string asked = Add("organizations/a");
+  Go();
+  const Told gave_way = NextOf("part");
+  EXPECT_EQ(gave_way.id, background);
+  EXPECT_EQ(gave_way.status, "CANCELLED");
+  EXPECT_EQ(Next().id, asked) << "what comes next is not what waits for a person";
+  EXPECT_EQ(NextOf("completed").id, asked);
+
+  const Told again = NextOf("started");
+  EXPECT_EQ(again.id, background);
+  EXPECT_EQ(again.attempt, 2);
+  EXPECT_EQ(Counter("errors", background) + Counter("abandons", background) +
+                Counter("crashes", background),
+            0);
+  for (int part = 0; part < 3; ++part) Go();
+  EXPECT_EQ(NextOf("completed").id, background);
+  EXPECT_EQ(Read(background).state, State::kCompleted);
+}
+
 TEST_F(WorkersTest, WorkersShareTheJobs) {
   constexpr int kJobs = 60;
   std::vector<std::string> ids;

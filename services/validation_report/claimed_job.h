@@ -11,6 +11,7 @@
 #include "common/jobs/jobs.h"
 #include "common/jobs/lease.h"
 #include "common/pg/pg.h"
+#include "common/status/errors.h"
 #include "common/status/macros.h"
 
 namespace edcert::validation_report {
@@ -24,6 +25,11 @@ class ClaimedJob final : public jobs::Running {
   absl::Status Progress(int64_t done, int64_t /*total*/, std::string_view /*phase*/) override {
     progress_ = std::max(progress_, done);
     return absl::OkStatus();
+  }
+  absl::Status GiveWay() override {
+    if (before_way) before_way();
+    ASSIGN_OR_RETURN(const bool gave_way, jobs::GiveWay(db_, job_.id, job_.attempt));
+    return gave_way ? status::Cancelled() : absl::OkStatus();
   }
   absl::Status Complete(absl::FunctionRef<absl::Status(pg::Transaction&)> body) override {
     if (before_complete) before_complete();
@@ -44,6 +50,7 @@ class ClaimedJob final : public jobs::Running {
 
   int64_t progress() const { return progress_; }
   std::function<void()> before_complete;
+  std::function<void()> before_way;
   std::function<void(int)> before_write;  // gets which one it is, from 1
 
  private:

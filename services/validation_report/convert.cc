@@ -372,6 +372,18 @@ void WriteVersions(const std::vector<ReportDataVersion>& versions, type::Copy co
   }
 }
 
+void WriteCounts(const SeverityCounts& counts,
+                 google::protobuf::RepeatedPtrField<v1::Report::SeverityCount>& to) {
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    v1::Report::SeverityCount& out = *to.Add();
+    out.set_severity(static_cast<type::Severity>(i + 1));
+    out.set_rules(counts[i].rules);
+    out.set_records(counts[i].records);
+    out.set_rules_errored(counts[i].rules_errored);
+    out.set_records_waived(counts[i].waived);
+  }
+}
+
 v1::Report ToProto(const Report& report) {
   v1::Report out;
   out.set_name(report.name());
@@ -404,15 +416,10 @@ v1::Report ToProto(const Report& report) {
   out.set_rule_group(names::RuleGroupName::FromId(report.rule_group).ToString());
   out.set_rule_group_version(report.rule_group_version);
   if (report.result.has_value()) {
+    WriteCounts(report.result->counts, *out.mutable_counts());
     for (std::size_t i = 0; i < report.result->counts.size(); ++i) {
-      const SeverityCount& count = report.result->counts[i];
-      v1::Report::SeverityCount* to = out.add_counts();
-      to->set_severity(static_cast<type::Severity>(i + 1));
-      to->set_rules(count.rules);
-      to->set_records(count.records);
-      to->set_rules_errored(count.rules_errored);
-      to->set_records_waived(count.waived);
-      SetChanges(count, report.result->changes, i, *to);
+      SetChanges(report.result->counts[i], report.result->changes, i,
+                 *out.mutable_counts(static_cast<int>(i)));
     }
     out.set_rules_errored(report.result->rules_errored());
     out.set_truncated(report.result->truncated);
@@ -514,6 +521,32 @@ v1::Waiver ToProto(const Waiver& waiver, absl::Time now) {
   out.set_revoked_by(waiver.revoked_by);
   if (waiver.revoked_at.has_value()) *out.mutable_revoke_time() = rpc::ToProto(*waiver.revoked_at);
   out.set_revoke_reason(waiver.revoke_reason);
+  return out;
+}
+
+v1::OpenFindings ToProto(const BackgroundRun& run, bool stale) {
+  v1::OpenFindings out;
+  const type::Copy copy =
+      run.target.kind == ReportKind::kDistrictData ? type::COPY_DISTRICT : type::COPY_STATE;
+  out.set_organization(run.target.district);
+  out.set_rule_group(names::RuleGroupName::FromId(run.target.rule_group).ToString());
+  out.set_copy(copy);
+  out.set_stale(stale);
+  if (!run.counts.has_value()) return out;
+  out.set_rule_group_version(run.counts->rule_group_version);
+  WriteVersions(run.counts->data_versions, copy, *out.mutable_data_versions());
+  WriteCounts(CountBySeverity(run.counts->rules), *out.mutable_counts());
+  for (const RanRule& rule : run.counts->rules) {
+    v1::OpenFindings::RuleCount* to = out.add_rules();
+    to->set_rule(names::RuleName::FromId(rule.rule).ToString());
+    to->set_rule_version(rule.version);
+    to->set_rule_code(rule.code);
+    to->set_severity(static_cast<type::Severity>(rule.severity));
+    to->set_findings(rule.result.findings);
+    to->set_error(rule.result.error);
+  }
+  *out.mutable_count_time() = rpc::ToProto(run.counts->counted_at);
+  out.set_rules_left_out(run.counts->left_out);
   return out;
 }
 

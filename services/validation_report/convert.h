@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "edcert/validation/v1/validation_report.pb.h"
+#include "services/validation_report/background_store.h"
 #include "services/validation_report/evaluator.h"
 #include "services/validation_report/report.h"
 #include "services/validation_report/rule.h"
@@ -40,6 +41,7 @@ v1::Finding ToProto(const ListedFinding& finding, std::optional<absl::Time> seen
 v1::FindingGroup ToProto(const ListedGroup& group);
 v1::Explanation ToProto(const Explanation& explanation);
 v1::Waiver ToProto(const Waiver& waiver, absl::Time now);
+v1::OpenFindings ToProto(const BackgroundRun& run, bool stale);
 
 v1::TestRuleResponse ToProto(const Rule& rule, const std::vector<FixtureResult>& results);
 

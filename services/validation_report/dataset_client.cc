@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "common/names/names.h"
+#include "common/rpc/standard.h"
 #include "common/rpc/status.h"
 #include "common/status/macros.h"
 
@@ -57,6 +58,11 @@ absl::StatusOr<Definition> DatasetClient::Ask(const std::string& dataset) {
                                                      : static_cast<ColumnType>(column.type() - 1)});
   }
   return definition;
+}
+
+absl::StatusOr<feed::Page> DatasetClient::ListChanges(int64_t after, int limit) const {
+  return rpc::FetchChanges<v1::ListChangesRequest, v1::ListChangesResponse>(runtime_, *stub_, after,
+                                                                            limit);
 }
 
 }  // namespace edcert::validation_report

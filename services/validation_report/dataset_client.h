@@ -1,4 +1,4 @@
-// Asks the dataset service for definitions. Thread-safe.
+// Asks the dataset service for definitions and changes. Thread-safe.
 #pragma once
 
 #include <map>
@@ -9,6 +9,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "common/feed/feed.h"
 #include "common/rpc/runtime.h"
 #include "edcert/dataset/v1/dataset.grpc.pb.h"
 #include "services/validation_report/definition.h"
@@ -19,6 +20,9 @@ namespace edcert::validation_report {
 class DatasetClient final : public DefinitionSource {
  public:
   explicit DatasetClient(rpc::Runtime& runtime);
+
+  // The service's feed.
+  absl::StatusOr<feed::Page> ListChanges(int64_t after, int limit) const;
 
  private:
   struct Kept {

@@ -54,8 +54,10 @@ std::string Explain(const absl::Status& status) {
 }
 
 // How many findings of each rule are stored: so many, or a fair share of what a report stores.
-int64_t MostStoredOf(std::size_t rules) {
-  const auto share = kMaxStoredPerReport / std::max(static_cast<int64_t>(rules), int64_t{1});
+int64_t MostStoredOf(const EvaluationRequest& request) {
+  if (request.counts_only) return 0;
+  const auto rules = static_cast<int64_t>(request.rules.size());
+  const auto share = kMaxStoredPerReport / std::max(rules, int64_t{1});
   return std::min(kMaxStoredPerRule, share);
 }
 
@@ -130,7 +132,7 @@ class Run {
       : request_(request),
         limits_(limits),
         evaluation_(evaluation),
-        most_stored_(MostStoredOf(request.rules.size())),
+        most_stored_(MostStoredOf(request)),
         most_bytes_(MostBytesOf(limits, request.rules.size())),
         bytes_(request.rules.size()),
         done_(std::count(done.begin(), done.end(), true)) {
@@ -377,8 +379,8 @@ absl::StatusOr<std::vector<bool>> Evaluator::JudgeColumns(const EvaluationReques
     done[places[i]] = true;
     ++evaluation.by_columns;
     evaluation.results[places[i]] =
-        ResultOf(*rules[i], request.organization, std::move(verdicts[i]),
-                 MostStoredOf(request.rules.size()), MostBytesOf(limits_, request.rules.size()));
+        ResultOf(*rules[i], request.organization, std::move(verdicts[i]), MostStoredOf(request),
+                 MostBytesOf(limits_, request.rules.size()));
   }
   return done;
 }

@@ -35,6 +35,8 @@ struct EvaluationRequest {
   // Called now and then, from the caller's thread, with the number of rules done; not OK stops the
   // evaluation.
   std::function<absl::Status(int64_t done)> progress;
+  // No finding is stored.
+  bool counts_only = false;
 };
 
 struct Evaluation {

@@ -11,6 +11,7 @@
 #include "common/status/errors.h"
 #include "common/status/macros.h"
 #include "services/validation_report/convert.h"
+#include "services/validation_report/errors.h"
 #include "services/validation_report/report_access.h"
 #include "services/validation_report/report_worker.h"
 #include "services/validation_report/request_convert.h"
@@ -18,6 +19,14 @@
 
 namespace edcert::validation_report {
 namespace {
+
+// Whether the group is one of those that are counted in the background.
+absl::Status CheckForDistricts(const RuleGroup& group) {
+  if (group.state != GroupState::kActive) return RuleGroupInactive(group.name());
+  return group.level == GroupLevel::kDistrict
+             ? absl::OkStatus()
+             : RuleGroupOfOtherLevel(group.name(), kGroupLevelText.Of(group.level));
+}
 
 std::string CategoryOf(const access::Access& access) {
   return access.event.has_value() ? access.event->category : "";
@@ -190,6 +199,35 @@ grpc::ServerUnaryReactor* ValidationReportService::ListWaivers(
     for (const Waiver& waiver : waivers) *response->add_waivers() = ToProto(waiver, now);
     return absl::OkStatus();
   });
+}
+
+// Counted in the background.
+
+grpc::ServerUnaryReactor* ValidationReportService::GetOpenFindings(
+    grpc::CallbackServerContext* context, const v1::GetOpenFindingsRequest* request,
+    v1::OpenFindings* response) {
+  return rpc::Handle(
+      runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
+        ASSIGN_OR_RETURN(const BackgroundTarget target, FromProto(*request));
+        ASSIGN_OR_RETURN(const access::Access access,
+                         access_.Resolve(call, {.event = "", .organization = target.district}));
+        // As for a report of the group alone.
+        if (!MayRun(access, Report{})) return status::NotPermitted("the right to read rule groups");
+        if (access.organization_kind != access::OrganizationKind::kDistrict) {
+          return status::FieldInvalid("organization", "must be a district");
+        }
+        pg::Database db = call.db();
+        ASSIGN_OR_RETURN(const RuleGroup group,
+                         groups_.Get(db, target.rule_group, RuleGroupStore::kVersionInUse));
+        RETURN_IF_ERROR(CheckForDistricts(group));
+        ASSIGN_OR_RETURN(const BackgroundRun run, background_.Get(db, target));
+        ASSIGN_OR_RETURN(
+            const std::vector<ReportDataVersion> now,
+            reports_.ReadVersions(db, CopyOf(target.kind), target.district_id(), run.datasets));
+        *response =
+            ToProto(run, !run.counts.has_value() || IsStale(*run.counts, run.version_in_use, now));
+        return absl::OkStatus();
+      });
 }
 
 }  // namespace edcert::validation_report

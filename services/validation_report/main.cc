@@ -7,6 +7,7 @@
 #include "common/status/errors.h"
 #include "common/status/macros.h"
 #include "services/validation_report/artifact_keeper.h"
+#include "services/validation_report/background_keeper.h"
 #include "services/validation_report/config.pb.h"
 #include "services/validation_report/dataset_client.h"
 #include "services/validation_report/migrations/migrations.h"
@@ -44,9 +45,15 @@ struct App {
                  .rule_activation_people = config.rule_activation_people() > 0
                                                ? config.rule_activation_people()
                                                : kDefaultActivationPeople,
+                 .background_delay = absl::Seconds(config.background_delay_seconds()),
                  .find_event = [this](const std::string& name) { return access.GetEvent(name); }}),
         keeper(runtime.pool(), runtime.clock(), runtime.ids(),
-               absl::Hours(24) * config.keep_artifacts_days()) {}
+               absl::Hours(24) * config.keep_artifacts_days()),
+        background(runtime.pool(), runtime.ids(),
+                   {.delay = absl::Seconds(config.background_delay_seconds()),
+                    .fetch = [this](int64_t after,
+                                    int limit) { return definitions.ListChanges(after, limit); },
+                    .accepted = [this](const jobs::NewJob& job) { dispatcher.Hint(job); }}) {}
 
   access::RegistryAccess access;
   DatasetClient definitions;
@@ -55,6 +62,7 @@ struct App {
   jobs::Dispatcher dispatcher;
   ValidationReportService service;
   ArtifactKeeper keeper;
+  BackgroundKeeper background;
 };
 
 std::size_t ColumnBytesOf(const config::Config& config) {
@@ -73,6 +81,9 @@ absl::Status Check(const config::Config& config) {
   }
   if (config.keep_artifacts_days() < 0) {
     return status::FieldInvalid("keep_artifacts_days", "must not be negative");
+  }
+  if (config.background_delay_seconds() < 0) {
+    return status::FieldInvalid("background_delay_seconds", "must not be negative");
   }
   return absl::OkStatus();
 }

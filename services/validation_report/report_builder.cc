@@ -337,6 +337,45 @@ absl::StatusOr<const CompiledGroup*> ReportBuilder::GroupOf(pg::Database& db,
   return &(compiled_[key] = std::move(group));
 }
 
+absl::StatusOr<BackgroundReport> ReportBuilder::Count(
+    pg::Database db, const Report& report,
+    absl::FunctionRef<absl::Status(int64_t, int64_t)> progress) {
+  ASSIGN_OR_RETURN(const CompiledGroup* group, GroupOf(db, report));
+  BackgroundReport counted{.report = report, .rules = {}, .left_out = 0};
+  std::vector<Candidate> candidates;
+  for (std::size_t i = 0; i < group->members.size(); ++i) {
+    const RuleContent& content = group->contents[i];
+    if (std::any_of(content.datasets.begin(), content.datasets.end(), IsLastYear)) {
+      ++counted.left_out;
+      continue;
+    }
+    candidates.push_back(group->candidates[i]);
+    counted.rules.push_back({.rule = group->members[i].rule,
+                             .version = group->members[i].version,
+                             .code = content.code,
+                             .severity = SeverityOn(group->members[i], report.severity_day),
+                             .dataset = content.dataset()});
+  }
+  const auto total = static_cast<int64_t>(candidates.size());
+  ASSIGN_OR_RETURN(
+      Evaluation evaluation,
+      evaluator_.Evaluate({.organization = report.organization,
+                           .rules = std::move(candidates),
+                           .definitions = group->definitions,
+                           .sources = SourcesOf(report, group->definitions),
+                           .progress = [&](int64_t done) { return progress(done, total); },
+                           .counts_only = true},
+                          db.deadline()));
+  for (ReportDataVersion& version : counted.report.data_versions) {
+    version.rows = evaluation.rows[version.dataset];
+  }
+  for (std::size_t i = 0; i < counted.rules.size(); ++i) {
+    counted.rules[i].result = std::move(evaluation.results[i]);
+  }
+  SortForFindings(counted.rules);
+  return counted;
+}
+
 absl::StatusOr<BuiltReport> ReportBuilder::Build(
     pg::Database db, const Report& report, absl::Time now,
     absl::FunctionRef<absl::Status(int64_t, int64_t)> progress, render::Sink& file) {

@@ -27,6 +27,13 @@ struct BuiltReport {
   Comparison comparison;       // with the runs before
 };
 
+// What a background run gives.
+struct BackgroundReport {
+  Report report;               // with the rows of its data versions
+  std::vector<RanRule> rules;  // worst severity first; counts only
+  int left_out = 0;            // rules that compare with last year
+};
+
 // What a report needs besides its data: the compiled rules of a group version. Immutable.
 struct CompiledGroup {
   std::vector<GroupMember> members;
@@ -47,6 +54,12 @@ class ReportBuilder {
   absl::StatusOr<BuiltReport> Build(pg::Database db, const Report& report, absl::Time now,
                                     absl::FunctionRef<absl::Status(int64_t, int64_t)> progress,
                                     render::Sink& file);
+
+  // Only counts, of the rules that read this year's records alone: what to compare with, a report
+  // says.
+  absl::StatusOr<BackgroundReport> Count(
+      pg::Database db, const Report& report,
+      absl::FunctionRef<absl::Status(int64_t, int64_t)> progress);
 
  private:
   absl::StatusOr<const CompiledGroup*> GroupOf(pg::Database& db, const Report& report);

@@ -15,6 +15,8 @@ namespace {
 constexpr char kActor[] = "services/validation_report";
 // 1 MiB of a file is written at a time.
 constexpr std::size_t kChunksPerWrite = 16;
+// After it a background run that was given up is tried again.
+constexpr absl::Duration kFailedRunPause = absl::Hours(1);
 
 // Takes a report's file and stores it as it grows, under the attempt of the running job. A write of
 // an attempt that is not the current one any more changes nothing and ends the run. What is left at
@@ -54,9 +56,11 @@ ReportRunner::ReportRunner(const std::string& rules_conninfo, std::size_t column
                            absl::TimeZone time_zone, const ids::IdSource& ids)
     : rules_pool_({.conninfo = rules_conninfo, .size = Evaluator::kConnections}),
       builder_(rules_pool_, column_bytes, time_zone),
+      time_zone_(time_zone),
       ids_(ids) {}
 
 absl::Status ReportRunner::Run(jobs::Running& running) {
+  if (running.job().priority == jobs::Priority::kBackground) return Count(running);
   Report report;
   RETURN_IF_ERROR(running.Write([&](pg::Transaction& tx) -> absl::Status {
     ASSIGN_OR_RETURN(report, store_.Get(tx, running.job().id, /*viewer=*/""));
@@ -85,7 +89,47 @@ absl::Status ReportRunner::Run(jobs::Running& running) {
   });
 }
 
+absl::Status ReportRunner::Count(jobs::Running& running) {
+  BackgroundTarget target;
+  Report report;
+  RETURN_IF_ERROR(running.Write([&](pg::Transaction& tx) -> absl::Status {
+    ASSIGN_OR_RETURN(target, background_.TargetOf(tx, running.job().id));
+    ASSIGN_OR_RETURN(const BackgroundRun run, background_.Get(tx, target));
+    report = {.id = running.job().id,
+              .organization = target.district,
+              .district = target.district,
+              .kind = target.kind,
+              .rule_group = target.rule_group,
+              .rule_group_version = run.version_in_use,
+              .severity_day = absl::ToCivilDay(clock::Clock::Real().Now(), time_zone_)};
+    ASSIGN_OR_RETURN(report.data_versions, store_.ReadVersions(tx, CopyOf(target.kind),
+                                                               target.district_id(), run.datasets));
+    return absl::OkStatus();
+  }));
+  ASSIGN_OR_RETURN(
+      BackgroundReport counted,
+      builder_.Count(running.db(), report, [&](int64_t done, int64_t total) -> absl::Status {
+        if (done < total) RETURN_IF_ERROR(running.GiveWay());
+        return running.Progress(done, total, "counting");
+      }));
+  pg::Database db = running.db();
+  RETURN_IF_ERROR(store_.CheckKept(db, counted.report));
+  return running.Complete([&](pg::Transaction& tx) -> absl::Status {
+    background_.SetCounts(tx, target,
+                          {.rule_group_version = report.rule_group_version,
+                           .severity_day = report.severity_day,
+                           .data_versions = counted.report.data_versions,
+                           .left_out = counted.left_out,
+                           .rules = counted.rules});
+    return absl::OkStatus();
+  });
+}
+
 absl::Status ReportRunner::Failed(pg::Transaction& tx, const jobs::Job& job) {
+  if (job.priority == jobs::Priority::kBackground) {
+    background_.SetFailed(tx, job.id, kFailedRunPause);
+    return absl::OkStatus();
+  }
   ASSIGN_OR_RETURN(const Report report, store_.Get(tx, job.id, /*viewer=*/""));
   store_.DropChunks(tx, report.id, /*but_attempt=*/0);
   AppendReportChange(tx, ids_, kActor, report, "report_failed");

@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "common/ids/ids.h"
 #include "common/jobs/jobs.h"
+#include "services/validation_report/background_store.h"
 #include "services/validation_report/finding_store.h"
 #include "services/validation_report/report_builder.h"
 #include "services/validation_report/report_store.h"
@@ -25,9 +26,14 @@ class ReportRunner final : public jobs::Runner {
   absl::Status Failed(pg::Transaction& tx, const jobs::Job& job) override;
 
  private:
+  // A background run: counts, no report. It gives way to what a person waits for.
+  absl::Status Count(jobs::Running& running);
+
   pg::Pool rules_pool_;
   ReportBuilder builder_;
+  const absl::TimeZone time_zone_;
   ReportStore store_;
+  BackgroundStore background_;
   FindingStore findings_;
   const ids::IdSource& ids_;
 };

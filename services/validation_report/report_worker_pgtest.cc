@@ -5,12 +5,14 @@
 
 #include <algorithm>
 #include <map>
+#include <thread>
 
 #include "common/clock/clock.h"
 #include "common/status/errors.h"
 #include "common/testing/database.h"
 #include "common/testing/matchers.h"
 #include "services/validation_report/artifact_keeper.h"
+#include "services/validation_report/background_keeper.h"
 #include "services/validation_report/claimed_job.h"
 #include "services/validation_report/migrations/migrations.h"
 #include "services/validation_report/report_worker.h"
@@ -750,6 +752,259 @@ TEST_F(ReportWorkerTest, IsQuick) {
               static_cast<int>(rules.size()), static_cast<int>(findings),
               absl::FormatDuration(times[7]).c_str(), absl::FormatDuration(times.back()).c_str());
   EXPECT_LT(times[7], absl::Seconds(2));
+}
+
+// Continuous validation.
+class BackgroundTest : public ReportWorkerTest {
+ protected:
+  static constexpr absl::Duration kHour = absl::Hours(1);
+
+  // Dataset told that records of north changed.
+  void Change(const std::string& dataset = "enrollment",
+              absl::Duration delay = absl::ZeroDuration(),
+              const std::string& type = "records_changed") {
+    type::Change change;
+    change.set_subject("organizations/north");
+    change.set_type(type);
+    (*change.mutable_attributes())["dataset"] = "datasets/" + dataset;
+    (*change.mutable_attributes())["copy"] = "DISTRICT";
+    EXPECT_THAT(Db().RunInTransaction(
+                    [&](pg::Transaction& tx) { return ApplyDatasetChange(tx, change, delay); }),
+                IsOk());
+  }
+
+  DueRuns AcceptDue() {
+    const absl::StatusOr<DueRuns> due = AcceptDueRuns(Db(), ids::IdSource::Real(), kHour);
+    EXPECT_THAT(due, IsOk());
+    return due.value_or(DueRuns{});
+  }
+
+  // The one job that is due now.
+  std::string AcceptOne() {
+    const DueRuns due = AcceptDue();
+    EXPECT_EQ(due.accepted.size(), 1U);
+    return due.accepted.empty() ? "" : due.accepted.front().id;
+  }
+
+  std::optional<BackgroundCounts> Counts(const std::string& group = "g") {
+    pg::Database db = Db();
+    const auto run = background_.Get(db, {.rule_group = group, .district = "organizations/north"});
+    EXPECT_THAT(run, IsOk());
+    return run->counts;
+  }
+
+  // In how many seconds a run is due; nothing when it is not.
+  std::optional<int64_t> DueIn() {
+    pg::Database db = Db();
+    const auto rows = db.RunText(
+        "SELECT extract(epoch FROM due_at - clock_timestamp())::bigint AS due"
+        " FROM validation.background_run");
+    EXPECT_THAT(rows, IsOk());
+    if (!(*rows)[0].Has("due")) return std::nullopt;
+    return (*rows)[0].Int("due");
+  }
+
+  static v1::Rule Unique(const std::string& code, const std::string& column) {
+    return EnrollmentRule(code, R"("unique": {"columns": [")" + column + R"("]})");
+  }
+
+  BackgroundStore background_;
+};
+
+TEST_F(BackgroundTest, CountsWhatChangedAndMakesNoReport) {
+  AddEnrollments(500);
+  v1::Rule warning = BadExit("W-1");
+  warning.set_severity(type::SEVERITY_WARNING);
+  const v1::Rule last_year = EnrollmentRule("F-9", R"("reference": {
+      "dataset": "datasets/last_year_enrollment", "columns": ["student_uid"],
+      "other_columns": ["student_uid"], "mode": "MUST_EXIST"})");
+  MakeGroup("g",
+            {warning, EnrollmentRule("F-1", R"("row": {"expression": "student_uid = 's7'"})"),
+             EnrollmentRule("F-2", R"json("row": {"expression": "1/(school_year-2026) > 0"})json"),
+             last_year});
+  EXPECT_EQ(AcceptDue().taken, 0);
+  Change("attendance_summary");
+  Change("enrollment", absl::ZeroDuration(), "columns_added");
+  EXPECT_EQ(AcceptDue().taken, 0) << "what no rule of the group reads";
+  EXPECT_FALSE(Counts().has_value());
+
+  Change();
+  const DueRuns due = AcceptDue();
+  ASSERT_EQ(due.accepted.size(), 1U);
+  EXPECT_EQ(due.accepted.front().priority, jobs::Priority::kBackground);
+  EXPECT_EQ(due.accepted.front().organization, "organizations/north");
+  EXPECT_EQ(due.accepted.front().cost, 5001);
+  const std::string& id = due.accepted.front().id;
+  ASSERT_THAT(MakeRunner()->Run(*Claim(id)), IsOk());
+
+  const auto counts = Counts();
+  ASSERT_TRUE(counts.has_value());
+  EXPECT_EQ(counts->rule_group_version, 1);
+  EXPECT_EQ(counts->left_out, 1);
+  ASSERT_EQ(counts->data_versions.size(), 1U);
+  EXPECT_EQ(counts->data_versions.front().version, 3);
+  EXPECT_EQ(counts->data_versions.front().rows, 500);
+  ASSERT_EQ(counts->rules.size(), 3U);
+  EXPECT_EQ(counts->rules[0].code, "F-1");
+  EXPECT_EQ(counts->rules[0].result.findings, 1);
+  EXPECT_EQ(counts->rules[1].result.outcome, Outcome::kError);
+  EXPECT_THAT(counts->rules[1].result.error, HasSubstr("divided by zero"));
+  EXPECT_EQ(counts->rules[2].code, "W-1");
+  EXPECT_EQ(counts->rules[2].severity, Severity::kWarning);
+  EXPECT_EQ(counts->rules[2].result.findings, 10);
+  for (const std::string table : {"report", "report_artifact", "report_rule", "finding",
+                                  "finding_chain", "known_finding", "change"}) {
+    EXPECT_EQ(Count(table), 0) << table;
+  }
+  EXPECT_EQ(AcceptDue().taken, 0);
+}
+
+TEST_F(BackgroundTest, CountsAgainOnlyWhatIsNotCounted) {
+  AddEnrollments(100);
+  MakeGroup("g", {BadExit()});
+  Change();
+  ASSERT_THAT(MakeRunner()->Run(*Claim(AcceptOne())), IsOk());
+  // It was told late: the run read these records already.
+  Change();
+  DueRuns due = AcceptDue();
+  EXPECT_EQ(due.taken, 1);
+  EXPECT_TRUE(due.accepted.empty());
+  EXPECT_EQ(DueIn(), std::nullopt);
+
+  MakeBad("'k000001'");
+  Sql("UPDATE dataset_read.data_version SET version = 4");
+  Change();
+  const std::string second = AcceptOne();
+  EXPECT_EQ(Count("job"), 1) << "the job before says nothing any more";
+  // While it waits, and while it runs, nobody else counts. What changes meanwhile is looked at
+  // later.
+  const auto running = Claim(second);
+  Change();
+  EXPECT_TRUE(AcceptDue().accepted.empty());
+  EXPECT_GT(DueIn().value_or(0), 3500);
+  ASSERT_THAT(MakeRunner()->Run(*running), IsOk());
+  EXPECT_EQ(Counts()->rules.front().result.findings, 1);
+  EXPECT_EQ(Counts()->data_versions.front().version, 4);
+  EXPECT_GT(DueIn().value_or(0), 3500) << "forgotten by the run that may not have seen it";
+}
+
+TEST_F(BackgroundTest, IsDueAWhileAfterTheFirstChange) {
+  MakeGroup("g", {BadExit()});
+  Change("enrollment", kHour);
+  const int64_t due = DueIn().value_or(0);
+  EXPECT_GT(due, 3500);
+  // One who changes his records all day has them counted all the same.
+  Change("enrollment", 2 * kHour);
+  EXPECT_LE(DueIn().value_or(0), due);
+  EXPECT_EQ(AcceptDue().taken, 0);
+}
+
+TEST_F(BackgroundTest, AnotherVersionOfTheGroupIsCounted) {
+  MakeGroup("g", {BadExit(), EnrollmentRule("F-2", R"("reference": {
+      "dataset": "datasets/attendance_summary", "columns": ["student_uid"],
+      "other_columns": ["student_uid"], "mode": "MUST_EXIST"})")});
+  Sql("INSERT INTO dataset_read.data_version VALUES"
+      " ('DISTRICT', 'attendance_summary', 'north', 1, now(), 1),"
+      " ('STATE', 'enrollment', 'south', 1, now(), 1),"
+      " ('DISTRICT', 'behavior_incident', 'west', 1, now(), 1)");
+  ASSERT_THAT(Db().RunInTransaction([&](pg::Transaction& tx) {
+    background_.MarkGroup(tx, "g", absl::ZeroDuration());
+    return absl::OkStatus();
+  }),
+              IsOk());
+  const DueRuns due = AcceptDue();
+  std::vector<std::string> districts;
+  for (const jobs::NewJob& job : due.accepted) districts.push_back(job.organization);
+  EXPECT_THAT(districts,
+              ::testing::UnorderedElementsAre("organizations/north", "organizations/south"));
+  EXPECT_FALSE(
+      IsStale({.rule_group_version = 1, .data_versions = {{"d", 1, 7}}}, 1, {{"d", 1, 8}}));
+  EXPECT_TRUE(IsStale({.rule_group_version = 1, .data_versions = {{"d", 1, 7}}}, 2, {{"d", 1, 7}}));
+  EXPECT_TRUE(IsStale({.rule_group_version = 1, .data_versions = {{"d", 1, 7}}}, 1, {{"d", 2, 7}}));
+}
+
+TEST_F(BackgroundTest, TwoReplicasAcceptARunOnce) {
+  constexpr int kGroups = 6;
+  for (int i = 0; i < kGroups; ++i) {
+    MakeGroup("g" + std::to_string(i), {BadExit("F-" + std::to_string(i))});
+  }
+  Change();
+  std::size_t accepted = 0;
+  {
+    DueRuns other;
+    std::jthread replica([&] { other = AcceptDue(); });
+    accepted = AcceptDue().accepted.size();
+    replica.join();
+    accepted += other.accepted.size();
+  }
+  EXPECT_EQ(accepted, kGroups);
+  EXPECT_EQ(Count("job"), kGroups);
+}
+
+TEST_F(BackgroundTest, TakesTheCountsOfAReportOfTheSame) {
+  AddEnrollments(100);
+  MakeGroup("g", {BadExit(), Unique("F-2", "school_id")});
+  const std::string id = RunSame();
+  Change();
+  EXPECT_TRUE(AcceptDue().accepted.empty());
+  ASSERT_TRUE(Counts().has_value());
+  EXPECT_EQ(Counts()->rules.front().result.findings, 2);
+  EXPECT_EQ(Counts()->rules.back().result.findings, 100);
+  EXPECT_EQ(Counts()->data_versions.front().rows, 100);
+  EXPECT_EQ(Counts()->severity_day, Read(id).severity_day);
+  // Of other versions the report says nothing.
+  Sql("UPDATE dataset_read.data_version SET version = 4");
+  Change();
+  EXPECT_EQ(AcceptDue().accepted.size(), 1U);
+}
+
+TEST_F(BackgroundTest, GivesWayToAReportAfterOneRule) {
+  AddEnrollments(100);
+  MakeGroup("g", {Unique("F-1", "student_uid"), Unique("F-2", "school_id"),
+                  Unique("F-3", "entry_date"), Unique("F-4", "grade_level")});
+  Change();
+  const std::string id = AcceptOne();
+  const auto runner = MakeRunner();
+  const auto running = Claim(id);
+  std::string report;
+  running->before_way = [&] {
+    if (running->progress() == 1 && report.empty()) report = Ask("g");
+  };
+  EXPECT_EQ(runner->Run(*running).code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(running->progress(), 1) << "rules that were run while a report waited";
+  EXPECT_FALSE(Counts().has_value());
+
+  pg::Database db = Db();
+  auto next = jobs::ClaimNext(db, {.owner = "test", .quarantine = false});
+  ASSERT_TRUE(next.ok() && next->has_value());
+  EXPECT_EQ((*next)->job.id, report);
+  ClaimedJob asked(Db(), (*next)->job);
+  ASSERT_THAT(runner->Run(asked), IsOk());
+  next = jobs::ClaimNext(db, {.owner = "test", .quarantine = false});
+  ASSERT_TRUE(next.ok() && next->has_value());
+  EXPECT_EQ((*next)->job.id, id);
+  EXPECT_EQ((*next)->errors + (*next)->crashes + (*next)->abandons, 0);
+  ClaimedJob again(Db(), (*next)->job);
+  ASSERT_THAT(runner->Run(again), IsOk());
+  EXPECT_EQ(Counts()->rules.size(), 4U);
+}
+
+TEST_F(BackgroundTest, IsTriedAgainLaterWhenItWasGivenUp) {
+  AddEnrollments(10);
+  MakeGroup("g", {BadExit()});
+  Change();
+  const std::string id = AcceptOne();
+  const auto running = Claim(id);
+  ASSERT_THAT(Db().RunInTransaction([&](pg::Transaction& tx) -> absl::Status {
+    ASSIGN_OR_RETURN(const jobs::Job failed, jobs::Fail(tx, id, running->job().attempt, "why"));
+    return MakeRunner()->Failed(tx, failed);
+  }),
+              IsOk());
+  EXPECT_EQ(AcceptDue().taken, 0);
+  EXPECT_GT(DueIn().value_or(0), 3500);
+  Sql("UPDATE validation.background_run SET due_at = now()");
+  ASSERT_THAT(MakeRunner()->Run(*Claim(AcceptOne())), IsOk());
+  EXPECT_TRUE(Counts().has_value());
 }
 
 }  // namespace

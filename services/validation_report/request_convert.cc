@@ -381,4 +381,18 @@ absl::StatusOr<WaiverFilter> FromProto(const v1::ListWaiversRequest& request) {
   return WaiverFilter{event.ToString(), organization.ToString()};
 }
 
+absl::StatusOr<BackgroundTarget> FromProto(const v1::GetOpenFindingsRequest& request) {
+  ASSIGN_OR_RETURN(const auto organization,
+                   names::OrganizationName::Parse(request.organization(), "organization"));
+  ASSIGN_OR_RETURN(const auto group,
+                   names::RuleGroupName::Parse(request.rule_group(), "rule_group"));
+  if (request.copy() != type::COPY_DISTRICT && request.copy() != type::COPY_STATE) {
+    return status::FieldInvalid("copy", "must be COPY_DISTRICT or COPY_STATE");
+  }
+  return BackgroundTarget{.rule_group = group.id(),
+                          .district = organization.ToString(),
+                          .kind = request.copy() == type::COPY_DISTRICT ? ReportKind::kDistrictData
+                                                                        : ReportKind::kStateData};
+}
+
 }  // namespace edcert::validation_report

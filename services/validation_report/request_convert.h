@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "common/ids/ids.h"
 #include "edcert/validation/v1/validation_report.pb.h"
+#include "services/validation_report/background_store.h"
 #include "services/validation_report/explanation.h"
 #include "services/validation_report/finding_store.h"
 #include "services/validation_report/report_store.h"
@@ -105,5 +106,6 @@ struct WaiverFilter {
   std::string organization;
 };
 absl::StatusOr<WaiverFilter> FromProto(const v1::ListWaiversRequest& request);
+absl::StatusOr<BackgroundTarget> FromProto(const v1::GetOpenFindingsRequest& request);
 
 }  // namespace edcert::validation_report

@@ -109,6 +109,9 @@ grpc::ServerUnaryReactor* ValidationReportService::ActivateRuleGroup(
           RETURN_IF_ERROR(Next(group, GroupAction::kActivate).status());
           ASSIGN_OR_RETURN(const RuleGroup active,
                            groups_.Activate(tx, group, call.principal().user));
+          if (parts_.background_delay > absl::ZeroDuration()) {
+            background_.MarkGroup(tx, active.id, parts_.background_delay);
+          }
           *response = ToProto(active);
           return Tell(call, tx, active.name(), "rule_group_activated");
         });

@@ -14,6 +14,7 @@
 #include "common/rpc/call.h"
 #include "common/rpc/runtime.h"
 #include "edcert/validation/v1/validation_report.grpc.pb.h"
+#include "services/validation_report/background_store.h"
 #include "services/validation_report/definition.h"
 #include "services/validation_report/evaluator.h"
 #include "services/validation_report/explanation_store.h"
@@ -42,6 +43,8 @@ class ValidationReportService final : public v1::ValidationReports::CallbackServ
     pg::Pool& rules_pool;
     int max_waiting_reports = 20;
     int rule_activation_people = 1;
+    // How long after a change the records are counted; zero: never.
+    absl::Duration background_delay = absl::ZeroDuration();
     // An event with its participants, whoever asks.
     std::function<absl::StatusOr<access::EventFacts>(const std::string& name)> find_event = nullptr;
   };
@@ -141,6 +144,9 @@ class ValidationReportService final : public v1::ValidationReports::CallbackServ
   grpc::ServerUnaryReactor* ListWaivers(grpc::CallbackServerContext* context,
                                         const v1::ListWaiversRequest* request,
                                         v1::ListWaiversResponse* response) override;
+  grpc::ServerUnaryReactor* GetOpenFindings(grpc::CallbackServerContext* context,
+                                            const v1::GetOpenFindingsRequest* request,
+                                            v1::OpenFindings* response) override;
 
   // What every service has: validation_report_service.cc
   grpc::ServerUnaryReactor* ListChanges(grpc::CallbackServerContext* context,
@@ -257,6 +263,7 @@ class ValidationReportService final : public v1::ValidationReports::CallbackServ
   FindingStore findings_;
   ExplanationStore explanations_;
   WaiverStore waivers_;
+  BackgroundStore background_;
   Evaluator evaluator_;
   Evaluator previewer_;  // counts only
   std::mutex previewing_;

@@ -15,6 +15,7 @@
 #include "common/rpc/status.h"
 #include "common/testing/matchers.h"
 #include "common/testing/test_server.h"
+#include "services/validation_report/background_keeper.h"
 #include "services/validation_report/claimed_job.h"
 #include "services/validation_report/definition_store.h"
 #include "services/validation_report/finding.h"
@@ -36,6 +37,7 @@ using edcert::testing::IsOk;
 class FakeAccess final : public access::Resolver {
  public:
   access::EventFacts event;
+  access::OrganizationKind kind = access::OrganizationKind::kDistrict;
 
  protected:
   absl::StatusOr<access::Access> Ask(const rpc::Call& call, const access::Query& query) override {
@@ -81,7 +83,7 @@ class FakeAccess final : public access::Resolver {
 
   access::Access Known(const access::Query& query) const {
     access::Access access;
-    access.organization_kind = access::OrganizationKind::kDistrict;
+    access.organization_kind = kind;
     access.organization_display_name = "North Valley";
     if (query.event == event.name) access.event = event;
     return access;
@@ -405,6 +407,41 @@ class ServiceTest : public ::testing::Test {
     return read->counts(3);
   }
 
+  static v1::GetOpenFindingsRequest OpenFindingsRequest() {
+    v1::GetOpenFindingsRequest request;
+    request.set_organization("organizations/north");
+    request.set_rule_group("ruleGroups/g");
+    request.set_copy(type::COPY_DISTRICT);
+    return request;
+  }
+  absl::StatusOr<v1::OpenFindings> OpenFindings(std::string_view user = "users/state",
+                                                type::Copy copy = type::COPY_DISTRICT) {
+    v1::GetOpenFindingsRequest request = OpenFindingsRequest();
+    request.set_copy(copy);
+    return Call(&Stub::GetOpenFindings, request, user);
+  }
+  // The records of north's copy changed: does what follows; returns the id of the job.
+  std::string CountInBackground() {
+    type::Change change;
+    change.set_subject("organizations/north");
+    change.set_type("records_changed");
+    (*change.mutable_attributes())["dataset"] = "datasets/enrollment";
+    (*change.mutable_attributes())["copy"] = "DISTRICT";
+    pg::Database db = server_.database().db();
+    EXPECT_THAT(db.RunInTransaction([&](pg::Transaction& tx) {
+      return ApplyDatasetChange(tx, change, absl::ZeroDuration());
+    }),
+                IsOk());
+    // Also when something made it due before, after a while.
+    Sql("UPDATE validation.background_run SET due_at = now() WHERE copy = 'DISTRICT'");
+    const auto due = AcceptDueRuns(db, ids::IdSource::Real(), absl::Hours(1));
+    EXPECT_THAT(due, IsOk());
+    EXPECT_EQ(due->accepted.size(), 1U);
+    if (due->accepted.empty()) return "";
+    Work("jobs/" + due->accepted.front().id);
+    return due->accepted.front().id;
+  }
+
   // The only group of a report's findings.
   v1::FindingGroup Group(const std::string& report) {
     v1::ListFindingGroupsRequest request;
@@ -447,6 +484,7 @@ class ServiceTest : public ::testing::Test {
        .rules_pool = rules_pool_,
        .max_waiting_reports = 2,
        .rule_activation_people = people_,
+       .background_delay = absl::Hours(1),
        .find_event = [this](const std::string& /*name*/) { return access_.event; }}};
   std::unique_ptr<Stub> stub_;
 };
@@ -1258,6 +1296,101 @@ TEST_F(ServiceTest, TwoApproversWaiveFatalFindings) {
   EXPECT_THAT(Call(&Stub::RevokeWaiver, revoke, "users/ava"), HasReason("TRANSITION_NOT_ALLOWED"));
   revoke.set_name("waivers/nothing");
   EXPECT_THAT(Call(&Stub::RevokeWaiver, revoke, "users/ava"), HasReason("NOT_FOUND"));
+}
+
+TEST_F(ServiceTest, OpenFindingsAreCountedWhenNobodyAsks) {
+  MakeGroup();
+  v1::OpenFindings nothing;
+  nothing.set_organization("organizations/north");
+  nothing.set_rule_group("ruleGroups/g");
+  nothing.set_copy(type::COPY_DISTRICT);
+  nothing.set_stale(true);
+  EXPECT_EQ(OpenFindings()->DebugString(), nothing.DebugString());
+
+  const std::string job = CountInBackground();
+  auto counted = OpenFindings();
+  ASSERT_THAT(counted, IsOk());
+  EXPECT_FALSE(counted->stale());
+  EXPECT_EQ(counted->rule_group_version(), 1);
+  EXPECT_EQ(counted->data_versions_size(), 1);
+  EXPECT_EQ(counted->data_versions(0).dataset(), "datasets/enrollment");
+  EXPECT_EQ(counted->data_versions(0).copy(), type::COPY_DISTRICT);
+  EXPECT_EQ(counted->data_versions(0).version(), 3);
+  EXPECT_EQ(counted->data_versions(0).rows(), 100);
+  ASSERT_EQ(counted->counts_size(), 4);
+  EXPECT_EQ(counted->counts(3).severity(), type::SEVERITY_FATAL);
+  EXPECT_EQ(counted->counts(3).rules(), 1);
+  EXPECT_EQ(counted->counts(3).records(), 100);
+  ASSERT_EQ(counted->rules_size(), 1);
+  EXPECT_EQ(counted->rules(0).rule(), "rules/t-1");
+  EXPECT_EQ(counted->rules(0).rule_version(), 1);
+  EXPECT_EQ(counted->rules(0).rule_code(), "T-1");
+  EXPECT_EQ(counted->rules(0).severity(), type::SEVERITY_FATAL);
+  EXPECT_EQ(counted->rules(0).findings(), 100);
+  EXPECT_EQ(counted->rules(0).error(), "");
+  EXPECT_TRUE(counted->has_count_time());
+  EXPECT_EQ(OpenFindings("users/vera")->rules_size(), 1);
+  EXPECT_TRUE(OpenFindings("users/state", type::COPY_STATE)->stale());
+  EXPECT_EQ(OpenFindings("users/state", type::COPY_STATE)->rules_size(), 0);
+
+  // It is no report, for nobody.
+  EXPECT_EQ(CountListed("users/state"), 0);
+  EXPECT_THAT(GetReport("reports/" + job, "users/state"), HasReason("NOT_FOUND"));
+  EXPECT_THAT(Cancel("reports/" + job, "users/state"), HasReason("NOT_FOUND"));
+
+  // Its records change, and are counted again.
+  Sql("UPDATE dataset_read.data_version SET version = 4 WHERE copy = 'DISTRICT';"
+      "DELETE FROM dataset_read.enrollment WHERE record_key > 'k040'");
+  EXPECT_TRUE(OpenFindings()->stale());
+  EXPECT_EQ(OpenFindings()->rules(0).findings(), 100);
+  CountInBackground();
+  EXPECT_FALSE(OpenFindings()->stale());
+  EXPECT_EQ(OpenFindings()->rules(0).findings(), 40);
+
+  // So is another version of the group.
+  const auto group = UpdateGroup(*GetGroup("ruleGroups/g"));
+  ASSERT_THAT(group, IsOk());
+  EXPECT_FALSE(OpenFindings()->stale());
+  ASSERT_THAT(ActivateGroup(*group), IsOk());
+  EXPECT_TRUE(OpenFindings()->stale());
+  Sql("UPDATE validation.background_run SET due_at = now() WHERE due_at IS NOT NULL");
+  const auto due = AcceptDueRuns(server_.database().db(), ids::IdSource::Real(), absl::Hours(1));
+  ASSERT_THAT(due, IsOk());
+  EXPECT_EQ(due->accepted.size(), 2U) << "one for each copy";
+}
+
+TEST_F(ServiceTest, OpenFindingsAreRefused) {
+  MakeGroup();
+  const auto refusal = [&](const std::function<void(v1::GetOpenFindingsRequest&)>& change,
+                           std::string_view user = "users/state") {
+    v1::GetOpenFindingsRequest request = OpenFindingsRequest();
+    change(request);
+    return Call(&Stub::GetOpenFindings, request, user).status();
+  };
+  const auto nothing = [](auto&) {};
+  for (const auto& [field, status] : std::map<std::string, absl::Status>{
+           {"organization", refusal([](auto& r) { r.clear_organization(); })},
+           {"rule_group", refusal([](auto& r) { r.clear_rule_group(); })},
+           {"copy", refusal([](auto& r) { r.clear_copy(); })}}) {
+    EXPECT_THAT(status, HasReason("FIELD_INVALID")) << field;
+  }
+  EXPECT_THAT(refusal([](auto& r) { r.set_organization("north"); }), HasReason("FIELD_INVALID"));
+  EXPECT_THAT(refusal([](auto& r) { r.set_rule_group("rules/g"); }), HasReason("FIELD_INVALID"));
+  EXPECT_THAT(refusal([](auto& r) { r.set_copy(static_cast<type::Copy>(7)); }),
+              HasReason("FIELD_INVALID"));
+  // Of the state without rights; a certifier, who sees reports of his events; of another district.
+  EXPECT_THAT(refusal(nothing, "users/sten"), HasReason("NOT_PERMITTED"));
+  EXPECT_THAT(refusal(nothing, "users/ada"), HasReason("NOT_PERMITTED"));
+  EXPECT_THAT(refusal(nothing, "users/bob"), HasReason("NOT_FOUND"));
+  EXPECT_THAT(refusal([](auto& r) { r.set_rule_group("ruleGroups/h"); }), HasReason("NOT_FOUND"));
+  access_.kind = access::OrganizationKind::kSchool;
+  EXPECT_THAT(refusal(nothing), HasReason("FIELD_INVALID"));
+  access_.kind = access::OrganizationKind::kDistrict;
+  ASSERT_THAT(CreateGroup("draft", {"rules/t-1"}), IsOk());
+  EXPECT_THAT(refusal([](auto& r) { r.set_rule_group("ruleGroups/draft"); }),
+              HasReason("RULE_GROUP_INACTIVE"));
+  Sql("UPDATE validation.rule_group SET level = 'SCHOOL' WHERE rule_group_id = 'g'");
+  EXPECT_THAT(refusal(nothing), HasReason("RULE_GROUP_INACTIVE"));
 }
 
 TEST_F(ServiceTest, WaiverIsOverAfterItsDay) {

@@ -6,7 +6,7 @@ import os from 'node:os';
 import path from 'node:path';
 import {after, test} from 'node:test';
 import {call, closeAll, list, Refusal} from './lib/client.mjs';
-import {generate, waitFor} from './lib/cluster.mjs';
+import {cluster, clusterPy, generate, waitFor} from './lib/cluster.mjs';
 import {
   activateRule, certificationOf, command, createCategory, createEvent, createOrganization, createUser, csvOf,
   day, download, ensureState, eventOf, getCertification, LOCAL_TOOLS, push, readDistrict,
@@ -163,4 +163,32 @@ test('special warnings are explained before anybody signs', {timeout: 120_000}, 
   const signed = await sign(ann, certification);
   assert.equal(signed.status, 'SENT');
   assert.deepEqual(signed.signatures.map(({waived_findings: waived}) => waived), [2]);
+});
+
+test('what changed is counted when nobody asks', {timeout: 120_000}, async () => {
+  const {configs, processes} = cluster().services.validation_report;
+  for (const config of configs) fs.appendFileSync(config, 'background_delay_seconds: 1\n');
+  for (const name of processes) {
+    await clusterPy('kill', name, '--signal', 'TERM');
+    await clusterPy('start', name);
+  }
+  const rule_group = (await call(sam, 'registry.GetEvent', {name: event.name})).rule_group;
+  const asked = {organization: district.organization, rule_group, copy: 'COPY_STATE'};
+  const reports = () => list(sam, 'validation.ListReports', {event: event.name}, 'reports');
+  const before = (await reports()).length;
+  for (const names of [{0: FATAL, 1: FATAL, 2: FATAL, 3: SPECIAL}, {5: FATAL}]) {
+    await arrive(named(names));
+    const counted = await waitFor('the records to be counted', async () => {
+      const answer = await call(sam, 'validation.GetOpenFindings', asked);
+      return !answer.stale && answer;
+    });
+    const fatal = Object.values(names).filter((name) => name === FATAL).length;
+    assert.deepEqual([of(counted, 'SEVERITY_FATAL').records,
+      of(counted, 'SEVERITY_SPECIAL_WARNING').records],
+    [fatal, Object.keys(names).length - fatal]);
+    assert.deepEqual(counted.rules.map(({rule_code: code, findings}) => [code, findings]),
+        [['FINDING-1', fatal], ['FINDING-2', Object.keys(names).length - fatal]]);
+  }
+  assert.equal((await reports()).length, before, 'no report is made');
+  await refused('NOT_PERMITTED', call(ann, 'validation.GetOpenFindings', asked));
 });

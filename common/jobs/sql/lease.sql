@@ -83,6 +83,15 @@ UPDATE job SET state = 'QUEUED', lease_until = NULL, hinted_at = NULL,
        run_after = clock_timestamp() + $3 * interval '1 ms'
  WHERE id = $1 AND state = 'RUNNING' AND attempt = $2;
 
+-- name: give_way
+-- The same, but only when a better job waits.
+UPDATE job SET state = 'QUEUED', lease_until = NULL, hinted_at = NULL,
+       run_after = clock_timestamp()
+ WHERE id = $1 AND state = 'RUNNING' AND attempt = $2
+   AND EXISTS (SELECT FROM job better
+                WHERE better.state = 'QUEUED' AND better.priority < job.priority
+                  AND better.run_after <= clock_timestamp());
+
 -- name: crash
 -- The worker process died and its parent saw it. Due again soon after the first time, later after
 -- more: $3 and $4 milliseconds.

@@ -1,0 +1,206 @@
+#include "services/validation_report/background_store.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/names/names.h"
+#include "common/status/errors.h"
+#include "common/status/macros.h"
+#include "services/validation_report/sql/background.sql.h"
+
+namespace edcert::validation_report {
+namespace {
+
+std::vector<int64_t> Numbers(const std::vector<std::string>& texts) {
+  std::vector<int64_t> numbers;
+  numbers.reserve(texts.size());
+  for (const std::string& text : texts) numbers.push_back(std::stoll(text));
+  return numbers;
+}
+
+std::optional<absl::CivilDay> DayOf(const pg::Row& row) {
+  absl::CivilDay day;
+  const bool has = row.Has("severity_day") && absl::ParseCivilTime(row.Text("severity_day"), &day);
+  return has ? std::optional(day) : std::nullopt;
+}
+
+BackgroundTarget TargetOf(const pg::Row& row) {
+  return {.rule_group = row.Text("rule_group_id"),
+          .district = row.Text("organization"),
+          .kind = row.View("copy") == CopyOf(ReportKind::kDistrictData) ? ReportKind::kDistrictData
+                                                                        : ReportKind::kStateData};
+}
+
+std::vector<RanRule> RulesOf(const pg::Result& rows) {
+  std::vector<RanRule> rules;
+  for (const pg::Row row : rows) {
+    RanRule& rule = rules.emplace_back();
+    rule = {.rule = row.Text("rule_id"),
+            .version = static_cast<int>(row.Int("rule_version")),
+            .code = row.Text("code"),
+            .severity = static_cast<Severity>(row.Int("severity")),
+            .dataset = row.Text("dataset")};
+    const std::string_view outcome = row.View("outcome");
+    for (const Outcome each : {Outcome::kPass, Outcome::kFail, Outcome::kError}) {
+      if (outcome == ToString(each)) rule.result.outcome = each;
+    }
+    rule.result.findings = row.Int("findings");
+    rule.result.error = row.Text("error");
+  }
+  return rules;
+}
+
+struct VersionColumns {
+  explicit VersionColumns(const std::vector<ReportDataVersion>& data_versions) {
+    for (const ReportDataVersion& version : data_versions) {
+      datasets.push_back(version.dataset);
+      versions.push_back(version.version);
+      rows.push_back(version.rows);
+    }
+  }
+  std::vector<std::string> datasets;
+  std::vector<int64_t> versions;
+  std::vector<int64_t> rows;
+};
+
+int64_t Millis(absl::Duration duration) { return absl::ToInt64Milliseconds(duration); }
+
+}  // namespace
+
+bool IsStale(const BackgroundCounts& counts, int rule_group_version,
+             const std::vector<ReportDataVersion>& now) {
+  const auto equal = [](const ReportDataVersion& a, const ReportDataVersion& b) {
+    return a.dataset == b.dataset && a.version == b.version;
+  };
+  return counts.rule_group_version != rule_group_version ||
+         !std::equal(counts.data_versions.begin(), counts.data_versions.end(), now.begin(),
+                     now.end(), equal);
+}
+
+void BackgroundStore::MarkChanged(pg::Transaction& tx, std::string_view district,
+                                  std::string_view copy, std::string_view dataset,
+                                  absl::Duration delay) const {
+  tx.Defer(sql::kMarkChanged, district, copy, dataset, Millis(delay));
+}
+
+void BackgroundStore::MarkGroup(pg::Transaction& tx, const std::string& rule_group,
+                                absl::Duration delay) const {
+  tx.Defer(sql::kMarkGroup, rule_group, Millis(delay));
+}
+
+absl::StatusOr<std::vector<BackgroundTarget>> BackgroundStore::TakeDue(pg::Transaction& tx,
+                                                                       int limit) const {
+  ASSIGN_OR_RETURN(const pg::Result rows, tx.Run(sql::kTakeDue, limit));
+  std::vector<BackgroundTarget> targets;
+  for (const pg::Row row : rows) targets.push_back(validation_report::TargetOf(row));
+  return targets;
+}
+
+void BackgroundStore::SetAsked(pg::Transaction& tx, const BackgroundTarget& target,
+                               const std::string& job) const {
+  tx.DeferOne(sql::kSetAsked, target.rule_group, target.district, CopyOf(target.kind), job);
+}
+
+void BackgroundStore::SetDue(pg::Transaction& tx, const BackgroundTarget& target,
+                             std::optional<absl::Duration> delay) const {
+  const std::optional<int64_t> millis =
+      delay.has_value() ? std::optional(Millis(*delay)) : std::nullopt;
+  tx.DeferOne(sql::kSetDue, target.rule_group, target.district, CopyOf(target.kind), millis);
+}
+
+void BackgroundStore::SetFailed(pg::Transaction& tx, const std::string& job,
+                                absl::Duration delay) const {
+  tx.Defer(sql::kSetFailed, job, Millis(delay));
+}
+
+void BackgroundStore::SetCounts(pg::Transaction& tx, const BackgroundTarget& target,
+                                const BackgroundCounts& counts) const {
+  std::vector<std::string> ids;
+  std::vector<int64_t> versions;
+  std::vector<std::string> codes;
+  std::vector<int64_t> severities;
+  std::vector<std::string> datasets;
+  std::vector<std::string> outcomes;
+  std::vector<int64_t> findings;
+  std::vector<std::string> errors;
+  for (const RanRule& rule : counts.rules) {
+    ids.push_back(rule.rule);
+    versions.push_back(rule.version);
+    codes.push_back(rule.code);
+    severities.push_back(static_cast<int64_t>(rule.severity));
+    datasets.push_back(rule.dataset);
+    outcomes.emplace_back(ToString(rule.result.outcome));
+    findings.push_back(rule.result.findings);
+    errors.push_back(rule.result.error);
+  }
+  const VersionColumns read(counts.data_versions);
+  const std::string_view copy = CopyOf(target.kind);
+  const std::optional<std::string> day =
+      counts.severity_day.has_value() ? std::optional(absl::FormatCivilTime(*counts.severity_day))
+                                      : std::nullopt;
+  tx.DeferOne(sql::kSetCounted, target.rule_group, target.district, copy, counts.rule_group_version,
+              day, read.datasets, read.versions, read.rows, counts.left_out);
+  tx.Defer(sql::kDeleteCounts, target.rule_group, target.district, copy);
+  tx.Defer(sql::kInsertCounts, target.rule_group, target.district, copy, ids, versions, codes,
+           severities, datasets, outcomes, findings, errors);
+}
+
+absl::StatusOr<BackgroundRun> BackgroundStore::Get(pg::Querier& db,
+                                                   const BackgroundTarget& target) const {
+  const std::string_view copy = CopyOf(target.kind);
+  ASSIGN_OR_RETURN(const pg::Result rows,
+                   db.Run(sql::kGetRun, target.rule_group, target.district, copy));
+  if (rows.empty()) {
+    return status::NotFound(names::RuleGroupName::FromId(target.rule_group).ToString());
+  }
+  const pg::Row row = rows[0];
+  BackgroundRun run{.target = target,
+                    .version_in_use = static_cast<int>(row.Int("version_in_use")),
+                    .datasets = row.TextArray("datasets_in_use"),
+                    .compares_years = row.Bool("compares_years")};
+  if (!row.Has("counted_at")) return run;
+  BackgroundCounts& counts = run.counts.emplace();
+  counts.rule_group_version = static_cast<int>(row.Int("rule_group_version"));
+  counts.severity_day = DayOf(row);
+  const std::vector<std::string> datasets = row.TextArray("datasets");
+  const std::vector<int64_t> versions = Numbers(row.TextArray("versions"));
+  const std::vector<int64_t> read = Numbers(row.TextArray("rows"));
+  for (std::size_t i = 0; i < datasets.size(); ++i) {
+    counts.data_versions.push_back({datasets[i], versions.at(i), read.at(i)});
+  }
+  counts.left_out = static_cast<int>(row.Int("left_out"));
+  counts.counted_at = row.Time("counted_at");
+  ASSIGN_OR_RETURN(const pg::Result rules,
+                   db.Run(sql::kListCounts, target.rule_group, target.district, copy));
+  counts.rules = RulesOf(rules);
+  return run;
+}
+
+absl::StatusOr<BackgroundTarget> BackgroundStore::TargetOf(pg::Querier& db,
+                                                           const std::string& job) const {
+  ASSIGN_OR_RETURN(const pg::Result rows, db.Run(sql::kFindRunOfJob, job));
+  if (rows.empty()) return status::NotFound("jobs/" + job);
+  return validation_report::TargetOf(rows[0]);
+}
+
+absl::StatusOr<std::optional<BackgroundCounts>> BackgroundStore::FindEqualReport(
+    pg::Querier& db, const BackgroundRun& run,
+    const std::vector<ReportDataVersion>& data_versions) const {
+  const VersionColumns read(data_versions);
+  ASSIGN_OR_RETURN(
+      const pg::Result reports,
+      db.Run(sql::kFindEqualReport, run.target.district, kReportKindText.Of(run.target.kind),
+             run.target.rule_group, run.version_in_use, read.datasets, read.versions));
+  if (reports.empty()) return std::nullopt;
+  BackgroundCounts counts{.rule_group_version = run.version_in_use,
+                          .severity_day = DayOf(reports[0]),
+                          .data_versions = data_versions};
+  const std::vector<int64_t> rows = Numbers(reports[0].TextArray("rows"));
+  for (std::size_t i = 0; i < rows.size(); ++i) counts.data_versions.at(i).rows = rows[i];
+  ASSIGN_OR_RETURN(const pg::Result rules,
+                   db.Run(sql::kListReportRules, reports[0].Text("report_id")));
+  counts.rules = RulesOf(rules);
+  return counts;
+}
+
+}  // namespace edcert::validation_report

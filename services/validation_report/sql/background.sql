@@ -1,0 +1,103 @@
+-- Counts of what is found in records as they are.
+
+-- name: mark_changed
+-- The runs of the groups in use that read a dataset are due, unless they are already. What changes
+-- until then is counted with it.
+INSERT INTO validation.background_run (rule_group_id, organization, copy, due_at)
+SELECT g.rule_group_id, $1, $2, clock_timestamp() + $4 * interval '1 ms'
+  FROM validation.rule_group g JOIN validation.rule_group_version v USING (rule_group_id, version)
+ WHERE g.state = 'ACTIVE' AND g.level = 'DISTRICT' AND $3 = ANY (v.datasets)
+ ORDER BY g.rule_group_id
+ON CONFLICT (rule_group_id, organization, copy)
+DO UPDATE SET due_at = excluded.due_at WHERE background_run.due_at IS NULL;
+
+-- name: mark_group
+-- The same of all records that a group reads, since another version of it is in use.
+INSERT INTO validation.background_run (rule_group_id, organization, copy, due_at)
+SELECT g.rule_group_id, 'organizations/' || d.district_id, d.copy,
+       statement_timestamp() + $2 * interval '1 ms'
+  FROM validation.rule_group g
+  JOIN validation.rule_group_version v USING (rule_group_id, version)
+  JOIN dataset_read.data_version d ON d.dataset = ANY (v.datasets)
+ WHERE g.rule_group_id = $1 AND g.state = 'ACTIVE' AND g.level = 'DISTRICT'
+ GROUP BY g.rule_group_id, d.district_id, d.copy
+ ORDER BY g.rule_group_id, d.district_id, d.copy
+ON CONFLICT (rule_group_id, organization, copy)
+DO UPDATE SET due_at = excluded.due_at WHERE background_run.due_at IS NULL;
+
+-- name: take_due
+-- Runs that another replica is at are skipped.
+SELECT rule_group_id, organization, copy FROM validation.background_run
+ WHERE due_at <= clock_timestamp() ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED;
+
+-- name: find_run_of_job
+SELECT rule_group_id, organization, copy FROM validation.background_run WHERE job_id = $1;
+
+-- name: get_run
+-- What it would count now, and what it counted last.
+SELECT g.version AS version_in_use, v.datasets AS datasets_in_use,
+       cardinality(v.last_year_datasets) > 0 AS compares_years, b.rule_group_version,
+       b.severity_day, b.datasets, b.versions, b.rows, b.left_out, b.counted_at
+  FROM validation.rule_group g
+  JOIN validation.rule_group_version v USING (rule_group_id, version)
+  LEFT JOIN validation.background_run b
+    ON b.rule_group_id = g.rule_group_id AND b.organization = $2 AND b.copy = $3
+ WHERE g.rule_group_id = $1;
+
+-- name: list_counts
+SELECT rule_id, rule_version, code, severity, dataset, outcome, findings, error
+  FROM validation.background_count
+ WHERE rule_group_id = $1 AND organization = $2 AND copy = $3 ORDER BY place;
+
+-- name: set_asked
+-- Its job was accepted; the one before says nothing any more.
+WITH former AS (
+  DELETE FROM validation.job j USING validation.background_run b
+   WHERE b.rule_group_id = $1 AND b.organization = $2 AND b.copy = $3 AND j.id = b.job_id
+     AND j.state NOT IN ('QUEUED', 'RUNNING'))
+UPDATE validation.background_run SET due_at = NULL, job_id = $4
+ WHERE rule_group_id = $1 AND organization = $2 AND copy = $3;
+
+-- name: set_due
+-- Due after $4 milliseconds; NULL: when something changes.
+UPDATE validation.background_run SET due_at = clock_timestamp() + $4 * interval '1 ms'
+ WHERE rule_group_id = $1 AND organization = $2 AND copy = $3;
+
+-- name: set_failed
+-- Its job was given up: due after $2 milliseconds, or as soon as the change since says.
+UPDATE validation.background_run
+   SET due_at = coalesce(due_at, clock_timestamp() + $2 * interval '1 ms')
+ WHERE job_id = $1;
+
+-- name: set_counted
+UPDATE validation.background_run
+   SET rule_group_version = $4, severity_day = $5::date, datasets = $6::text[],
+       versions = $7::bigint[], rows = $8::bigint[], left_out = $9, counted_at = clock_timestamp()
+ WHERE rule_group_id = $1 AND organization = $2 AND copy = $3;
+
+-- name: delete_counts
+DELETE FROM validation.background_count
+ WHERE rule_group_id = $1 AND organization = $2 AND copy = $3;
+
+-- name: insert_counts
+INSERT INTO validation.background_count
+  (rule_group_id, organization, copy, place, rule_id, rule_version, code, severity, dataset,
+   outcome, findings, error)
+SELECT $1, $2, $3, u.place, u.rule_id, u.rule_version, u.code, u.severity, u.dataset, u.outcome,
+       u.findings, u.error
+  FROM unnest($4::text[], $5::int[], $6::text[], $7::smallint[], $8::text[], $9::text[],
+              $10::bigint[], $11::text[]) WITH ORDINALITY
+       AS u (rule_id, rule_version, code, severity, dataset, outcome, findings, error, place);
+
+-- name: find_equal_report
+-- A report that ran the same rules over the same records.
+SELECT r.report_id, r.severity_day, r.rows
+  FROM validation.report r JOIN validation.job j ON j.id = r.report_id
+ WHERE r.organization = $1 AND r.kind = $2 AND r.rule_group_id = $3 AND r.rule_group_version = $4
+   AND r.datasets = $5::text[] AND r.versions = $6::bigint[]
+   AND j.state IN ('COMPLETED', 'EXPIRED') AND r.counts IS NOT NULL
+ ORDER BY r.created_at DESC LIMIT 1;
+
+-- name: list_report_rules
+SELECT rule_id, rule_version, code, severity, dataset, outcome, findings, error
+  FROM validation.report_rule WHERE report_id = $1 ORDER BY place;
