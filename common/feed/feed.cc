@@ -234,7 +234,7 @@ void Consumer::Run(const std::stop_token& stop) {
     if (!consumed.ok()) {
       log::Warning("feed not consumed",
                    {{"feed", options_.feed}, {"error", std::string(consumed.status().message())}});
-      poll = absl::Seconds(1);
+      poll = options_.retry;
     } else {
       poll = *consumed > 0 ? kShortestPoll : std::min(poll * 1.5, kLongestPoll);
       if (*consumed == kPage) continue;

@@ -137,6 +137,8 @@ class Consumer {
     std::function<absl::Status(pg::Transaction&, const type::Change&, void* prepared)> apply;
     // Called after an effect was committed.
     std::function<void()> committed;
+    // After a failure, until the next attempt.
+    absl::Duration retry = absl::Seconds(1);
   };
   Consumer(pg::Pool& pool, Options options);
   ~Consumer();

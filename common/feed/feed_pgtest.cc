@@ -66,7 +66,8 @@ class FeedTest : public ::testing::Test {
                            change.subject())
                   .status();
             },
-        .committed = nullptr};
+        .committed = nullptr,
+        .retry = absl::Milliseconds(20)};
   }
 
   int64_t Ask(const std::string& sql) {
