@@ -47,7 +47,7 @@ RecordBatch::RecordBatch(pg::Transaction& tx, const Dataset& dataset, Copy copy,
 absl::Status RecordBatch::Stage() {
   RETURN_IF_ERROR(tx_.Run(sql::kSettings).status());
   RETURN_IF_ERROR(tx_.RunText(SqlFor(sql::kCreateBatch, dataset_)).status());
-  return tx_.RunText(std::string(sql::kCreateRemoved.sql)).status();
+  return tx_.RunText(std::string(sql::kCreateDifferences.sql)).status();
 }
 
 std::string RecordBatch::CopyStatement() const {
@@ -76,20 +76,17 @@ absl::StatusOr<Version> RecordBatch::Lock() {
   return version_;
 }
 
-std::string RecordBatch::Text(const pg::Statement& statement, int64_t rows) const {
-  const pg::Statement& current = rows <= kFewRows ? sql::kCurrentOfFew : sql::kCurrentOfMany;
-  return Replace(SqlFor(statement, dataset_), "current", SqlFor(current, dataset_));
-}
-
-absl::StatusOr<int64_t> RecordBatch::Run(const pg::Statement& statement, int64_t rows) {
-  ASSIGN_OR_RETURN(const pg::Result done, tx_.RunText(Text(statement, rows), ToString(copy_),
+absl::StatusOr<int64_t> RecordBatch::Run(const pg::Statement& statement) {
+  ASSIGN_OR_RETURN(const pg::Result done, tx_.RunText(SqlFor(statement, dataset_), ToString(copy_),
                                                       district_, version_.version + 1));
   return done.affected();
 }
 
 absl::StatusOr<int64_t> RecordBatch::List(const pg::Statement& statement, int64_t rows) {
-  ASSIGN_OR_RETURN(const pg::Result done,
-                   tx_.RunText(Text(statement, rows), ToString(copy_), district_));
+  const pg::Statement& current = rows <= kFewRows ? sql::kCurrentOfFew : sql::kCurrentOfMany;
+  const std::string text =
+      Replace(SqlFor(statement, dataset_), "current", SqlFor(current, dataset_));
+  ASSIGN_OR_RETURN(const pg::Result done, tx_.RunText(text, ToString(copy_), district_));
   return done.affected();
 }
 
@@ -106,13 +103,13 @@ absl::StatusOr<Changes> RecordBatch::ApplyListed(int64_t to_put, int64_t to_remo
   Changes changes;
   const bool any_rows = version_.row_count > 0;
   if (to_remove > 0) {
-    ASSIGN_OR_RETURN(changes.deleted, Run(sql::kRemove, to_remove));
+    ASSIGN_OR_RETURN(changes.deleted, Run(sql::kRemove));
   }
   if (to_put > 0 && any_rows) {
-    ASSIGN_OR_RETURN(changes.updated, Run(sql::kCloseChanged, to_put));
+    ASSIGN_OR_RETURN(changes.updated, Run(sql::kCloseChanged));
   }
   if (to_put > 0) {
-    ASSIGN_OR_RETURN(const int64_t put, Run(any_rows ? sql::kPutChanged : sql::kPutAll, to_put));
+    ASSIGN_OR_RETURN(const int64_t put, Run(any_rows ? sql::kPutChanged : sql::kPutAll));
     changes.inserted = put - changes.updated;
   }
   RETURN_IF_ERROR(RaiseVersion(changes));
@@ -120,12 +117,22 @@ absl::StatusOr<Changes> RecordBatch::ApplyListed(int64_t to_put, int64_t to_remo
 }
 
 absl::StatusOr<Changes> RecordBatch::Apply(Mode mode, int64_t rows) {
-  int64_t to_remove = 0;
-  if (mode != Mode::kUpsert && version_.row_count > 0) {
-    ASSIGN_OR_RETURN(to_remove,
-                     List(mode == Mode::kDelete ? sql::kRemoveListed : sql::kRemoveAbsent, rows));
+  if (version_.row_count == 0) return ApplyListed(mode == Mode::kDelete ? 0 : rows, 0);
+  switch (mode) {
+    case Mode::kDelete: {
+      ASSIGN_OR_RETURN(const int64_t listed, List(sql::kListDeleted, rows));
+      return ApplyListed(0, listed);
+    }
+    case Mode::kUpsert: {
+      ASSIGN_OR_RETURN(const int64_t listed, List(sql::kListChanged, rows));
+      return ApplyListed(listed, 0);
+    }
+    case Mode::kReplaceAll: {
+      ASSIGN_OR_RETURN(const int64_t listed, List(sql::kListReplaced, rows));
+      return ApplyListed(listed, listed);
+    }
   }
-  return ApplyListed(mode == Mode::kDelete ? 0 : rows, to_remove);
+  return status::Internal("mode");
 }
 
 absl::StatusOr<RecordBatch::Synced> RecordBatch::Sync() {
@@ -141,13 +148,15 @@ absl::StatusOr<RecordBatch::Synced> RecordBatch::Sync() {
                    tx_.RunText(SqlFor(sql::kGatherSync, dataset_), district_));
   ASSIGN_OR_RETURN(const pg::Result rejected, tx_.Run(sql::kCountRejected));
   synced.refused = rejected[0].Int("rejected");
+  int64_t to_put = gathered.affected();
   int64_t to_remove = 0;
   if (state.row_count > 0) {
     ASSIGN_OR_RETURN(const pg::Result listed,
-                     tx_.RunText(SqlFor(sql::kRemoveSync, dataset_), district_));
+                     tx_.RunText(SqlFor(sql::kListRemovedSync, dataset_), district_));
     to_remove = listed.affected();
+    ASSIGN_OR_RETURN(to_put, List(sql::kListChanged, to_put));
   }
-  ASSIGN_OR_RETURN(synced.changes, ApplyListed(gathered.affected(), to_remove));
+  ASSIGN_OR_RETURN(synced.changes, ApplyListed(to_put, to_remove));
   return synced;
 }
 

@@ -80,14 +80,15 @@ class RecordBatch {
   absl::Status Drop();
 
  private:
-  // A statement's text for so many rows: a few are looked up one by one, many meet all rows of the
-  // district at once.
-  std::string Text(const pg::Statement& statement, int64_t rows) const;
-  // Runs it with copy, district and the next version; the rows that it touched.
-  absl::StatusOr<int64_t> Run(const pg::Statement& statement, int64_t rows);
-  // The same with copy and district alone.
+  // Lists what differs for so many rows: a few are looked up one by one, many meet all rows of the
+  // district at once. How much it is.
   absl::StatusOr<int64_t> List(const pg::Statement& statement, int64_t rows);
+  // Runs a statement on what is listed, with copy, district and the next version; the rows that it
+  // touched.
+  absl::StatusOr<int64_t> Run(const pg::Statement& statement);
   absl::Status RaiseVersion(Changes& changes);
+  // Applies what is listed; into an empty copy, what is staged. Nothing to put or to remove says
+  // that none of it is that.
   absl::StatusOr<Changes> ApplyListed(int64_t to_put, int64_t to_remove);
 
   pg::Transaction& tx_;

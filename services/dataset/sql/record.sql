@@ -13,11 +13,14 @@ CREATE TEMPORARY TABLE batch_row (
   line bigint, reason text, column_name text, message text, ${typed_columns},
   record_key text COLLATE "C", row_hash bytea) ON COMMIT DROP;
 
--- name: create_removed
-CREATE TEMPORARY TABLE batch_removed (record_key text COLLATE "C" NOT NULL) ON COMMIT DROP;
+-- name: create_differences
+-- What differs between the batch and the table: the record that stands there, if any, and the row of
+-- the batch that takes its place; without one it is removed. By place, which nobody changes while the
+-- version row is locked: so the rows of both are joined once, and not by each statement.
+CREATE TEMPORARY TABLE batch_difference (present tid, put tid) ON COMMIT DROP;
 
 -- name: drop_batch
-DROP TABLE batch_row, batch_removed;
+DROP TABLE batch_row, batch_difference;
 
 -- name: copy_batch
 COPY batch_row (${batch_columns}) FROM STDIN (FORMAT binary);
@@ -79,50 +82,63 @@ ${table} c ON c.copy = $1 AND c.district_id = $2 AND c.record_key = b.record_key
 
 -- name: current_of_few
 -- The same by a look at the index for each b; OFFSET 0 keeps the planner from another way.
-LATERAL (SELECT r.ctid, r.copy, r.district_id, r.record_key, r.valid_from, r.row_hash, ${columns}
+LATERAL (SELECT r.ctid, r.row_hash
            FROM ${table} r
           WHERE r.copy = $1 AND r.district_id = $2 AND r.record_key = b.record_key OFFSET 0) c ON true
 
--- name: remove_listed
+-- name: list_deleted
 -- Mode DELETE: the listed keys that are there; one that is listed twice goes once.
-INSERT INTO batch_removed (record_key)
-SELECT DISTINCT c.record_key
+INSERT INTO batch_difference (present)
+SELECT DISTINCT c.ctid
   FROM batch_row b
   JOIN ${current}
  WHERE b.reason IS NULL;
 
--- name: remove_absent
--- Mode REPLACE_ALL: what is not in the batch, not even as a rejected record. A rejected record
+-- name: list_changed
+-- Mode UPSERT, and what the sync staged: what is new or not the same; what is the same is not even
+-- locked.
+INSERT INTO batch_difference (present, put)
+SELECT c.ctid, b.ctid
+  FROM batch_row b
+  LEFT JOIN ${current}
+ WHERE b.reason IS NULL AND c.row_hash IS DISTINCT FROM b.row_hash;
+
+-- name: list_replaced
+-- Mode REPLACE_ALL: also what is not in the batch, not even as a rejected record. A rejected record
 -- whose key cannot be read may be any of them: then nothing is removed.
-INSERT INTO batch_removed (record_key)
-SELECT c.record_key
-  FROM ${table} c
- WHERE c.copy = $1 AND c.district_id = $2
-   AND NOT EXISTS (SELECT FROM batch_row b WHERE b.record_key = c.record_key)
-   AND NOT EXISTS (SELECT FROM batch_row b WHERE b.record_key IS NULL);
+INSERT INTO batch_difference (present, put)
+SELECT c.ctid, b.ctid
+  FROM (SELECT ctid, record_key, row_hash FROM batch_row WHERE reason IS NULL) b
+  FULL JOIN (SELECT ctid, record_key, row_hash FROM ${table}
+              WHERE copy = $1 AND district_id = $2) c ON c.record_key = b.record_key
+ WHERE c.row_hash IS DISTINCT FROM b.row_hash
+   AND (b.ctid IS NOT NULL
+        OR (NOT EXISTS (SELECT FROM batch_row r WHERE r.record_key IS NULL)
+            AND c.record_key NOT IN (SELECT r.record_key FROM batch_row r
+                                      WHERE r.reason IS NOT NULL AND r.record_key IS NOT NULL)));
 
 -- name: close_changed
 INSERT INTO ${history} (copy, district_id, record_key, valid_from, valid_to, row_hash, ${columns})
-SELECT c.copy, c.district_id, c.record_key, c.valid_from, $3::bigint, c.row_hash, ${c.columns}
-  FROM batch_row b
-  JOIN ${current}
- WHERE b.reason IS NULL AND c.row_hash <> b.row_hash;
+SELECT copy, district_id, record_key, valid_from, $3::bigint, row_hash, ${columns}
+  FROM ${table}
+ WHERE ctid = ANY (ARRAY(SELECT d.present FROM batch_difference d
+                          WHERE d.present IS NOT NULL AND d.put IS NOT NULL))
+   AND copy = $1 AND district_id = $2;
 
 -- name: remove
 WITH gone AS (
   DELETE FROM ${table}
-   WHERE ctid = ANY (ARRAY(SELECT c.ctid FROM batch_removed b JOIN ${current}))
+   WHERE ctid = ANY (ARRAY(SELECT d.present FROM batch_difference d WHERE d.put IS NULL))
+     AND copy = $1 AND district_id = $2
   RETURNING copy, district_id, record_key, valid_from, row_hash, ${columns})
 INSERT INTO ${history} (copy, district_id, record_key, valid_from, valid_to, row_hash, ${columns})
 SELECT copy, district_id, record_key, valid_from, $3::bigint, row_hash, ${columns} FROM gone;
 
 -- name: put_changed
--- What is new or not the same; what is the same is not even locked.
 INSERT INTO ${table} AS r (copy, district_id, record_key, valid_from, row_hash, ${columns})
 SELECT $1, $2, b.record_key, $3::bigint, b.row_hash, ${b.columns}
   FROM batch_row b
-  LEFT JOIN ${current}
- WHERE b.reason IS NULL AND c.row_hash IS DISTINCT FROM b.row_hash
+ WHERE b.ctid = ANY (ARRAY(SELECT d.put FROM batch_difference d WHERE d.put IS NOT NULL))
 ON CONFLICT (copy, district_id, record_key) DO UPDATE
    SET valid_from = excluded.valid_from, row_hash = excluded.row_hash, ${set};
 
@@ -175,10 +191,10 @@ EXISTS (SELECT FROM unnest(string_to_array(d.${column}, ';')) one (code)
 -- Whether the day of the record d lies before or after the days of the code c.
 coalesce(d.${date} < c.valid_from OR d.${date} > c.valid_to, false)
 
--- name: remove_sync
+-- name: list_removed_sync
 -- What the DISTRICT copy does not have, or no longer with values that the state takes.
-INSERT INTO batch_removed (record_key)
-SELECT s.record_key
+INSERT INTO batch_difference (present)
+SELECT s.ctid
   FROM ${table} s
   LEFT JOIN ${table} d
     ON d.copy = 'DISTRICT' AND d.district_id = $1 AND d.record_key = s.record_key
