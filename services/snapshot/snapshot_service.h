@@ -3,7 +3,6 @@
 
 #include <grpcpp/grpcpp.h>
 
-#include <functional>
 #include <string>
 #include <vector>
 

@@ -7,22 +7,10 @@
 #include "common/status/errors.h"
 #include "common/status/macros.h"
 #include "services/validation_report/sql/background.sql.h"
+#include "services/validation_report/store_text.h"
 
 namespace edcert::validation_report {
 namespace {
-
-std::vector<int64_t> Numbers(const std::vector<std::string>& texts) {
-  std::vector<int64_t> numbers;
-  numbers.reserve(texts.size());
-  for (const std::string& text : texts) numbers.push_back(std::stoll(text));
-  return numbers;
-}
-
-std::optional<absl::CivilDay> DayOf(const pg::Row& row) {
-  absl::CivilDay day;
-  const bool has = row.Has("severity_day") && absl::ParseCivilTime(row.Text("severity_day"), &day);
-  return has ? std::optional(day) : std::nullopt;
-}
 
 BackgroundTarget TargetOf(const pg::Row& row) {
   return {.rule_group = row.Text("rule_group_id"),
@@ -49,19 +37,6 @@ std::vector<RanRule> RulesOf(const pg::Result& rows) {
   }
   return rules;
 }
-
-struct VersionColumns {
-  explicit VersionColumns(const std::vector<ReportDataVersion>& data_versions) {
-    for (const ReportDataVersion& version : data_versions) {
-      datasets.push_back(version.dataset);
-      versions.push_back(version.version);
-      rows.push_back(version.rows);
-    }
-  }
-  std::vector<std::string> datasets;
-  std::vector<int64_t> versions;
-  std::vector<int64_t> rows;
-};
 
 int64_t Millis(absl::Duration duration) { return absl::ToInt64Milliseconds(duration); }
 
@@ -115,34 +90,16 @@ void BackgroundStore::SetFailed(pg::Transaction& tx, const std::string& job,
 
 void BackgroundStore::SetCounts(pg::Transaction& tx, const BackgroundTarget& target,
                                 const BackgroundCounts& counts) const {
-  std::vector<std::string> ids;
-  std::vector<int64_t> versions;
-  std::vector<std::string> codes;
-  std::vector<int64_t> severities;
-  std::vector<std::string> datasets;
-  std::vector<std::string> outcomes;
-  std::vector<int64_t> findings;
-  std::vector<std::string> errors;
-  for (const RanRule& rule : counts.rules) {
-    ids.push_back(rule.rule);
-    versions.push_back(rule.version);
-    codes.push_back(rule.code);
-    severities.push_back(static_cast<int64_t>(rule.severity));
-    datasets.push_back(rule.dataset);
-    outcomes.emplace_back(ToString(rule.result.outcome));
-    findings.push_back(rule.result.findings);
-    errors.push_back(rule.result.error);
-  }
+  const RuleColumns rules(counts.rules);
   const VersionColumns read(counts.data_versions);
   const std::string_view copy = CopyOf(target.kind);
-  const std::optional<std::string> day =
-      counts.severity_day.has_value() ? std::optional(absl::FormatCivilTime(*counts.severity_day))
-                                      : std::nullopt;
   tx.DeferOne(sql::kSetCounted, target.rule_group, target.district, copy, counts.rule_group_version,
-              day, read.datasets, read.versions, read.rows, counts.left_out);
+              DayText(counts.severity_day), read.datasets, read.versions, read.rows,
+              counts.left_out);
   tx.Defer(sql::kDeleteCounts, target.rule_group, target.district, copy);
-  tx.Defer(sql::kInsertCounts, target.rule_group, target.district, copy, ids, versions, codes,
-           severities, datasets, outcomes, findings, errors);
+  tx.Defer(sql::kInsertCounts, target.rule_group, target.district, copy, rules.ids, rules.versions,
+           rules.codes, rules.severities, rules.datasets, rules.outcomes, rules.findings,
+           rules.errors);
 }
 
 absl::StatusOr<BackgroundRun> BackgroundStore::Get(pg::Querier& db,
@@ -161,13 +118,8 @@ absl::StatusOr<BackgroundRun> BackgroundStore::Get(pg::Querier& db,
   if (!row.Has("counted_at")) return run;
   BackgroundCounts& counts = run.counts.emplace();
   counts.rule_group_version = static_cast<int>(row.Int("rule_group_version"));
-  counts.severity_day = DayOf(row);
-  const std::vector<std::string> datasets = row.TextArray("datasets");
-  const std::vector<int64_t> versions = Numbers(row.TextArray("versions"));
-  const std::vector<int64_t> read = Numbers(row.TextArray("rows"));
-  for (std::size_t i = 0; i < datasets.size(); ++i) {
-    counts.data_versions.push_back({datasets[i], versions.at(i), read.at(i)});
-  }
+  counts.severity_day = DayOf(row, "severity_day");
+  counts.data_versions = VersionsOf(row, "datasets", "versions", "rows");
   counts.left_out = static_cast<int>(row.Int("left_out"));
   counts.counted_at = row.Time("counted_at");
   ASSIGN_OR_RETURN(const pg::Result rules,
@@ -193,7 +145,7 @@ absl::StatusOr<std::optional<BackgroundCounts>> BackgroundStore::FindEqualReport
              run.target.rule_group, run.version_in_use, read.datasets, read.versions));
   if (reports.empty()) return std::nullopt;
   BackgroundCounts counts{.rule_group_version = run.version_in_use,
-                          .severity_day = DayOf(reports[0]),
+                          .severity_day = DayOf(reports[0], "severity_day"),
                           .data_versions = data_versions};
   const std::vector<int64_t> rows = Numbers(reports[0].TextArray("rows"));
   for (std::size_t i = 0; i < rows.size(); ++i) counts.data_versions.at(i).rows = rows[i];

@@ -9,6 +9,7 @@
 #include "common/status/errors.h"
 #include "common/status/macros.h"
 #include "services/validation_report/sql/finding.sql.h"
+#include "services/validation_report/store_text.h"
 
 namespace edcert::validation_report {
 namespace {
@@ -104,30 +105,15 @@ void InsertGroups(pg::Transaction& tx, const std::string& id, const std::vector<
 }
 
 void InsertRules(pg::Transaction& tx, const std::string& id, const std::vector<RanRule>& rules) {
-  std::vector<std::string> ids;
-  std::vector<int64_t> versions;
-  std::vector<std::string> codes;
-  std::vector<int64_t> severities;
-  std::vector<std::string> datasets;
-  std::vector<std::string> outcomes;
-  std::vector<int64_t> findings;
-  std::vector<std::string> errors;
+  const RuleColumns columns(rules);
   std::vector<int64_t> stored;
   std::vector<std::string> changes;
   for (const RanRule& rule : rules) {
-    ids.push_back(rule.rule);
-    versions.push_back(rule.version);
-    codes.push_back(rule.code);
-    severities.push_back(static_cast<int>(rule.severity));
-    datasets.push_back(rule.dataset);
-    outcomes.emplace_back(ToString(rule.result.outcome));
-    findings.push_back(rule.result.findings);
-    errors.push_back(rule.result.error);
     stored.push_back(static_cast<int64_t>(rule.result.stored.size()));
     changes.push_back(fmt::format("{}", fmt::join(rule.result.changes.numbers(), " ")));
   }
-  tx.Defer(sql::kInsertRules, id, ids, versions, codes, severities, datasets, outcomes, findings,
-           errors, stored, changes);
+  tx.Defer(sql::kInsertRules, id, columns.ids, columns.versions, columns.codes, columns.severities,
+           columns.datasets, columns.outcomes, columns.findings, columns.errors, stored, changes);
 }
 
 // How many findings of the run are what.

@@ -337,11 +337,13 @@ absl::StatusOr<const CompiledGroup*> ReportBuilder::GroupOf(pg::Database& db,
   return &(compiled_[key] = std::move(group));
 }
 
-absl::StatusOr<BackgroundReport> ReportBuilder::Count(
+absl::StatusOr<BackgroundCounts> ReportBuilder::Count(
     pg::Database db, const Report& report,
     absl::FunctionRef<absl::Status(int64_t, int64_t)> progress) {
   ASSIGN_OR_RETURN(const CompiledGroup* group, GroupOf(db, report));
-  BackgroundReport counted{.report = report, .rules = {}, .left_out = 0};
+  BackgroundCounts counted{.rule_group_version = report.rule_group_version,
+                           .severity_day = report.severity_day,
+                           .data_versions = report.data_versions};
   std::vector<Candidate> candidates;
   for (std::size_t i = 0; i < group->members.size(); ++i) {
     const RuleContent& content = group->contents[i];
@@ -366,7 +368,7 @@ absl::StatusOr<BackgroundReport> ReportBuilder::Count(
                            .progress = [&](int64_t done) { return progress(done, total); },
                            .counts_only = true},
                           db.deadline()));
-  for (ReportDataVersion& version : counted.report.data_versions) {
+  for (ReportDataVersion& version : counted.data_versions) {
     version.rows = evaluation.rows[version.dataset];
   }
   for (std::size_t i = 0; i < counted.rules.size(); ++i) {

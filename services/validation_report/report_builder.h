@@ -11,6 +11,7 @@
 #include "absl/time/time.h"
 #include "common/pg/pg.h"
 #include "common/render/writer.h"
+#include "services/validation_report/background_store.h"
 #include "services/validation_report/evaluator.h"
 #include "services/validation_report/explanation_store.h"
 #include "services/validation_report/finding_store.h"
@@ -25,13 +26,6 @@ struct BuiltReport {
   ReportResult result;
   std::vector<RanRule> rules;  // in the order of findings
   Comparison comparison;       // with the runs before
-};
-
-// What a background run gives.
-struct BackgroundReport {
-  Report report;               // with the rows of its data versions
-  std::vector<RanRule> rules;  // worst severity first; counts only
-  int left_out = 0;            // rules that compare with last year
 };
 
 // What a report needs besides its data: the compiled rules of a group version. Immutable.
@@ -57,7 +51,7 @@ class ReportBuilder {
 
   // Only counts, of the rules that read this year's records alone: what to compare with, a report
   // says.
-  absl::StatusOr<BackgroundReport> Count(
+  absl::StatusOr<BackgroundCounts> Count(
       pg::Database db, const Report& report,
       absl::FunctionRef<absl::Status(int64_t, int64_t)> progress);
 

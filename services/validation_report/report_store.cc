@@ -9,56 +9,13 @@
 #include "services/validation_report/errors.h"
 #include "services/validation_report/sql/report.sql.h"
 #include "services/validation_report/sql/waiver.sql.h"
+#include "services/validation_report/store_text.h"
 
 namespace edcert::validation_report {
 namespace {
 
 constexpr int kChunksPerRead = 8;
 constexpr int kMaxPositions = 20;
-
-std::vector<int64_t> Numbers(const std::vector<std::string>& texts) {
-  std::vector<int64_t> numbers;
-  for (const std::string& text : texts) numbers.push_back(std::stoll(text));
-  return numbers;
-}
-
-// The versions of datasets that are stored in arrays of these names.
-std::vector<ReportDataVersion> VersionsOf(const pg::Row& row, std::string_view datasets_column,
-                                          std::string_view versions_column,
-                                          std::string_view rows_column) {
-  const std::vector<std::string> datasets = row.TextArray(datasets_column);
-  const std::vector<int64_t> versions = Numbers(row.TextArray(versions_column));
-  const std::vector<int64_t> rows = Numbers(row.TextArray(rows_column));
-  std::vector<ReportDataVersion> out;
-  for (std::size_t i = 0; i < datasets.size(); ++i) {
-    out.push_back({datasets[i], versions.at(i), rows.at(i)});
-  }
-  return out;
-}
-
-// The same as arrays.
-struct VersionColumns {
-  explicit VersionColumns(const std::vector<ReportDataVersion>& data_versions) {
-    for (const ReportDataVersion& version : data_versions) {
-      datasets.push_back(version.dataset);
-      versions.push_back(version.version);
-      rows.push_back(version.rows);
-    }
-  }
-  std::vector<std::string> datasets;
-  std::vector<int64_t> versions;
-  std::vector<int64_t> rows;
-};
-
-std::optional<absl::CivilDay> DayOf(const pg::Row& row, std::string_view column) {
-  absl::CivilDay day;
-  const bool has = row.Has(column) && absl::ParseCivilTime(row.Text(column), &day);
-  return has ? std::optional(day) : std::nullopt;
-}
-
-std::optional<std::string> DayText(std::optional<absl::CivilDay> day) {
-  return day.has_value() ? std::optional(absl::FormatCivilTime(*day)) : std::nullopt;
-}
 
 std::optional<ReportResult> ResultOf(const pg::Row& row) {
   if (!row.Has("result_attempt")) return std::nullopt;
@@ -167,16 +124,11 @@ absl::StatusOr<std::vector<ReportDataVersion>> ReportStore::ReadVersions(
 }
 
 absl::Status ReportStore::CheckKept(pg::Querier& db, const Report& report) const {
-  std::vector<std::string> datasets;
-  std::vector<int64_t> versions;
-  for (const ReportDataVersion& version : report.data_versions) {
-    datasets.push_back(version.dataset);
-    versions.push_back(version.version);
-  }
+  const VersionColumns read(report.data_versions);
   ASSIGN_OR_RETURN(
       const pg::Result purged,
       db.Run(sql::kFindPurged, CopyOf(report.kind),
-             report.district.substr(report.district.find('/') + 1), datasets, versions));
+             report.district.substr(report.district.find('/') + 1), read.datasets, read.versions));
   if (purged.empty()) return absl::OkStatus();
   return VersionPurged("datasets/" + purged[0].Text("dataset"), purged[0].Int("version"));
 }

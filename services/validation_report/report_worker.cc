@@ -107,20 +107,15 @@ absl::Status ReportRunner::Count(jobs::Running& running) {
     return absl::OkStatus();
   }));
   ASSIGN_OR_RETURN(
-      BackgroundReport counted,
+      const BackgroundCounts counts,
       builder_.Count(running.db(), report, [&](int64_t done, int64_t total) -> absl::Status {
         if (done < total) RETURN_IF_ERROR(running.GiveWay());
         return running.Progress(done, total, "counting");
       }));
   pg::Database db = running.db();
-  RETURN_IF_ERROR(store_.CheckKept(db, counted.report));
+  RETURN_IF_ERROR(store_.CheckKept(db, report));
   return running.Complete([&](pg::Transaction& tx) -> absl::Status {
-    background_.SetCounts(tx, target,
-                          {.rule_group_version = report.rule_group_version,
-                           .severity_day = report.severity_day,
-                           .data_versions = counted.report.data_versions,
-                           .left_out = counted.left_out,
-                           .rules = counted.rules});
+    background_.SetCounts(tx, target, counts);
     return absl::OkStatus();
   });
 }

@@ -29,7 +29,8 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
     target_link_libraries(edcert_${kind}_headers PRIVATE edcert_warnings gRPC::grpc++ fmt::fmt)
   endforeach()
   target_precompile_headers(edcert_code_headers PRIVATE ${library_headers})
-  target_precompile_headers(edcert_test_headers PRIVATE ${library_headers} <gmock/gmock.h> <gtest/gtest.h>)
+  target_precompile_headers(edcert_test_headers PRIVATE ${library_headers}
+    <gmock/gmock.h> <gtest/gtest.h>)
   target_link_libraries(edcert_test_headers PRIVATE GTest::gmock)
   target_compile_options(edcert_test_headers PRIVATE ${EDCERT_TEST_OPTIONS})
 endif()
@@ -59,7 +60,7 @@ endfunction()
 
 # edcert_test(<name> SRCS ... DEPS ... [LABEL hermetic|pg|redis]): a GoogleTest program. Its label
 # follows the suffix of the name: _pgtest and _redistest use the servers of `tools/cluster.py
-# test-env`.
+# test-env`. EDCERT_TEST_OPTIONS are options of a preset for the compiler.
 function(edcert_test name)
   cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
   add_executable(${name} ${ARG_SRCS})
