@@ -12,6 +12,7 @@
 #include "services/validation_report/dataset_client.h"
 #include "services/validation_report/migrations/migrations.h"
 #include "services/validation_report/report_worker.h"
+#include "services/validation_report/snapshot_client.h"
 #include "services/validation_report/sql_cage.h"
 #include "services/validation_report/validation_report_service.h"
 

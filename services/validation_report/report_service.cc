@@ -16,6 +16,7 @@
 #include "services/validation_report/report_access.h"
 #include "services/validation_report/report_worker.h"
 #include "services/validation_report/request_convert.h"
+#include "services/validation_report/snapshot_client.h"
 #include "services/validation_report/validation_report_service.h"
 
 namespace edcert::validation_report {

@@ -24,10 +24,11 @@
 #include "services/validation_report/rule_compiler.h"
 #include "services/validation_report/rule_group_store.h"
 #include "services/validation_report/rule_store.h"
-#include "services/validation_report/snapshot_client.h"
 #include "services/validation_report/waiver_store.h"
 
 namespace edcert::validation_report {
+
+class SnapshotSource;
 
 namespace v1 = ::edcert::validation::v1;
 

@@ -22,6 +22,7 @@
 #include "services/validation_report/migrations/migrations.h"
 #include "services/validation_report/report_worker.h"
 #include "services/validation_report/rule_fixture.h"
+#include "services/validation_report/snapshot_client.h"
 #include "services/validation_report/validation_report_service.h"
 
 namespace edcert::validation_report {

@@ -254,48 +254,4 @@ Event ToEvent(const access::EventFacts& facts) {
   return event;
 }
 
-std::vector<MemberFact> ToMembers(const std::vector<access::RegistryAccess::Member>& members) {
-  const auto role = [](access::Role value) -> std::string {
-    switch (value) {
-      case access::Role::kApprover:
-        return "APPROVER";
-      case access::Role::kStateReviewer:
-        return "STATE_REVIEWER";
-      case access::Role::kCertifier:
-        return "CERTIFIER";
-      case access::Role::kReviewer:
-        break;
-    }
-    return "REVIEWER";
-  };
-  const auto rank = [](access::Rank value) -> std::string {
-    switch (value) {
-      case access::Rank::kPrimary:
-        return "PRIMARY";
-      case access::Rank::kSecondary:
-        return "SECONDARY";
-      case access::Rank::kNone:
-        break;
-    }
-    return "";
-  };
-  std::vector<MemberFact> facts;
-  for (const access::RegistryAccess::Member& member : members) {
-    facts.push_back({.organization = member.organization,
-                     .user = member.user,
-                     .role = role(member.role),
-                     .rank = rank(member.rank),
-                     .delegate = member.delegate,
-                     .title = member.title,
-                     .valid_from = member.valid_from,
-                     .valid_to = member.valid_to,
-                     .user_active = member.user_active,
-                     .in_scope = member.in_scope,
-                     .all_schools = member.all_schools,
-                     .delegate_in_scope = member.delegate_in_scope,
-                     .delegate_all_schools = member.delegate_all_schools});
-  }
-  return facts;
-}
-
 }  // namespace edcert::workflow

@@ -6,13 +6,11 @@
 
 #include "absl/time/time.h"
 #include "common/access/access.h"
-#include "common/access/registry_access.h"
 #include "edcert/workflow/v1/workflow.pb.h"
 #include "services/workflow/certification.h"
 #include "services/workflow/certification_page.h"
 #include "services/workflow/certification_store.h"
 #include "services/workflow/facts.h"
-#include "services/workflow/registry_follower.h"
 #include "services/workflow/wizard.h"
 
 namespace edcert::workflow {
@@ -37,6 +35,5 @@ v1::ReportReference ToProto(const ReportFact& report);
 
 // What the registry says, in our terms.
 Event ToEvent(const access::EventFacts& facts);
-std::vector<MemberFact> ToMembers(const std::vector<access::RegistryAccess::Member>& members);
 
 }  // namespace edcert::workflow

@@ -6,6 +6,8 @@
 #include "common/status/macros.h"
 #include "services/workflow/arrival_store.h"
 #include "services/workflow/convert.h"
+#include "services/workflow/snapshot_client.h"
+#include "services/workflow/validation_report_client.h"
 #include "services/workflow/workflow_service.h"
 
 namespace edcert::workflow {

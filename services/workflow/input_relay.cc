@@ -4,6 +4,9 @@
 #include <vector>
 
 #include "common/status/macros.h"
+#include "services/workflow/dataset_client.h"
+#include "services/workflow/snapshot_client.h"
+#include "services/workflow/validation_report_client.h"
 
 namespace edcert::workflow {
 namespace {

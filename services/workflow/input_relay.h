@@ -5,11 +5,12 @@
 #include "common/feed/feed.h"
 #include "common/rpc/runtime.h"
 #include "services/workflow/certification_store.h"
-#include "services/workflow/dataset_client.h"
-#include "services/workflow/snapshot_client.h"
-#include "services/workflow/validation_report_client.h"
 
 namespace edcert::workflow {
+
+class DatasetClient;
+class SnapshotClient;
+class ValidationReportClient;
 
 // Works until it is destroyed.
 class InputRelay {

@@ -8,11 +8,13 @@
 #include "common/status/macros.h"
 #include "services/workflow/certification_page.h"
 #include "services/workflow/config.pb.h"
-#include "services/workflow/convert.h"
+#include "services/workflow/dataset_client.h"
 #include "services/workflow/input_relay.h"
 #include "services/workflow/migrations/migrations.h"
 #include "services/workflow/registry_follower.h"
 #include "services/workflow/roster_keeper.h"
+#include "services/workflow/snapshot_client.h"
+#include "services/workflow/validation_report_client.h"
 #include "services/workflow/workflow_service.h"
 
 namespace edcert::workflow {
@@ -48,14 +50,11 @@ struct App {
                    return follower.Apply(tx, change, *static_cast<const RegistryFacts*>(prepared));
                  },
              .committed = [&runtime] { runtime.Poke(); }}),
-        keeper(runtime.pool(), runtime.clock(), store, follower,
-               {.members =
-                    [this](const std::string& category) -> absl::StatusOr<std::vector<MemberFact>> {
-                  ASSIGN_OR_RETURN(const auto members,
-                                   registry.ListMembers(category, "", /*active_only=*/false));
-                  return ToMembers(members);
-                },
-                .committed = [&runtime] { runtime.Poke(); }}) {}
+        keeper(
+            runtime.pool(), runtime.clock(), store, follower,
+            {.members =
+                 [this](const std::string& category) { return AskMembers(registry, category, ""); },
+             .committed = [&runtime] { runtime.Poke(); }}) {}
 
   access::RegistryAccess registry;
   const CertificationStore store;

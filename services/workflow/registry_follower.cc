@@ -169,6 +169,54 @@ absl::Status RegistryFollower::MoveAll(pg::Transaction& tx, const pg::Result& ce
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::vector<MemberFact>> AskMembers(access::RegistryAccess& registry,
+                                                   const std::string& category,
+                                                   const std::string& organization) {
+  ASSIGN_OR_RETURN(const auto members,
+                   registry.ListMembers(category, organization, /*active_only=*/false));
+  const auto role = [](access::Role value) -> std::string {
+    switch (value) {
+      case access::Role::kApprover:
+        return "APPROVER";
+      case access::Role::kStateReviewer:
+        return "STATE_REVIEWER";
+      case access::Role::kCertifier:
+        return "CERTIFIER";
+      case access::Role::kReviewer:
+        break;
+    }
+    return "REVIEWER";
+  };
+  const auto rank = [](access::Rank value) -> std::string {
+    switch (value) {
+      case access::Rank::kPrimary:
+        return "PRIMARY";
+      case access::Rank::kSecondary:
+        return "SECONDARY";
+      case access::Rank::kNone:
+        break;
+    }
+    return "";
+  };
+  std::vector<MemberFact> facts;
+  for (const access::RegistryAccess::Member& member : members) {
+    facts.push_back({.organization = member.organization,
+                     .user = member.user,
+                     .role = role(member.role),
+                     .rank = rank(member.rank),
+                     .delegate = member.delegate,
+                     .title = member.title,
+                     .valid_from = member.valid_from,
+                     .valid_to = member.valid_to,
+                     .user_active = member.user_active,
+                     .in_scope = member.in_scope,
+                     .all_schools = member.all_schools,
+                     .delegate_in_scope = member.delegate_in_scope,
+                     .delegate_all_schools = member.delegate_all_schools});
+  }
+  return facts;
+}
+
 absl::StatusOr<std::shared_ptr<RegistryFacts>> AskRegistry(access::RegistryAccess& registry,
                                                            const type::Change& change) {
   auto facts = std::make_shared<RegistryFacts>();
@@ -178,15 +226,10 @@ absl::StatusOr<std::shared_ptr<RegistryFacts>> AskRegistry(access::RegistryAcces
     RETURN_IF_ERROR(event.status());
     facts->participants = event->participants;
     facts->event = ToEvent(*event);
-    ASSIGN_OR_RETURN(const auto members,
-                     registry.ListMembers(event->category, "", /*active_only=*/false));
-    facts->members = ToMembers(members);
+    ASSIGN_OR_RETURN(facts->members, AskMembers(registry, event->category, ""));
   } else if (IsMemberChange(change)) {
-    ASSIGN_OR_RETURN(const auto members,
-                     registry.ListMembers(feed::Attribute(change, "category"),
-                                          feed::Attribute(change, "organization"),
-                                          /*active_only=*/false));
-    facts->members = ToMembers(members);
+    ASSIGN_OR_RETURN(facts->members, AskMembers(registry, feed::Attribute(change, "category"),
+                                                feed::Attribute(change, "organization")));
   }
   return facts;
 }

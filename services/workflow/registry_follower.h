@@ -76,6 +76,11 @@ class RegistryFollower {
   const clock::Clock& clock_;
 };
 
+// The members of a category at an organisation; at all of them when it is empty.
+absl::StatusOr<std::vector<MemberFact>> AskMembers(access::RegistryAccess& registry,
+                                                   const std::string& category,
+                                                   const std::string& organization);
+
 // Asks the registry for what a change needs.
 absl::StatusOr<std::shared_ptr<RegistryFacts>> AskRegistry(access::RegistryAccess& registry,
                                                            const type::Change& change);

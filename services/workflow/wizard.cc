@@ -5,6 +5,9 @@
 #include "common/status/error.h"
 #include "common/status/errors.h"
 #include "common/status/macros.h"
+#include "services/workflow/dataset_client.h"
+#include "services/workflow/snapshot_client.h"
+#include "services/workflow/validation_report_client.h"
 
 namespace edcert::workflow {
 

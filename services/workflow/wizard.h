@@ -12,11 +12,12 @@
 #include "common/rpc/call.h"
 #include "services/workflow/certification.h"
 #include "services/workflow/certification_store.h"
-#include "services/workflow/dataset_client.h"
-#include "services/workflow/snapshot_client.h"
-#include "services/workflow/validation_report_client.h"
 
 namespace edcert::workflow {
+
+class DatasetClient;
+class SnapshotClient;
+class ValidationReportClient;
 
 // The wizard as the caller sees it now, and what it was computed from.
 struct WizardView {

@@ -7,6 +7,8 @@
 #include "common/status/macros.h"
 #include "services/workflow/convert.h"
 #include "services/workflow/errors.h"
+#include "services/workflow/snapshot_client.h"
+#include "services/workflow/validation_report_client.h"
 #include "services/workflow/workflow_service.h"
 
 namespace edcert::workflow {

@@ -9,9 +9,12 @@
 #include "common/testing/matchers.h"
 #include "common/testing/test_server.h"
 #include "services/workflow/convert.h"
+#include "services/workflow/dataset_client.h"
 #include "services/workflow/migrations/migrations.h"
 #include "services/workflow/peers_pgtest.h"
 #include "services/workflow/registry_follower.h"
+#include "services/workflow/snapshot_client.h"
+#include "services/workflow/validation_report_client.h"
 #include "services/workflow/workflow_service.h"
 
 namespace edcert::workflow {
