@@ -1,8 +1,11 @@
 #include "services/validation_report/columnar/aggregates.h"
 
 #include <algorithm>
+#include <functional>
 #include <limits>
+#include <map>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
@@ -17,16 +20,21 @@ namespace {
 
 constexpr uint32_t kNoRow = std::numeric_limits<uint32_t>::max();
 
-bool IsAggregate(const tree::FuncCall& call) {
-  const std::string& name = call.funcname(call.funcname_size() - 1).string().sval();
-  return name == "count" || name == "sum" || name == "avg" || name == "min" || name == "max" ||
-         name == "bool_and" || name == "bool_or";
+enum class Kind { kCount, kSum, kAvg, kMin, kMax, kBoolAnd, kBoolOr };
+
+std::optional<Kind> KindOf(const tree::FuncCall& call) {
+  static const std::map<std::string, Kind, std::less<>> kinds = {
+      {"count", Kind::kCount},   {"sum", Kind::kSum}, {"avg", Kind::kAvg},
+      {"min", Kind::kMin},       {"max", Kind::kMax}, {"bool_and", Kind::kBoolAnd},
+      {"bool_or", Kind::kBoolOr}};
+  const auto it = kinds.find(call.funcname(call.funcname_size() - 1).string().sval());
+  return it == kinds.end() ? std::nullopt : std::optional(it->second);
 }
 
 void CollectCalls(const tree::Node& expression, std::vector<const tree::FuncCall*>& calls) {
   Walk(expression, [&](const google::protobuf::Message& part) {
     const auto* call = dynamic_cast<const tree::FuncCall*>(&part);
-    if (call == nullptr || !IsAggregate(*call)) return true;
+    if (call == nullptr || !KindOf(*call).has_value()) return true;
     calls.push_back(call);
     return false;
   });
@@ -39,9 +47,8 @@ struct Grouping {
 };
 
 std::optional<Grouping> Group(const std::vector<const Column*>& columns, std::size_t rows) {
-  std::optional<KeySpace> space = KeySpace::Of(columns, rows, /*null_is_value=*/true);
-  if (!space.has_value()) return std::nullopt;
-  std::vector<uint64_t> keys = space->keys();
+  std::vector<uint64_t> keys;
+  if (!KeySpace::Of(columns, rows, /*null_is_value=*/true, keys).has_value()) return std::nullopt;
   KeyNumbers numbers(1024);
   numbers.Number(keys, /*add=*/true);
   Grouping grouping;
@@ -82,9 +89,9 @@ class Accumulator {
   // False for what this does not know.
   bool Compile(const tree::FuncCall& call, Machine& machine, const Names& names,
                std::size_t groups) {
-    name_ = call.funcname(call.funcname_size() - 1).string().sval();
+    kind_ = *KindOf(call);
     distinct_ = call.agg_distinct();
-    if (distinct_ && name_ != "count") return false;
+    if (distinct_ && kind_ != Kind::kCount) return false;
     if (call.has_agg_filter()) {
       const absl::StatusOr<int> filter = machine.Compile(call.agg_filter(), names);
       if (!filter.ok() || machine.type(*filter) != Type::kBool) return false;
@@ -97,9 +104,12 @@ class Accumulator {
       arg_ = *arg;
       type_ = machine.type(arg_);
       if (!Knows(machine)) return false;
+      scale_ = machine.scale(arg_);
+      scales_.assign(kBatch, 0);
+      adds_numbers_ = (kind_ == Kind::kSum || kind_ == Kind::kAvg) && !machine.wide(arg_);
     }
     counts_.assign(groups, 0);
-    if (name_ != "count") sums_.assign(groups, {});
+    if (kind_ != Kind::kCount) sums_.assign(groups, {});
     return true;
   }
 
@@ -113,10 +123,14 @@ class Accumulator {
     if (arg_ >= 0) {
       values = &machine.Compute(arg_);
       if (machine.failed(arg_)) return false;
-      if (type_ == Type::kNumeric && (name_ == "sum" || name_ == "avg")) {
+      if (type_ == Type::kNumeric && (kind_ == Kind::kSum || kind_ == Kind::kAvg)) {
         machine.ScalesOf(arg_, scales_);
         if (machine.failed(arg_)) return false;
       }
+    }
+    if (adds_numbers_) {
+      AddNumbers(*values, passes, groups, count);
+      return true;
     }
     for (std::size_t i = 0; i < count; ++i) {
       if (passes != nullptr && (*passes)[i] == 0) continue;
@@ -131,7 +145,8 @@ class Accumulator {
         if (!first) continue;
       }
       const bool first = counts_[groups[i]]++ == 0;
-      if (name_ != "count" && !Take(machine, *values, i, sums_[groups[i]], first)) return false;
+      if (kind_ != Kind::kCount && !Take(machine, *values, i, sums_[groups[i]], first))
+        return false;
     }
     return true;
   }
@@ -143,7 +158,7 @@ class Accumulator {
     column.nulls.assign(counts_.size(), 0);
     if (column.type == Type::kNumeric) column.decimals.assign(counts_.size(), {});
     for (std::size_t group = 0; group < counts_.size(); ++group) {
-      if (name_ == "count") {
+      if (kind_ == Kind::kCount) {
         values[group] = counts_[group];
         continue;
       }
@@ -152,7 +167,12 @@ class Accumulator {
         continue;
       }
       Decimal result = sums_[group];
-      if (name_ == "avg") {
+      if (adds_numbers_) {
+        const std::optional<Decimal> shown = Truncate({result.digits, scale_}, result.scale);
+        if (!shown.has_value()) return std::nullopt;
+        result = *shown;
+      }
+      if (kind_ == Kind::kAvg) {
         const std::optional<Decimal> mean = Divide(result, {counts_[group], 0});
         if (!mean.has_value()) return std::nullopt;
         result = *mean;
@@ -173,19 +193,33 @@ class Accumulator {
  private:
   bool Knows(const Machine& machine) const {
     const bool number = type_ == Type::kInt4 || type_ == Type::kInt8 || type_ == Type::kNumeric;
-    if (name_ == "count") return !distinct_ || !machine.wide(arg_);
-    if (name_ == "sum" || name_ == "avg") return number;
-    if (name_ == "bool_and" || name_ == "bool_or") return type_ == Type::kBool;
+    if (kind_ == Kind::kCount) return !distinct_ || !machine.wide(arg_);
+    if (kind_ == Kind::kSum || kind_ == Kind::kAvg) return number;
+    if (kind_ == Kind::kBoolAnd || kind_ == Kind::kBoolOr) return type_ == Type::kBool;
     // The scale of the least or greatest would be that of one of several equal ones.
     if (type_ == Type::kNumeric) return !machine.wide(arg_) && !machine.mixed_scales(arg_);
     return number || type_ == Type::kDate;
   }
 
   Type ResultType() const {
-    if (name_ == "count") return Type::kInt8;
-    if (name_ == "avg") return Type::kNumeric;
-    if (name_ == "sum") return type_ == Type::kInt4 ? Type::kInt8 : Type::kNumeric;
+    if (kind_ == Kind::kCount) return Type::kInt8;
+    if (kind_ == Kind::kAvg) return Type::kNumeric;
+    if (kind_ == Kind::kSum) return type_ == Type::kInt4 ? Type::kInt8 : Type::kNumeric;
     return type_;
+  }
+
+  // Sums at the scale of the machine, and the longest scale that PostgreSQL would give one of the
+  // values. 2^32 rows of 64 bits fit.
+  void AddNumbers(const Values& values, const std::vector<uint8_t>* passes, const uint32_t* groups,
+                  std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) {
+      if (passes != nullptr && (*passes)[i] == 0) continue;
+      if (values.nulls[i] != 0) continue;
+      ++counts_[groups[i]];
+      Decimal& sum = sums_[groups[i]];
+      sum.digits += values.numbers[i];
+      sum.scale = std::max(sum.scale, scales_[i]);
+    }
   }
 
   bool Take(Machine& machine, const Values& values, std::size_t i, Decimal& sum, bool first) {
@@ -193,37 +227,34 @@ class Accumulator {
       const uint8_t truth = values.truths[i];
       if (first) {
         sum.digits = truth;
-      } else if (name_ == "bool_and") {
+      } else if (kind_ == Kind::kBoolAnd) {
         sum.digits = sum.digits & truth;
       } else {
         sum.digits = sum.digits | truth;
       }
       return true;
     }
-    Decimal value =
+    const Decimal value =
         machine.wide(arg_) ? values.decimals[i] : Decimal{values.numbers[i], machine.scale(arg_)};
-    if (name_ == "sum" || name_ == "avg") {
-      if (type_ == Type::kNumeric && !machine.wide(arg_)) {
-        const std::optional<Decimal> shortened = Truncate(value, scales_[i]);
-        if (!shortened.has_value()) return false;
-        value = *shortened;
-      }
+    if (kind_ == Kind::kSum || kind_ == Kind::kAvg) {
       if (first) sum = {};
       const std::optional<Decimal> added = columnar::Add(sum, value);
       if (!added.has_value()) return false;
       sum = *added;
       return true;
     }
-    const bool better = name_ == "min" ? value.digits < sum.digits : value.digits > sum.digits;
+    const bool better = kind_ == Kind::kMin ? value.digits < sum.digits : value.digits > sum.digits;
     if (first || better) sum = value;
     return true;
   }
 
-  std::string name_;
+  Kind kind_ = Kind::kCount;
   bool distinct_ = false;
   int filter_ = -1;
   int arg_ = -1;  // -1: count(*)
   Type type_ = Type::kInt8;
+  int scale_ = 0;              // of the argument's numbers
+  bool adds_numbers_ = false;  // a sum or mean of what is not wide
   std::vector<int> scales_;
   std::vector<int64_t> counts_;
   std::vector<Decimal> sums_;

@@ -548,6 +548,41 @@ TEST_F(ColumnarTest, ExpressionsMadeAtRandom) {
   EXPECT_GT(judged, static_cast<int64_t>(made) / 2);
 }
 
+// Numbers at the ends of their types: where PostgreSQL reports an error, so does the rule.
+TEST_F(ColumnarTest, Overflow) {
+  Sql("INSERT INTO dataset_read.enrollment (copy, district_id, record_key, student_uid, school_id,"
+      " entry_date, school_year, birth_date)"
+      " SELECT 'DISTRICT', 'north', 'k' || i, 's' || i, 'school-1', date '2025-08-01',"
+      "  CASE i WHEN 700 THEN 9223372036854775807 WHEN 1300 THEN -9223372036854775807"
+      "    WHEN 1500 THEN NULL ELSE i - 1000 END, date '2025-08-01'"
+      " FROM generate_series(1, 2100) AS i");
+  const auto judge = [&](const std::string& expression) {
+    v1::Rule rule = EnrollmentRule("T-1", R"("row": {"expression": "true"})");
+    rule.mutable_row()->set_expression(expression);
+    const int64_t judged = Compare({Compile(rule)}, sources_);
+    const Outcome outcome = Evaluate({rule}, sources_).results[0].outcome;
+    return std::pair(judged, outcome == Outcome::kError);
+  };
+  for (const char* fits :
+       {"school_year - 1 > 0", "school_year + 0 > 0", "school_year - school_year <> 0",
+        "0 - school_year < 0", "school_year + (0 - school_year) <> 0", "-school_year < 0"}) {
+    EXPECT_EQ(judge(fits), std::pair(int64_t{1}, false)) << fits;
+  }
+  for (const char* error :
+       {"school_year + 1 > 0", "school_year + school_year > 0", "school_year - 2 > 0",
+        "-2 - school_year > 0", "school_year * 2 > 0", "-school_year - 2 < 0"}) {
+    EXPECT_EQ(judge(error), std::pair(int64_t{0}, true)) << error;
+  }
+  // int4: 2147483647 is the greatest.
+  for (const char* fits : {"length(student_uid) + 2147483642 > 0", "3 - length(student_uid) > 0"}) {
+    EXPECT_EQ(judge(fits), std::pair(int64_t{1}, false)) << fits;
+  }
+  for (const char* error :
+       {"length(student_uid) + 2147483643 > 0", "-2147483644 - length(student_uid) < 0"}) {
+    EXPECT_EQ(judge(error), std::pair(int64_t{0}, true)) << error;
+  }
+}
+
 TEST_F(ColumnarTest, KeepsColumnsWithinTheirLimit) {
   MakeRows(2000);
   const std::vector<std::shared_ptr<const CompiledRule>> rules = {

@@ -187,11 +187,9 @@ class Judgement {
              Verdict& verdict) {
     const auto columns = columnar::Find(table, unique.columns);
     if (!columns.has_value()) return false;
-    const std::optional<KeySpace> space = KeySpace::Of(*columns, table.rows, false);
-    if (!space.has_value()) return false;
-    std::vector<uint64_t> keys = space->keys();
-    if (!Restrict(rule.expression, table, keys)) return false;
-    verdict.rows = RepeatedRows(keys);
+    if (!KeySpace::Of(*columns, table.rows, false, keys_).has_value()) return false;
+    if (!Restrict(rule.expression, table, keys_)) return false;
+    verdict.rows = matcher_.RepeatedRows(keys_);
     return true;
   }
 
@@ -203,28 +201,20 @@ class Judgement {
     const auto columns = columnar::Find(table, reference.columns);
     const auto other_columns = columnar::Find(other, reference.other_columns);
     if (!columns.has_value() || !other_columns.has_value()) return false;
-    std::optional<KeySpace> space = KeySpace::Of(*columns, table.rows, false);
-    if (!space.has_value()) return false;
-    std::optional<std::vector<uint64_t>> other_keys =
-        space->KeysOf(*other_columns, other.rows, translations_);
-    if (!other_keys.has_value()) return false;
-    std::vector<uint64_t> keys = space->keys();
-    std::vector<uint8_t> without_key(table.rows);
-    for (std::size_t i = 0; i < table.rows; ++i) without_key[i] = keys[i] == kNoKey ? 1 : 0;
-
-    KeyNumbers numbers(other.rows);
-    numbers.Number(*other_keys, /*add=*/true);
-    numbers.Number(keys, /*add=*/false);
-    std::vector<uint8_t> matched(table.rows);
-    if (rule.expression.empty()) {
-      for (std::size_t i = 0; i < table.rows; ++i) matched[i] = keys[i] != kNoKey ? 1 : 0;
-    } else if (!MatchPairs(rule.expression, table, other, keys, *other_keys, numbers.count(),
-                           matched)) {
+    std::optional<KeySpace> space = KeySpace::Of(*columns, table.rows, false, keys_);
+    if (!space.has_value() ||
+        !space->KeysOf(*other_columns, other.rows, translations_, other_keys_)) {
       return false;
+    }
+    if (rule.expression.empty()) {
+      matcher_.Find(keys_, other_keys_, matched_);
+    } else {
+      matched_.assign(table.rows, 0);
+      if (!MatchPairs(rule.expression, table, other, keys_, other_keys_, matched_)) return false;
     }
     const uint8_t bad = reference.mode == ReferenceRule::Mode::kMustExist ? 0 : 1;
     for (std::size_t i = 0; i < table.rows; ++i) {
-      if (matched[i] == bad && without_key[i] == 0) {
+      if (matched_[i] == bad && keys_[i] != kNoKey) {
         verdict.rows.push_back(static_cast<uint32_t>(i));
       }
     }
@@ -232,12 +222,15 @@ class Judgement {
   }
 
   static bool MatchPairs(const std::string& condition, const Table& table, const Table& other,
-                         const std::vector<uint64_t>& keys, const std::vector<uint64_t>& other_keys,
-                         uint64_t count, std::vector<uint8_t>& matched) {
+                         std::vector<uint64_t> keys, std::vector<uint64_t> other_keys,
+                         std::vector<uint8_t>& matched) {
     PairCondition pairs(table, other);
     if (!pairs.Compile(condition)) return false;
+    KeyNumbers numbers(other.rows);
+    numbers.Number(other_keys, /*add=*/true);
+    numbers.Number(keys, /*add=*/false);
     // The rows of the other side by key: those of key k are at places first[k] to first[k + 1].
-    std::vector<uint32_t> first(count + 2);
+    std::vector<uint32_t> first(numbers.count() + 2);
     for (const uint64_t key : other_keys) {
       if (key != kNoKey) ++first[key + 2];
     }
@@ -269,13 +262,12 @@ class Judgement {
     const Column* from = table.Find(overlap.from_column);
     const Column* to = table.Find(overlap.to_column);
     if (!columns.has_value() || from == nullptr || to == nullptr) return false;
-    const std::optional<KeySpace> space = KeySpace::Of(*columns, table.rows, false);
-    if (!space.has_value()) return false;
-    std::vector<uint64_t> keys = space->keys();
+    if (!KeySpace::Of(*columns, table.rows, false, keys_).has_value()) return false;
+    std::vector<uint64_t>& keys = keys_;
     for (std::size_t i = 0; i < table.rows; ++i) {
       if (from->IsNull(i)) keys[i] = kNoKey;
     }
-    std::vector<uint32_t> rows = RepeatedRows(keys);
+    std::vector<uint32_t> rows = matcher_.RepeatedRows(keys);
     std::sort(rows.begin(), rows.end(), [&](uint32_t a, uint32_t b) {
       if (keys[a] != keys[b]) return keys[a] < keys[b];
       const int64_t begin_a = from->values[a];
@@ -322,6 +314,11 @@ class Judgement {
   const Definitions& definitions_;
   const Tables& tables_;
   Translations translations_;
+  // Of the present rule; kept for the next.
+  KeyMatcher matcher_;
+  std::vector<uint64_t> keys_;
+  std::vector<uint64_t> other_keys_;
+  std::vector<uint8_t> matched_;
 };
 
 // Whether the texts of what the rule shows are known.

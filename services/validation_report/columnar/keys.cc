@@ -2,9 +2,10 @@
 
 #include <algorithm>
 #include <bit>
+#include <numeric>
+#include <span>
 
 #include "absl/container/flat_hash_map.h"
-#include "absl/container/flat_hash_set.h"
 
 namespace edcert::validation_report::columnar {
 namespace {
@@ -22,6 +23,80 @@ uint64_t Mix(uint64_t key) {
 std::size_t SlotsFor(std::size_t count) {
   return std::bit_ceil(std::max(count * 2, std::size_t{64}));
 }
+
+// Keys in pieces, so that the table of a piece stays in the cache of one core: in a table of
+// millions, nearly every look costs an access to memory. Equal keys are in one piece, and of two
+// sets with the same `expected` in the same.
+class Pieces {
+ public:
+  // Without kNoKey; in each piece in the order of the rows.
+  void Split(const std::vector<uint64_t>& keys, std::size_t expected) {
+    bits_ = static_cast<int>(std::bit_width(expected / kKeysInPiece));
+    begins_.assign((std::size_t{1} << bits_) + 1, 0);
+    for (const uint64_t key : keys) {
+      if (key != kNoKey) ++begins_[PieceOf(key) + 1];
+    }
+    std::partial_sum(begins_.begin(), begins_.end(), begins_.begin());
+    keys_.resize(begins_.back());
+    rows_.resize(begins_.back());
+    std::vector<uint32_t> next(begins_.begin(), begins_.end() - 1);
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      if (keys[i] == kNoKey) continue;
+      const uint32_t place = next[PieceOf(keys[i])]++;
+      keys_[place] = keys[i];
+      rows_[place] = static_cast<uint32_t>(i);
+    }
+  }
+
+  std::size_t count() const { return begins_.size() - 1; }
+  std::span<const uint64_t> keys(std::size_t piece) const { return Of(keys_, piece); }
+  // Where each of them stands.
+  std::span<const uint32_t> rows(std::size_t piece) const { return Of(rows_, piece); }
+
+ private:
+  static constexpr std::size_t kKeysInPiece = 16'384;
+
+  // By the bits of the hash that no table looks at.
+  std::size_t PieceOf(uint64_t key) const { return (Mix(key) >> 32U) >> (32 - bits_); }
+  template <typename T>
+  std::span<const T> Of(const std::vector<T>& values, std::size_t piece) const {
+    return std::span(values).subspan(begins_[piece], begins_[piece + 1] - begins_[piece]);
+  }
+
+  int bits_ = 0;
+  std::vector<uint32_t> begins_;  // of each piece, and the end of the last
+  std::vector<uint64_t> keys_;
+  std::vector<uint32_t> rows_;
+};
+
+// The places of keys in one piece.
+class PieceTable {
+ public:
+  void Start(std::span<const uint64_t> keys) {
+    keys_ = keys;
+    slots_.assign(SlotsFor(keys.size()), kEmpty);
+  }
+  // Adds the key at a place. The place of the first such key, which may be this one.
+  uint32_t Add(uint32_t place) {
+    uint32_t& slot = slots_[SlotOf(keys_[place])];
+    if (slot == kEmpty) slot = place;
+    return slot;
+  }
+  bool Contains(uint64_t key) const { return slots_[SlotOf(key)] != kEmpty; }
+
+ private:
+  static constexpr uint32_t kEmpty = ~uint32_t{0};
+
+  std::size_t SlotOf(uint64_t key) const {
+    const std::size_t mask = slots_.size() - 1;
+    std::size_t slot = Mix(key) & mask;
+    while (slots_[slot] != kEmpty && keys_[slots_[slot]] != key) slot = (slot + 1) & mask;
+    return slot;
+  }
+
+  std::span<const uint64_t> keys_;
+  std::vector<uint32_t> slots_;
+};
 
 }  // namespace
 
@@ -76,10 +151,10 @@ const Translation& Translations::Get(const Column& from, const Column& to) {
   return translation;
 }
 
-std::optional<KeySpace> KeySpace::Of(std::vector<const Column*> columns, std::size_t rows,
-                                     bool null_is_value) {
+std::optional<KeySpace> KeySpace::Of(const std::vector<const Column*>& columns, std::size_t rows,
+                                     bool null_is_value, std::vector<uint64_t>& keys) {
   KeySpace space;
-  space.keys_.assign(rows, 0);
+  keys.assign(rows, 0);
   for (const Column* column : columns) {
     if (!column->decimals.empty()) return std::nullopt;
     Part part{.column = column, .base = column->values.min()};
@@ -89,21 +164,28 @@ std::optional<KeySpace> KeySpace::Of(std::vector<const Column*> columns, std::si
     if (part.bits > kMaxBits) return std::nullopt;
     if (space.bits_ + part.bits > kMaxBits) {
       part.renumbered.emplace(rows);
-      part.renumbered->Number(space.keys_, /*add=*/true);
+      part.renumbered->Number(keys, /*add=*/true);
       space.bits_ = static_cast<int>(std::bit_width(part.renumbered->count()));
       if (space.bits_ + part.bits > kMaxBits) return std::nullopt;
     }
     const bool is_text = column->type == Type::kText;
     const auto null_word = static_cast<int64_t>(column->words.size());
     column->values.Visit([&](const auto& values) {
-      const bool dense = !is_text && column->nulls.empty();
-      for (std::size_t i = 0; i < rows; ++i) {
-        const int64_t value = values[i];
-        const bool null = !dense && (is_text ? value == null_word : column->nulls[i] != 0);
-        uint64_t number = static_cast<uint64_t>(value - part.base);
-        if (null) number = range;
-        const bool keyed = space.keys_[i] != kNoKey && (null_is_value || !null);
-        space.keys_[i] = keyed ? (space.keys_[i] << part.bits) | number : kNoKey;
+      const auto number = [&](auto is_null) {
+        for (std::size_t i = 0; i < rows; ++i) {
+          const int64_t value = values[i];
+          const bool null = is_null(i, value);
+          const uint64_t part_of_key = null ? range : static_cast<uint64_t>(value - part.base);
+          const bool keyed = (keys[i] != kNoKey) & (null_is_value | !null);
+          keys[i] = keyed ? (keys[i] << part.bits) | part_of_key : kNoKey;
+        }
+      };
+      if (is_text) {
+        number([&](std::size_t, int64_t value) { return value == null_word; });
+      } else if (column->nulls.empty()) {
+        number([](std::size_t, int64_t) { return false; });
+      } else {
+        number([&](std::size_t i, int64_t) { return column->nulls[i] != 0; });
       }
     });
     space.bits_ += part.bits;
@@ -112,17 +194,16 @@ std::optional<KeySpace> KeySpace::Of(std::vector<const Column*> columns, std::si
   return space;
 }
 
-std::optional<std::vector<uint64_t>> KeySpace::KeysOf(const std::vector<const Column*>& others,
-                                                      std::size_t rows,
-                                                      Translations& translations) {
-  std::vector<uint64_t> keys(rows, 0);
+bool KeySpace::KeysOf(const std::vector<const Column*>& others, std::size_t rows,
+                      Translations& translations, std::vector<uint64_t>& keys) {
+  keys.assign(rows, 0);
   for (std::size_t k = 0; k < parts_.size(); ++k) {
     Part& part = parts_[k];
     const Column& other = *others[k];
     const Column& column = *part.column;
     const bool is_text = other.type == Type::kText;
     if (other.type != column.type || other.scale != column.scale || !other.decimals.empty()) {
-      return std::nullopt;
+      return false;
     }
     if (part.renumbered.has_value()) part.renumbered->Number(keys, /*add=*/false);
     const Translation* translation = nullptr;
@@ -144,30 +225,55 @@ std::optional<std::vector<uint64_t>> KeySpace::KeysOf(const std::vector<const Co
       }
     });
   }
-  return keys;
+  return true;
 }
 
-std::vector<uint32_t> RepeatedRows(const std::vector<uint64_t>& keys) {
-  std::vector<uint64_t> slots(SlotsFor(keys.size()), kNoKey);
-  const std::size_t mask = slots.size() - 1;
-  absl::flat_hash_set<uint64_t> repeated;
-  for (std::size_t begin = 0; begin < keys.size(); begin += kAhead) {
-    const std::size_t end = std::min(begin + kAhead, keys.size());
-    for (std::size_t i = begin; i < end; ++i) __builtin_prefetch(&slots[Mix(keys[i]) & mask], 1);
-    for (std::size_t i = begin; i < end; ++i) {
-      if (keys[i] == kNoKey) continue;
-      std::size_t slot = Mix(keys[i]) & mask;
-      while (slots[slot] != keys[i] && slots[slot] != kNoKey) slot = (slot + 1) & mask;
-      if (slots[slot] == keys[i]) repeated.insert(keys[i]);
-      slots[slot] = keys[i];
+struct KeyMatcher::Memory {
+  Pieces pieces;
+  Pieces other_pieces;
+  PieceTable table;
+  std::vector<uint8_t> repeated;
+};
+
+KeyMatcher::KeyMatcher() : memory_(std::make_unique<Memory>()) {}
+
+KeyMatcher::~KeyMatcher() = default;
+
+std::vector<uint32_t> KeyMatcher::RepeatedRows(const std::vector<uint64_t>& keys) {
+  auto& [pieces, other_pieces, table, repeated] = *memory_;
+  pieces.Split(keys, keys.size());
+  repeated.assign(keys.size(), 0);
+  for (std::size_t piece = 0; piece < pieces.count(); ++piece) {
+    const std::span<const uint64_t> some = pieces.keys(piece);
+    const std::span<const uint32_t> rows = pieces.rows(piece);
+    table.Start(some);
+    for (uint32_t i = 0; i < some.size(); ++i) {
+      const uint32_t first = table.Add(i);
+      if (first == i) continue;
+      repeated[rows[first]] = repeated[rows[i]] = 1;
     }
   }
   std::vector<uint32_t> rows;
-  if (repeated.empty()) return rows;
   for (std::size_t i = 0; i < keys.size(); ++i) {
-    if (keys[i] != kNoKey && repeated.contains(keys[i])) rows.push_back(static_cast<uint32_t>(i));
+    if (repeated[i] != 0) rows.push_back(static_cast<uint32_t>(i));
   }
   return rows;
+}
+
+void KeyMatcher::Find(const std::vector<uint64_t>& keys, const std::vector<uint64_t>& others,
+                      std::vector<uint8_t>& found) {
+  auto& [pieces, other_pieces, table, repeated] = *memory_;
+  pieces.Split(keys, others.size());
+  other_pieces.Split(others, others.size());
+  found.assign(keys.size(), 0);
+  for (std::size_t piece = 0; piece < pieces.count(); ++piece) {
+    const std::span<const uint64_t> theirs = other_pieces.keys(piece);
+    table.Start(theirs);
+    for (uint32_t i = 0; i < theirs.size(); ++i) table.Add(i);
+    const std::span<const uint64_t> some = pieces.keys(piece);
+    const std::span<const uint32_t> rows = pieces.rows(piece);
+    for (std::size_t i = 0; i < some.size(); ++i) found[rows[i]] = table.Contains(some[i]) ? 1 : 0;
+  }
 }
 
 }  // namespace edcert::validation_report::columnar

@@ -1,8 +1,10 @@
 // Keys of rows: the values of some columns as one number, equal exactly when the values are.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -47,16 +49,15 @@ class Translations {
 // How the values of some columns become keys, and those of other columns with the same meaning.
 class KeySpace {
  public:
-  // Nothing when a column has values that this cannot number (quotients).
-  static std::optional<KeySpace> Of(std::vector<const Column*> columns, std::size_t rows,
-                                    bool null_is_value);
+  // Makes the keys of all rows. Nothing when a column has values that this cannot number
+  // (quotients).
+  static std::optional<KeySpace> Of(const std::vector<const Column*>& columns, std::size_t rows,
+                                    bool null_is_value, std::vector<uint64_t>& keys);
 
-  // The keys of all rows, below 2^bits().
-  const std::vector<uint64_t>& keys() const { return keys_; }
-  int bits() const { return bits_; }
-  // The keys of rows of other columns, one for each of these. Nothing when the types do not fit.
-  std::optional<std::vector<uint64_t>> KeysOf(const std::vector<const Column*>& others,
-                                              std::size_t rows, Translations& translations);
+  // Makes the keys of rows of other columns, one for each of these. False when the types do not
+  // fit.
+  bool KeysOf(const std::vector<const Column*>& others, std::size_t rows,
+              Translations& translations, std::vector<uint64_t>& keys);
 
  private:
   struct Part {
@@ -67,11 +68,27 @@ class KeySpace {
     std::optional<KeyNumbers> renumbered;
   };
   std::vector<Part> parts_;
-  std::vector<uint64_t> keys_;
-  int bits_ = 0;
+  int bits_ = 0;  // keys are below 2^bits_
 };
 
-// The rows whose key another row has too, in ascending order.
-std::vector<uint32_t> RepeatedRows(const std::vector<uint64_t>& keys);
+// Compares the keys of many rows. Keeps its memory from one call to the next: to touch new pages
+// takes longer than all the rest.
+class KeyMatcher {
+ public:
+  KeyMatcher();
+  ~KeyMatcher();
+  KeyMatcher(const KeyMatcher&) = delete;
+  KeyMatcher& operator=(const KeyMatcher&) = delete;
+
+  // The rows whose key another row has too, in ascending order.
+  std::vector<uint32_t> RepeatedRows(const std::vector<uint64_t>& keys);
+  // For each of `keys` 1 when it is among `others`, else 0. kNoKey never is.
+  void Find(const std::vector<uint64_t>& keys, const std::vector<uint64_t>& others,
+            std::vector<uint8_t>& found);
+
+ private:
+  struct Memory;
+  std::unique_ptr<Memory> memory_;
+};
 
 }  // namespace edcert::validation_report::columnar

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <type_traits>
 #include <utility>
 
 #include "common/status/macros.h"
@@ -85,9 +86,10 @@ int64_t MonthsBetween(int64_t to, int64_t from) {
          (later.day < earlier.day ? 1 : 0);
 }
 
-// One loop for each operator, so that the compiler sees what it does.
+// One loop for each operator, so that the compiler sees what it does. It may write several values
+// at once because they are promised to lie apart: without that, a byte could be a part of anything.
 template <typename T, typename U, typename F>
-void Each(const T* a, const T* b, std::size_t count, U* out, F f) {
+void Each(const T* a, const T* b, std::size_t count, U* __restrict out, F f) {
   for (std::size_t i = 0; i < count; ++i) out[i] = f(a[i], b[i]);
 }
 
@@ -113,6 +115,40 @@ void CompareEach(Op op, const T* a, const T* b, std::size_t count, uint8_t* out)
   }
 }
 
+// False when a result does not fit. Like __builtin_add_overflow, but several at once.
+bool AddEach(const int64_t* a, const int64_t* b, std::size_t count, int64_t* __restrict out) {
+  uint64_t signs = 0;  // of the results whose sign is that of neither
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto x = static_cast<uint64_t>(a[i]);
+    const auto y = static_cast<uint64_t>(b[i]);
+    const uint64_t sum = x + y;
+    signs |= (x ^ sum) & (y ^ sum);
+    out[i] = static_cast<int64_t>(sum);
+  }
+  return signs >> 63U == 0;
+}
+
+bool SubtractEach(const int64_t* a, const int64_t* b, std::size_t count, int64_t* __restrict out) {
+  uint64_t signs = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto x = static_cast<uint64_t>(a[i]);
+    const auto y = static_cast<uint64_t>(b[i]);
+    const uint64_t difference = x - y;
+    signs |= (x ^ y) & (x ^ difference);
+    out[i] = static_cast<int64_t>(difference);
+  }
+  return signs >> 63U == 0;
+}
+
+// Whether all values are of int4.
+bool AreNarrow(const int64_t* values, std::size_t count) {
+  uint64_t above = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    above |= (static_cast<uint64_t>(values[i]) + 0x8000'0000U) >> 32U;
+  }
+  return above == 0;
+}
+
 bool IsComparison(Op op) { return op >= Op::kEqual && op <= Op::kNotDistinct; }
 
 bool Holds(Op op, int order) {
@@ -124,28 +160,57 @@ bool Holds(Op op, int order) {
 
 // The NULLs of two together.
 void Unite(const Values& a, const Values& b, std::size_t count, std::vector<uint8_t>& out) {
-  for (std::size_t i = 0; i < count; ++i) out[i] = a.nulls[i] | b.nulls[i];
+  Each(a.nulls.data(), b.nulls.data(), count, out.data(),
+       [](uint8_t x, uint8_t y) { return static_cast<uint8_t>(x | y); });
 }
 
 // NULLs hold 0, so that no loop needs to ask.
 template <typename T>
 void ClearNulls(const std::vector<uint8_t>& nulls, std::size_t count, std::vector<T>& values) {
+  const uint8_t* null = nulls.data();
+  T* __restrict value = values.data();
+  for (std::size_t i = 0; i < count; ++i) value[i] &= static_cast<T>(T{null[i]} - 1);
+}
+
+// Truths and NULLs of two, by a function that gives both: bit 0 for true, bit 1 for NULL.
+template <typename F>
+void EachTruth(const Values& a, const Values& b, std::size_t count, Values& out, F f) {
+  const uint8_t* x = a.truths.data();
+  const uint8_t* y = b.truths.data();
+  const uint8_t* x_null = a.nulls.data();
+  const uint8_t* y_null = b.nulls.data();
+  uint8_t* __restrict truths = out.truths.data();
+  uint8_t* __restrict nulls = out.nulls.data();
   for (std::size_t i = 0; i < count; ++i) {
-    values[i] = nulls[i] != 0 ? T{} : values[i];
+    const int both = f(x[i], y[i], x_null[i], y_null[i]);
+    truths[i] = static_cast<uint8_t>(both & 1);
+    nulls[i] = static_cast<uint8_t>(both >> 1);
+  }
+}
+
+// The vector that holds the values of a type.
+template <typename Visitor>
+decltype(auto) VisitMember(Type type, bool wide, Visitor visit) {
+  if (type == Type::kBool) return visit(&Values::truths);
+  if (type == Type::kText) return visit(&Values::texts);
+  if (wide) return visit(&Values::decimals);
+  return visit(&Values::numbers);
+}
+
+// Puts values of another over those of `out`, where `takes` says so of a row and of what it has.
+template <typename T, typename F>
+void Take(const T* from, const uint8_t* from_nulls, std::size_t count, T* __restrict out,
+          uint8_t* __restrict nulls, F takes) {
+  for (std::size_t i = 0; i < count; ++i) {
+    const bool take = takes(i, out[i], nulls[i]);
+    out[i] = take ? from[i] : out[i];
+    nulls[i] = take ? from_nulls[i] : nulls[i];
   }
 }
 
 void Size(Values& values, Type type, bool wide, std::size_t count) {
   values.nulls.assign(count, 0);
-  if (type == Type::kBool) {
-    values.truths.assign(count, 0);
-  } else if (type == Type::kText) {
-    values.texts.assign(count, {});
-  } else if (wide) {
-    values.decimals.assign(count, {});
-  } else {
-    values.numbers.assign(count, 0);
-  }
+  VisitMember(type, wide, [&](auto member) { (values.*member).assign(count, {}); });
 }
 
 }  // namespace
@@ -245,14 +310,10 @@ void Machine::Lift(int index) {
     Start(begin, std::min(kBatch, rows - begin));
     Compute(index);
     const Values& values = root.values;
-    const auto copy = [&](const auto& from, auto& to) {
-      if (to.empty()) return;
-      std::copy_n(from.begin(), count_, to.begin() + static_cast<std::ptrdiff_t>(begin));
-    };
-    copy(values.nulls, root.by_word.nulls);
-    copy(values.truths, root.by_word.truths);
-    copy(values.numbers, root.by_word.numbers);
-    copy(values.decimals, root.by_word.decimals);
+    std::copy_n(values.nulls.data(), count_, root.by_word.nulls.data() + begin);
+    VisitMember(root.type, root.wide, [&](auto member) {
+      std::copy_n((values.*member).data(), count_, (root.by_word.*member).data() + begin);
+    });
     for (std::size_t i = 0; i < count_ && root.type == Type::kText; ++i) {
       root.by_word.made.emplace_back(values.texts[i]);
       root.by_word.texts[begin + i] = root.by_word.made.back();
@@ -267,23 +328,17 @@ void Machine::GatherLifted(Node& node) {
   const Node& source = this->node(node.words_of);
   const uint32_t* chosen = chosen_[source.source.side];
   source.source.column->values.Visit([&](const auto& places) {
-    const auto gather = [&](const auto& from, auto& to) {
-      if (from.empty()) return;
-      if (chosen == nullptr) {
-        const auto* at = places.data() + begin_;
-        using Place = std::make_unsigned_t<std::remove_cvref_t<decltype(*at)>>;
-        for (std::size_t i = 0; i < count_; ++i) to[i] = from[static_cast<Place>(at[i])];
-      } else {
-        for (std::size_t i = 0; i < count_; ++i) {
-          to[i] = from[static_cast<std::size_t>(places[chosen[i]])];
-        }
+    const auto* at = places.data();
+    using Place = std::make_unsigned_t<std::remove_cvref_t<decltype(*at)>>;
+    const auto gather = [&](auto member) {
+      const auto* from = (node.by_word.*member).data();
+      auto* __restrict to = (node.values.*member).data();
+      for (std::size_t i = 0; i < count_; ++i) {
+        to[i] = from[static_cast<Place>(at[chosen == nullptr ? begin_ + i : chosen[i]])];
       }
     };
-    gather(node.by_word.nulls, node.values.nulls);
-    gather(node.by_word.truths, node.values.truths);
-    gather(node.by_word.numbers, node.values.numbers);
-    gather(node.by_word.decimals, node.values.decimals);
-    gather(node.by_word.texts, node.values.texts);
+    gather(&Values::nulls);
+    VisitMember(node.type, node.wide, gather);
   });
 }
 
@@ -353,10 +408,11 @@ void Machine::LoadColumn(Node& node) {
       values.decimals[i] = column.decimals[chosen == nullptr ? begin_ + i : chosen[i]];
     }
   } else if (column.type == Type::kBool) {
-    for (std::size_t i = 0; i < count_; ++i) {
-      values.truths[i] =
-          static_cast<uint8_t>(column.values[chosen == nullptr ? begin_ + i : chosen[i]]);
-    }
+    column.values.Visit([&](const auto& truths) {
+      for (std::size_t i = 0; i < count_; ++i) {
+        values.truths[i] = static_cast<uint8_t>(truths[chosen == nullptr ? begin_ + i : chosen[i]]);
+      }
+    });
   } else if (chosen == nullptr) {
     column.values.Load(begin_, count_, values.numbers.data());
   } else {
@@ -392,28 +448,12 @@ Decimal Machine::DecimalAt(const Node& node, std::size_t row) const {
   return node.wide ? node.values.decimals[row] : Decimal{node.values.numbers[row], node.scale};
 }
 
-// Of two values that are not NULL.
-int Machine::Order(const Node& a, const Node& b, std::size_t row) {
-  if (a.type == Type::kText) return a.values.texts[row].compare(b.values.texts[row]);
-  if (a.type == Type::kBool) return a.values.truths[row] - b.values.truths[row];
-  if (a.wide || b.wide) {
-    // Two that cannot be compared are as good as equal: the node fails, see ComputeChoice.
-    return Compare(DecimalAt(a, row), DecimalAt(b, row)).value_or(0);
-  }
-  const int64_t x = a.values.numbers[row];
-  const int64_t y = b.values.numbers[row];
-  return (x > y) - (x < y);
-}
-
 bool Machine::ComputeTruth(Node& node, int index) {
   Values& out = node.values;
   const Node& a = this->node(node.args[0]);
   const Node& b = this->node(node.args.back());
   const Values& x = a.values;
   const Values& y = b.values;
-  const auto truths = [&](auto truth) {
-    for (std::size_t i = 0; i < count_; ++i) out.truths[i] = truth(i) ? 1 : 0;
-  };
   if (IsComparison(node.op)) {
     Unite(x, y, count_, out.nulls);
     if (a.wide || b.wide) {
@@ -424,7 +464,9 @@ bool Machine::ComputeTruth(Node& node, int index) {
         out.truths[i] = Holds(node.op, *order) ? 1 : 0;
       }
     } else if (a.type == Type::kText) {
-      truths([&](std::size_t i) { return Holds(node.op, x.texts[i].compare(y.texts[i])); });
+      for (std::size_t i = 0; i < count_; ++i) {
+        out.truths[i] = Holds(node.op, x.texts[i].compare(y.texts[i])) ? 1 : 0;
+      }
     } else if (a.type == Type::kBool) {
       CompareEach(node.op, x.truths.data(), y.truths.data(), count_, out.truths.data());
     } else {
@@ -445,43 +487,39 @@ bool Machine::ComputeTruth(Node& node, int index) {
   }
   switch (node.op) {
     case Op::kAnd:
-      for (std::size_t i = 0; i < count_; ++i) {
-        out.truths[i] = x.truths[i] & y.truths[i];
+      EachTruth(x, y, count_, out, [](int p, int q, int p_null, int q_null) {
         // Unknown, unless one of them is false.
-        out.nulls[i] =
-            (x.nulls[i] | y.nulls[i]) & (x.truths[i] | x.nulls[i]) & (y.truths[i] | y.nulls[i]);
-      }
+        return (p & q) | ((p_null | q_null) & (p | p_null) & (q | q_null)) << 1;
+      });
       return true;
     case Op::kOr:
-      for (std::size_t i = 0; i < count_; ++i) {
-        out.truths[i] = x.truths[i] | y.truths[i];
-        out.nulls[i] = static_cast<uint8_t>((x.nulls[i] | y.nulls[i]) & (1 ^ out.truths[i]));
-      }
+      EachTruth(x, y, count_, out, [](int p, int q, int p_null, int q_null) {
+        return p | q | ((p_null | q_null) & (1 ^ (p | q))) << 1;
+      });
       return true;
     case Op::kNot:
-      for (std::size_t i = 0; i < count_; ++i) {
-        out.nulls[i] = x.nulls[i];
-        out.truths[i] = static_cast<uint8_t>(1 ^ (x.truths[i] | x.nulls[i]));
-      }
+      EachTruth(x, x, count_, out,
+                [](int p, int, int null, int) { return (1 ^ (p | null)) | null << 1; });
       return true;
     case Op::kIsNull:
-      truths([&](std::size_t i) { return x.nulls[i] != 0; });
+    case Op::kIsNotNull: {
+      const int from = node.op == Op::kIsNull ? 0 : 1;
+      Each(x.nulls.data(), x.nulls.data(), count_, out.truths.data(),
+           [from](uint8_t null, uint8_t) { return static_cast<uint8_t>(null ^ from); });
       return true;
-    case Op::kIsNotNull:
-      truths([&](std::size_t i) { return x.nulls[i] == 0; });
-      return true;
+    }
     case Op::kIsTrue:
-      truths([&](std::size_t i) { return x.truths[i] != 0; });
+    case Op::kIsNotTrue: {
+      const int from = node.op == Op::kIsTrue ? 0 : 1;
+      EachTruth(x, x, count_, out, [from](int p, int, int, int) { return p ^ from; });
       return true;
-    case Op::kIsNotTrue:
-      truths([&](std::size_t i) { return x.truths[i] == 0; });
-      return true;
+    }
     case Op::kIsFalse:
-      truths([&](std::size_t i) { return (x.truths[i] | x.nulls[i]) == 0; });
+    case Op::kIsNotFalse: {
+      const int from = node.op == Op::kIsFalse ? 1 : 0;
+      EachTruth(x, x, count_, out, [from](int p, int, int null, int) { return (p | null) ^ from; });
       return true;
-    case Op::kIsNotFalse:
-      truths([&](std::size_t i) { return (x.truths[i] | x.nulls[i]) != 0; });
-      return true;
+    }
     default:
       break;
   }
@@ -568,10 +606,10 @@ bool Machine::ComputeInteger(Node& node) {
   const int64_t* n = y.numbers.data();
   switch (node.op) {
     case Op::kAdd:
-      for (std::size_t i = 0; i < count_; ++i) fits &= !__builtin_add_overflow(m[i], n[i], &to[i]);
+      fits = AddEach(m, n, count_, to);
       break;
     case Op::kSubtract:
-      for (std::size_t i = 0; i < count_; ++i) fits &= !__builtin_sub_overflow(m[i], n[i], &to[i]);
+      fits = SubtractEach(m, n, count_, to);
       break;
     case Op::kMultiply:
       for (std::size_t i = 0; i < count_; ++i) fits &= !__builtin_mul_overflow(m[i], n[i], &to[i]);
@@ -672,7 +710,7 @@ bool Machine::ComputeInteger(Node& node) {
   if (!fits) return false;
   ClearNulls(out.nulls, count_, out.numbers);
   if (node.type == Type::kInt4) {
-    for (std::size_t i = 0; i < count_; ++i) fits &= to[i] == static_cast<int32_t>(to[i]);
+    fits = AreNarrow(to, count_);
   } else if (node.type == Type::kDate || node.type == Type::kMidnight) {
     // Some 2,700 years each way; PostgreSQL's limits lie farther out.
     for (std::size_t i = 0; i < count_; ++i) fits &= to[i] > -700'000 && to[i] < 1'000'000;
@@ -794,57 +832,60 @@ bool Machine::ComputeText(Node& node) {
   return true;
 }
 
-void Machine::Copy(Node& to, std::size_t row, const Node& from) {
-  to.values.nulls[row] = from.values.nulls[row];
-  if (to.type == Type::kBool) {
-    to.values.truths[row] = from.values.truths[row];
-  } else if (to.type == Type::kText) {
-    to.values.texts[row] = from.values.texts[row];
-  } else if (to.wide) {
-    to.values.decimals[row] = from.values.decimals[row];
-  } else {
-    to.values.numbers[row] = from.values.numbers[row];
-  }
-}
-
 bool Machine::ComputeChoice(Node& node) {
-  if (node.op == Op::kNullIf) {
-    const Node& equal = this->node(node.args[1]);
-    for (std::size_t i = 0; i < count_; ++i) {
-      Copy(node, i, this->node(node.args[0]));
-      if (equal.values.truths[i] == 0) continue;
-      node.values.nulls[i] = 1;
-      if (node.type == Type::kText) node.values.texts[i] = {};
-    }
-    if (node.type == Type::kBool) ClearNulls(node.values.nulls, count_, node.values.truths);
-    if (!node.values.numbers.empty()) ClearNulls(node.values.nulls, count_, node.values.numbers);
-    return true;
-  }
-  for (std::size_t i = 0; i < count_; ++i) {
-    std::size_t chosen = node.args.size() - 1;
-    if (node.op == Op::kCase) {
-      for (std::size_t k = 0; k + 1 < node.args.size(); k += 2) {
-        if (this->node(node.args[k]).values.truths[i] == 0) continue;
-        chosen = k + 1;
+  // Which of two equal ones PostgreSQL shows.
+  if (node.wide && (node.op == Op::kGreatest || node.op == Op::kLeast)) return false;
+  const auto arg = [&](std::size_t k) -> const Values& { return this->node(node.args[k]).values; };
+  const std::size_t args = node.args.size();
+  uint8_t* nulls = node.values.nulls.data();
+  VisitMember(node.type, node.wide, [&](auto member) {
+    auto* out = (node.values.*member).data();
+    const auto take = [&](const Values& from, auto takes) {
+      Take((from.*member).data(), from.nulls.data(), count_, out, nulls, takes);
+    };
+    // The last that may be chosen comes first, and the others over it.
+    const std::size_t first = node.op == Op::kNullIf ? 0 : args - 1;
+    std::copy_n((arg(first).*member).data(), count_, out);
+    std::copy_n(arg(first).nulls.data(), count_, nulls);
+    switch (node.op) {
+      case Op::kNullIf: {
+        const uint8_t* equal = arg(1).truths.data();
+        for (std::size_t i = 0; i < count_; ++i) {
+          nulls[i] |= equal[i];
+          if (nulls[i] != 0) out[i] = {};
+        }
         break;
       }
-    } else if (node.op == Op::kCoalesce) {
-      chosen = 0;
-      while (chosen + 1 < node.args.size() && this->node(node.args[chosen]).values.nulls[i] != 0) {
-        ++chosen;
-      }
-    } else {
-      const int sign = node.op == Op::kGreatest ? 1 : -1;
-      for (std::size_t k = 0; k < node.args.size(); ++k) {
-        const Node& candidate = this->node(node.args[k]);
-        const Node& best = this->node(node.args[chosen]);
-        if (candidate.values.nulls[i] != 0) continue;
-        if (best.values.nulls[i] != 0 || sign * Order(candidate, best, i) > 0) chosen = k;
-      }
-      if (node.wide) return false;  // which of two equal ones PostgreSQL shows
+      case Op::kCase:
+        for (std::size_t k = args - 1; k >= 2; k -= 2) {
+          const uint8_t* holds = arg(k - 2).truths.data();
+          take(arg(k - 1), [holds](std::size_t i, const auto&, uint8_t) { return holds[i] != 0; });
+        }
+        break;
+      case Op::kCoalesce:
+        for (std::size_t k = args - 1; k-- > 0;) {
+          const uint8_t* null = arg(k).nulls.data();
+          take(arg(k), [null](std::size_t i, const auto&, uint8_t) { return null[i] == 0; });
+        }
+        break;
+      default:
+        if constexpr (!std::is_same_v<decltype(out), Decimal*>) {
+          for (std::size_t k = 0; k + 1 < args; ++k) {
+            const auto* value = (arg(k).*member).data();
+            const uint8_t* null = arg(k).nulls.data();
+            if (node.op == Op::kGreatest) {
+              take(arg(k), [=](std::size_t i, const auto& best, uint8_t none) {
+                return (null[i] == 0) & ((none != 0) | (value[i] > best));
+              });
+            } else {
+              take(arg(k), [=](std::size_t i, const auto& best, uint8_t none) {
+                return (null[i] == 0) & ((none != 0) | (value[i] < best));
+              });
+            }
+          }
+        }
     }
-    Copy(node, i, this->node(node.args[chosen]));
-  }
+  });
   return true;
 }
 

@@ -198,8 +198,6 @@ class Machine {
   bool ComputeDecimal(Node& node);
   bool ComputeText(Node& node);
   bool ComputeChoice(Node& node);
-  void Copy(Node& to, std::size_t row, const Node& from);
-  int Order(const Node& a, const Node& b, std::size_t row);
   Decimal DecimalAt(const Node& node, std::size_t row) const;
   Node& node(int index) { return nodes_[static_cast<std::size_t>(index)]; }
   const Node& node(int index) const { return nodes_[static_cast<std::size_t>(index)]; }
