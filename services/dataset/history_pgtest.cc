@@ -87,7 +87,7 @@ class HistoryTest : public ::testing::Test {
       RETURN_IF_ERROR(tx.EndCopy().status());
       RETURN_IF_ERROR(batch.RejectDuplicates().status());
       RETURN_IF_ERROR(batch.Lock().status());
-      return batch.Apply(Mode::kReplaceAll, static_cast<int64_t>(content.size())).status();
+      return batch.Apply(Mode::kReplaceAll, static_cast<int64_t>(content.size()), 0).status();
     }));
     pg::Database db = database_.db();
     shadows_[GetVersionPair(db, dataset_, kDistrict)->state] = content;

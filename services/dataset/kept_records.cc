@@ -51,7 +51,7 @@ absl::StatusOr<Changes> KeepRecords(pg::Transaction& tx, const Dataset& dataset,
   RETURN_IF_ERROR(tx.CopyData(copy));
   RETURN_IF_ERROR(tx.EndCopy().status());
   RETURN_IF_ERROR(batch.Lock().status());
-  ASSIGN_OR_RETURN(const Changes changes, batch.Apply(mode, static_cast<int64_t>(rows.size())));
+  ASSIGN_OR_RETURN(const Changes changes, batch.Apply(mode, static_cast<int64_t>(rows.size()), 0));
   RETURN_IF_ERROR(batch.Drop());
   return changes;
 }

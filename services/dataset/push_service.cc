@@ -123,8 +123,8 @@ absl::StatusOr<Changes> OnePush::ApplyBatch(pg::Transaction& tx, RecordBatch& ba
     RETURN_IF_ERROR(PutIssues(tx, Source()));
     return Changes{.version = version.version};
   }
-  ASSIGN_OR_RETURN(const Changes changes, batch.Apply(header_.mode, content_.records()));
-  RETURN_IF_ERROR(PutIssues(tx, Source()));
+  ASSIGN_OR_RETURN(const Changes changes, batch.Apply(header_.mode, content_.records(), rejected_));
+  if (rejected_ > 0) RETURN_IF_ERROR(PutIssues(tx, Source()));
   RETURN_IF_ERROR(CloseIssues(tx, Source(), /*all=*/header_.mode == Mode::kReplaceAll));
   if (!changes.any()) return changes;
   feed::Append(tx, call_.runtime().ids().NewId(), call_.principal().name(),

@@ -84,13 +84,12 @@ std::string UnknownCode(const Column& column) {
 // The first check of the state that the record d breaks: its reason, or the column at fault.
 std::string Verdict(const Dataset& dataset, bool want_column) {
   std::string out;
-  const auto add = [&](const std::string& broken, const char* reason, const std::string& column) {
+  const auto add = [&](std::string_view broken, const char* reason, const std::string& column) {
     out += fmt::format(" WHEN {} THEN '{}'", broken, want_column ? column : reason);
   };
   if (dataset.school >= 0) {
-    add("d.school_id IS NOT NULL AND NOT EXISTS (SELECT FROM dataset.known_organization o"
-        " WHERE o.organization_id = d.school_id AND o.parent_id = $1 AND o.kind = 'SCHOOL')",
-        "SCHOOL_UNKNOWN", dataset.columns[static_cast<std::size_t>(dataset.school)].name);
+    add(sql::kUnknownSchool.sql, "SCHOOL_UNKNOWN",
+        dataset.columns[static_cast<std::size_t>(dataset.school)].name);
   }
   for (const Column& column : dataset.columns) {
     if (column.type == ColumnType::kCode || column.type == ColumnType::kCodes) {

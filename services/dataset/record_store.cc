@@ -86,6 +86,7 @@ absl::StatusOr<int64_t> RecordBatch::List(const pg::Statement& statement, int64_
   const pg::Statement& current = rows <= kFewRows ? sql::kCurrentOfFew : sql::kCurrentOfMany;
   const std::string text =
       Replace(SqlFor(statement, dataset_), "current", SqlFor(current, dataset_));
+  tx_.Defer(sql::kJoinSettings);
   ASSIGN_OR_RETURN(const pg::Result done, tx_.RunText(text, ToString(copy_), district_));
   return done.affected();
 }
@@ -116,7 +117,7 @@ absl::StatusOr<Changes> RecordBatch::ApplyListed(int64_t to_put, int64_t to_remo
   return changes;
 }
 
-absl::StatusOr<Changes> RecordBatch::Apply(Mode mode, int64_t rows) {
+absl::StatusOr<Changes> RecordBatch::Apply(Mode mode, int64_t rows, int64_t rejected) {
   if (version_.row_count == 0) return ApplyListed(mode == Mode::kDelete ? 0 : rows, 0);
   switch (mode) {
     case Mode::kDelete: {
@@ -129,6 +130,10 @@ absl::StatusOr<Changes> RecordBatch::Apply(Mode mode, int64_t rows) {
     }
     case Mode::kReplaceAll: {
       ASSIGN_OR_RETURN(const int64_t listed, List(sql::kListReplaced, rows));
+      if (rejected > 0) {
+        tx_.Defer(pg::Statement{"", SqlFor(sql::kSpareRejected, dataset_)}, ToString(copy_),
+                  district_);
+      }
       return ApplyListed(listed, listed);
     }
   }
@@ -144,6 +149,7 @@ absl::StatusOr<RecordBatch::Synced> RecordBatch::Sync() {
                    tx_.Run(sql::kHoldVersion, district, dataset_.id, district_));
   synced.district_version = held[0].Int("version");
   synced.read = held[0].Int("row_count");
+  tx_.Defer(sql::kJoinSettings);
   ASSIGN_OR_RETURN(const pg::Result gathered,
                    tx_.RunText(SqlFor(sql::kGatherSync, dataset_), district_));
   ASSIGN_OR_RETURN(const pg::Result rejected, tx_.Run(sql::kCountRejected));

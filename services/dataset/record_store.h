@@ -62,9 +62,9 @@ class RecordBatch {
   // Locks the version row; the version as it is. CONFLICT when the definition is not the one that
   // the rows were made by.
   absl::StatusOr<Version> Lock();
-  // Applies the staged rows that are not rejected; `rows` says how many were staged. The version
-  // rises when something changes.
-  absl::StatusOr<Changes> Apply(Mode mode, int64_t rows);
+  // Applies the staged rows that are not rejected; `rows` says how many were staged, and `rejected`
+  // how many of them are rejected. The version rises when something changes.
+  absl::StatusOr<Changes> Apply(Mode mode, int64_t rows, int64_t rejected);
 
   // Instead of a COPY, for the sync: locks both versions, stages what differs between the copies or
   // is refused, and applies it to the STATE copy.

@@ -116,7 +116,8 @@ class RecordStoreTest : public ::testing::Test {
       ASSIGN_OR_RETURN(outcome.duplicates, batch.RejectDuplicates());
       outcome.rejected = encoder.rejected();
       RETURN_IF_ERROR(batch.Lock().status());
-      ASSIGN_OR_RETURN(outcome.changes, batch.Apply(mode, static_cast<int64_t>(rows.size())));
+      ASSIGN_OR_RETURN(outcome.changes, batch.Apply(mode, static_cast<int64_t>(rows.size()),
+                                                    outcome.rejected + outcome.duplicates));
       const IssueSource source{.copy = Copy::kDistrict,
                                .dataset = dataset_.id,
                                .district = kDistrict,

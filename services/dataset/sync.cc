@@ -19,7 +19,7 @@ absl::StatusOr<SyncCounts> SyncDataset(pg::Transaction& tx, const Dataset& datas
       .batch_id = std::nullopt,
       .resync_id = resync.automatic ? std::nullopt : std::optional<std::string>(resync.id),
       .found_in = resync.id};
-  RETURN_IF_ERROR(PutIssues(tx, source));
+  if (synced.refused > 0) RETURN_IF_ERROR(PutIssues(tx, source));
   RETURN_IF_ERROR(CloseIssues(tx, source, /*all=*/true));
 
   const Changes& changes = synced.changes;
