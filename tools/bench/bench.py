@@ -16,7 +16,6 @@ import concurrent.futures
 import contextlib
 import csv
 import datetime
-import functools
 import io
 import itertools
 import json
@@ -558,8 +557,15 @@ class Bench:
             write_enrollment(rows, SNAPSHOT_ROWS, schools, other_last_name=i == 1)
         self.push("large", "enrollment", files[0])
         self.synced("large", "enrollment", SNAPSHOT_ROWS)
-        take = functools.partial(self.client.call, "clerk", "snapshot", "create-snapshot",
-                                 event="events/bench", organization="organizations/large")
+
+        def take():
+            """A snapshot; sealed, which reads all records, before anything else is measured."""
+            snapshot = self.client.call("clerk", "snapshot", "create-snapshot",
+                                        event="events/bench", organization="organizations/large")
+            wait_for(lambda: self.client.call("clerk", "snapshot", "get-snapshot",
+                                              name=snapshot["name"])["state"] == "SEALED",
+                     "the snapshot to be sealed", seconds=60)
+
         take()  # a connection's first one is planned
         # Records go on changing and syncing while snapshots are taken.
         stop = threading.Event()
@@ -583,7 +589,7 @@ class Bench:
         after = self.metric("snapshot", "edcert_rpc_seconds",
                             "edcert.snapshot.v1.Snapshots/CreateSnapshot")
         millis = (after[0] - before[0]) / (after[1] - before[1]) * 1000
-        self.result(f"CreateSnapshot over {SNAPSHOT_ROWS} records while they sync", "-",
+        self.result(f"CreateSnapshot over {SNAPSHOT_ROWS} records while they sync, one at a time", "-",
                     f"mean {millis:.1f} ms of {after[1] - before[1]} calls", "-", "-",
                     "under 20 ms")
 
