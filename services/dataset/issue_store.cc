@@ -39,8 +39,8 @@ absl::Status PutIssues(pg::Transaction& tx, const IssueSource& source) {
 
 absl::Status CloseIssues(pg::Transaction& tx, const IssueSource& source, bool all) {
   return tx
-      .Run(sql::kClose, ToString(source.copy), source.dataset, source.district, source.found_in,
-           all)
+      .Run(all ? sql::kCloseAll : sql::kCloseBrought, ToString(source.copy), source.dataset,
+           source.district, source.found_in)
       .status();
 }
 

@@ -23,13 +23,18 @@ INSERT INTO dataset.sync_issue
 SELECT $1, $2, $3, $4::uuid, $5::uuid, $6::uuid, line, column_name, reason, message, ''
   FROM batch_row WHERE reason IS NOT NULL AND record_key IS NULL ORDER BY line;
 
--- name: close
--- Issues of the records that this batch brought, or with $5 all, unless it found them again.
+-- name: close_all
+-- Unless this batch found them again.
+UPDATE dataset.sync_issue
+   SET open = false, updated_at = clock_timestamp()
+ WHERE open AND copy = $1 AND dataset = $2 AND district_id = $3 AND found_in <> $4::uuid;
+
+-- name: close_brought
+-- The same of the records that this batch brought: a join, whatever the size of the batch.
 UPDATE dataset.sync_issue
    SET open = false, updated_at = clock_timestamp()
  WHERE open AND copy = $1 AND dataset = $2 AND district_id = $3 AND found_in <> $4::uuid
-   AND ($5::boolean OR record_key IN (SELECT record_key FROM batch_row
-                                       WHERE record_key IS NOT NULL));
+   AND record_key IN (SELECT record_key FROM batch_row WHERE record_key IS NOT NULL);
 
 -- name: first_of_batch
 SELECT issue_id, copy, dataset, district_id, batch_id, resync_id, line, column_name, reason,
