@@ -62,6 +62,7 @@ absl::StatusOr<int64_t> RecordBatch::RejectDuplicates() {
 }
 
 absl::StatusOr<Version> RecordBatch::Lock() {
+  tx_.Defer(sql::kJoinSettings);
   tx_.Defer(pg::Statement{"", SqlFor(sql::kLockTable, dataset_)});
   tx_.Defer(sql::kEnsureVersion, ToString(copy_), dataset_.id, district_);
   ASSIGN_OR_RETURN(const pg::Result rows,
@@ -86,7 +87,6 @@ absl::StatusOr<int64_t> RecordBatch::List(const pg::Statement& statement, int64_
   const pg::Statement& current = rows <= kFewRows ? sql::kCurrentOfFew : sql::kCurrentOfMany;
   const std::string text =
       Replace(SqlFor(statement, dataset_), "current", SqlFor(current, dataset_));
-  tx_.Defer(sql::kJoinSettings);
   ASSIGN_OR_RETURN(const pg::Result done, tx_.RunText(text, ToString(copy_), district_));
   return done.affected();
 }
@@ -149,7 +149,6 @@ absl::StatusOr<RecordBatch::Synced> RecordBatch::Sync() {
                    tx_.Run(sql::kHoldVersion, district, dataset_.id, district_));
   synced.district_version = held[0].Int("version");
   synced.read = held[0].Int("row_count");
-  tx_.Defer(sql::kJoinSettings);
   ASSIGN_OR_RETURN(const pg::Result gathered,
                    tx_.RunText(SqlFor(sql::kGatherSync, dataset_), district_));
   ASSIGN_OR_RETURN(const pg::Result rejected, tx_.Run(sql::kCountRejected));

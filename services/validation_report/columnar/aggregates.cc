@@ -106,7 +106,7 @@ class Accumulator {
       if (!Knows(machine)) return false;
       scale_ = machine.scale(arg_);
       scales_.assign(kBatch, 0);
-      adds_numbers_ = (kind_ == Kind::kSum || kind_ == Kind::kAvg) && !machine.wide(arg_);
+      adds_numbers_ = Adds() && !machine.wide(arg_);
     }
     counts_.assign(groups, 0);
     if (kind_ != Kind::kCount) sums_.assign(groups, {});
@@ -123,7 +123,7 @@ class Accumulator {
     if (arg_ >= 0) {
       values = &machine.Compute(arg_);
       if (machine.failed(arg_)) return false;
-      if (type_ == Type::kNumeric && (kind_ == Kind::kSum || kind_ == Kind::kAvg)) {
+      if (type_ == Type::kNumeric && Adds()) {
         machine.ScalesOf(arg_, scales_);
         if (machine.failed(arg_)) return false;
       }
@@ -145,8 +145,8 @@ class Accumulator {
         if (!first) continue;
       }
       const bool first = counts_[groups[i]]++ == 0;
-      if (kind_ != Kind::kCount && !Take(machine, *values, i, sums_[groups[i]], first))
-        return false;
+      if (kind_ == Kind::kCount) continue;
+      if (!Take(machine, *values, i, sums_[groups[i]], first)) return false;
     }
     return true;
   }
@@ -191,10 +191,12 @@ class Accumulator {
   }
 
  private:
+  bool Adds() const { return kind_ == Kind::kSum || kind_ == Kind::kAvg; }
+
   bool Knows(const Machine& machine) const {
     const bool number = type_ == Type::kInt4 || type_ == Type::kInt8 || type_ == Type::kNumeric;
     if (kind_ == Kind::kCount) return !distinct_ || !machine.wide(arg_);
-    if (kind_ == Kind::kSum || kind_ == Kind::kAvg) return number;
+    if (Adds()) return number;
     if (kind_ == Kind::kBoolAnd || kind_ == Kind::kBoolOr) return type_ == Type::kBool;
     // The scale of the least or greatest would be that of one of several equal ones.
     if (type_ == Type::kNumeric) return !machine.wide(arg_) && !machine.mixed_scales(arg_);
@@ -236,7 +238,7 @@ class Accumulator {
     }
     const Decimal value =
         machine.wide(arg_) ? values.decimals[i] : Decimal{values.numbers[i], machine.scale(arg_)};
-    if (kind_ == Kind::kSum || kind_ == Kind::kAvg) {
+    if (Adds()) {
       if (first) sum = {};
       const std::optional<Decimal> added = columnar::Add(sum, value);
       if (!added.has_value()) return false;
