@@ -41,20 +41,22 @@ class Benchmark {
       std::printf("%d records in each copy, %s differ\n", rows, district.c_str());
       const absl::Duration plain = Measure([&] { PlainJoin(district); });
       Print("FULL JOIN", plain, plain);
-      int64_t differing = 0;
-      const absl::Duration counts = Measure([&] { differing = Count(district); });
+      SchoolComparison compared;
+      const absl::Duration counts = Measure([&] { compared = Count(district); });
       Print("counts for each school", counts, plain);
       absl::Duration first_page;
       for (const int tenths : {0, 5, 9}) {
         const std::string after =
             tenths == 0 ? "" : fmt::format("{:010}", int64_t{rows} * tenths / 10);
-        const absl::Duration page = Measure([&] { Page(district, after, differing); });
+        PageStart start{.after = after, .differing = compared.differing};
+        if (after.empty()) start.keys = compared.keys;
+        const absl::Duration page = Measure([&] { Page(district, start); });
         Print(fmt::format("a page after '{}'", after).c_str(), page, plain);
         if (after.empty()) first_page = page;
       }
       json = fmt::format(
           R"({{"rows": {}, "differing": {}, "join_s": {:.3f}, "counts_s": {:.3f}, "page_s": {:.4f}}})",
-          rows, differing, absl::ToDoubleSeconds(plain), absl::ToDoubleSeconds(counts),
+          rows, compared.differing, absl::ToDoubleSeconds(plain), absl::ToDoubleSeconds(counts),
           absl::ToDoubleSeconds(first_page));
     }
     std::printf("%s\n", json.c_str());
@@ -94,17 +96,16 @@ class Benchmark {
     CHECK(db.Run(sql::kPlainJoin, district).ok());
   }
 
-  int64_t Count(const std::string& district) {
+  SchoolComparison Count(const std::string& district) {
     pg::Database db = LongDb();
-    const auto counts = CompareSchools(db, dataset_, district, kVersions, Schools(), 51);
+    auto counts = CompareSchools(db, dataset_, district, kVersions, Schools());
     CHECK(counts.ok());
-    return counts->differing;
+    return *std::move(counts);
   }
 
-  void Page(const std::string& district, const std::string& after, int64_t differing) {
+  void Page(const std::string& district, const PageStart& start) {
     pg::Database db = LongDb();
-    const auto page = CompareRecords(db, dataset_, district, kVersions, Schools(),
-                                     {.after = after, .differing = differing}, 51);
+    const auto page = CompareRecords(db, dataset_, district, kVersions, Schools(), start, 51);
     CHECK(page.ok() && !page->empty());
   }
 

@@ -149,12 +149,12 @@ absl::StatusOr<std::vector<std::string>> KeysOfPage(pg::Database& db, const Comp
 absl::StatusOr<SchoolComparison> CompareSchools(pg::Database& db, const Dataset& dataset,
                                                 const std::string& district,
                                                 const VersionPair& versions, const Schools& schools,
-                                                int limit) {
+                                                int64_t most_keys) {
   SchoolComparison comparison;
   if (dataset.read_only()) return comparison;
-  ASSIGN_OR_RETURN(const pg::Result rows, CompareAll(db, SqlFor(sql::kCompareSchools, dataset),
-                                                     {district, versions.district, versions.state,
-                                                      schools, kOrderCost * limit}));
+  ASSIGN_OR_RETURN(const pg::Result rows,
+                   CompareAll(db, SqlFor(sql::kCompareSchools, dataset),
+                              {district, versions.district, versions.state, schools, most_keys}));
   for (const pg::Row row : rows) {
     if (row.Has("record_key")) {
       comparison.keys.push_back(row.Text("record_key"));

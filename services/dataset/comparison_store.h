@@ -42,15 +42,14 @@ struct Difference {
 struct SchoolComparison {
   std::vector<SchoolCounts> schools;  // by school
   int64_t differing = 0;
-  // All keys that differ, in order, when these are so few that a page of them would have to be
-  // looked for among all records once more.
+  // All keys that differ, in order, when there are at most `most_keys`: the first page need not
+  // look for them once more.
   std::vector<std::string> keys;
 };
-// `limit`: of the page that follows.
 absl::StatusOr<SchoolComparison> CompareSchools(pg::Database& db, const Dataset& dataset,
                                                 const std::string& district,
                                                 const VersionPair& versions, const Schools& schools,
-                                                int limit);
+                                                int64_t most_keys = 10'000);
 
 // Where a page of differences begins.
 struct PageStart {

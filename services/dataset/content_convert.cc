@@ -10,7 +10,6 @@
 namespace edcert::dataset {
 namespace {
 
-constexpr std::size_t kCopyPiece = 256 << 10;
 constexpr std::size_t kMaxChunk = 1 << 20;
 constexpr int kMaxRows = 5000;
 constexpr int kMaxColumns = 300;
@@ -103,7 +102,7 @@ absl::Status Content::CheckRejected(int64_t line) const {
 absl::Status Content::Encode(int64_t line, const std::vector<std::string_view>& fields,
                              Write write) {
   encoder_.Encode(line, fields, buffer_);
-  if (buffer_.size() < kCopyPiece) return absl::OkStatus();
+  if (buffer_.size() < kPiece) return absl::OkStatus();
   RETURN_IF_ERROR(CheckRejected(line));
   RETURN_IF_ERROR(write(buffer_));
   buffer_.clear();

@@ -26,6 +26,11 @@ class Content {
           std::string_view header_sha256);
 
   using Write = absl::FunctionRef<absl::Status(std::string_view)>;
+  // A piece of so many bytes or more is followed by another one.
+  static constexpr std::size_t kPiece = 256 << 10;
+
+  // See RecordEncoder.
+  void LeaveOut(StandingRecords* standing) { encoder_.LeaveOut(standing); }
 
   // Reads the rest of the stream; `write` gets a binary COPY in pieces, its end too when something
   // is wrong: then the status says what. FIELD_INVALID for `csv` or `rows`; CANCELLED when the

@@ -396,7 +396,7 @@ grpc::ServerUnaryReactor* DatasetService::CompareCopies(grpc::CallbackServerCont
         if (page.key.empty()) {
           ASSIGN_OR_RETURN(versions, GetVersionPair(db, *dataset, district));
           ASSIGN_OR_RETURN(SchoolComparison compared,
-                           CompareSchools(db, *dataset, district, versions, schools, page.limit()));
+                           CompareSchools(db, *dataset, district, versions, schools));
           for (const SchoolCounts& one : compared.schools) *response->add_schools() = ToProto(one);
           start.differing = compared.differing;
           start.keys = std::move(compared.keys);

@@ -85,8 +85,8 @@ class HistoryTest : public ::testing::Test {
       copy += RecordEncoder::CopyTrailer();
       RETURN_IF_ERROR(tx.CopyData(copy));
       RETURN_IF_ERROR(tx.EndCopy().status());
-      RETURN_IF_ERROR(batch.RejectDuplicates().status());
       RETURN_IF_ERROR(batch.Lock().status());
+      RETURN_IF_ERROR(batch.RejectDuplicates().status());
       return batch.Apply(Mode::kReplaceAll, static_cast<int64_t>(content.size()), 0).status();
     }));
     pg::Database db = database_.db();

@@ -52,9 +52,18 @@ class OnePush {
   absl::StatusOr<bool> IsKnown();
   absl::Status ApplyIn(pg::Transaction& tx, v1::PushRecordsResponse* response);
   absl::Status Load(pg::Transaction& tx, RecordBatch& batch);
-  absl::StatusOr<Changes> ApplyBatch(pg::Transaction& tx, RecordBatch& batch, bool refused);
-  absl::Status Report(pg::Transaction& tx, const Changes& changes, bool refused,
+  // The copy as it is, locked. Counts what is rejected.
+  absl::StatusOr<Version> LockAndReject(RecordBatch& batch);
+  absl::StatusOr<Changes> ApplyBatch(pg::Transaction& tx, RecordBatch& batch,
+                                     const Version& version);
+  absl::Status Report(pg::Transaction& tx, const Changes& changes,
                       v1::PushRecordsResponse* response);
+
+  // Whether nothing is applied because something is rejected.
+  bool refused() const { return header_.all_or_nothing && rejected_ > 0; }
+  int64_t Staged(RecordBatch& batch) const {
+    return content_.records() - batch.standing().brought();
+  }
 
   IssueSource Source() const {
     return {.copy = Copy::kDistrict,
@@ -110,20 +119,41 @@ absl::Status OnePush::Load(pg::Transaction& tx, RecordBatch& batch) {
   RETURN_IF_ERROR(batch.Stage());
   RETURN_IF_ERROR(tx.StartCopy(batch.CopyStatement()));
   loaded_ = true;
-  absl::Status read = content_.Read([&tx](std::string_view rows) { return tx.CopyData(rows); });
+  const bool replaces = header_.mode != Mode::kDelete;
+  if (replaces) content_.LeaveOut(&batch.standing());
+  const absl::Status read = content_.Read([&](std::string_view rows) {
+    if (replaces && rows.size() >= Content::kPiece) {
+      RETURN_IF_ERROR(batch.KnowStanding(call_.db(), content_.records()));
+    }
+    return tx.CopyData(rows);
+  });
   // Ended in any case: a connection in the middle of a COPY could not even roll back.
   const absl::StatusOr<int64_t> copied = tx.EndCopy();
   RETURN_IF_ERROR(read);
   return copied.status();
 }
 
-absl::StatusOr<Changes> OnePush::ApplyBatch(pg::Transaction& tx, RecordBatch& batch, bool refused) {
-  ASSIGN_OR_RETURN(const Version version, batch.Lock());
-  if (refused) {
+absl::StatusOr<Version> OnePush::LockAndReject(RecordBatch& batch) {
+  // To delete a record twice is to delete it. Most content repeats nothing, and then the server
+  // need not look.
+  const bool repeats = header_.mode != Mode::kDelete && content_.MayRepeatKeys();
+  ASSIGN_OR_RETURN(Version version, batch.Lock());
+  RETURN_IF_ERROR(batch.Restore(repeats, Staged(batch)));
+  rejected_ = content_.rejected();
+  if (repeats) {
+    ASSIGN_OR_RETURN(const int64_t duplicates, batch.RejectDuplicates());
+    rejected_ += duplicates;
+  }
+  return version;
+}
+
+absl::StatusOr<Changes> OnePush::ApplyBatch(pg::Transaction& tx, RecordBatch& batch,
+                                            const Version& version) {
+  if (refused()) {
     RETURN_IF_ERROR(PutIssues(tx, Source()));
     return Changes{.version = version.version};
   }
-  ASSIGN_OR_RETURN(const Changes changes, batch.Apply(header_.mode, content_.records(), rejected_));
+  ASSIGN_OR_RETURN(const Changes changes, batch.Apply(header_.mode, Staged(batch), rejected_));
   if (rejected_ > 0) RETURN_IF_ERROR(PutIssues(tx, Source()));
   RETURN_IF_ERROR(CloseIssues(tx, Source(), /*all=*/header_.mode == Mode::kReplaceAll));
   if (!changes.any()) return changes;
@@ -143,10 +173,10 @@ absl::StatusOr<Changes> OnePush::ApplyBatch(pg::Transaction& tx, RecordBatch& ba
   return changes;
 }
 
-absl::Status OnePush::Report(pg::Transaction& tx, const Changes& changes, bool refused,
+absl::Status OnePush::Report(pg::Transaction& tx, const Changes& changes,
                              v1::PushRecordsResponse* response) {
   const int64_t received = content_.records();
-  const int64_t rejected = refused ? received : rejected_;
+  const int64_t rejected = refused() ? received : rejected_;
   response->Clear();
   response->set_batch(header_.batch_id);
   response->set_version(changes.version);
@@ -183,16 +213,9 @@ absl::Status OnePush::ApplyIn(pg::Transaction& tx, v1::PushRecordsResponse* resp
     return ParseAnswer(stored->response, response);
   }
 
-  rejected_ = content_.rejected();
-  // To delete a record twice is to delete it. Most content repeats nothing, and then the server
-  // need not look.
-  if (header_.mode != Mode::kDelete && content_.MayRepeatKeys()) {
-    ASSIGN_OR_RETURN(const int64_t duplicates, batch.RejectDuplicates());
-    rejected_ += duplicates;
-  }
-  const bool refused = header_.all_or_nothing && rejected_ > 0;
-  ASSIGN_OR_RETURN(const Changes changes, ApplyBatch(tx, batch, refused));
-  RETURN_IF_ERROR(Report(tx, changes, refused, response));
+  ASSIGN_OR_RETURN(const Version version, LockAndReject(batch));
+  ASSIGN_OR_RETURN(const Changes changes, ApplyBatch(tx, batch, version));
+  RETURN_IF_ERROR(Report(tx, changes, response));
   const std::string bytes = response->SerializeAsString();
   FinishBatch(tx, header_.batch_id, changes.version, bytes);
   idempotency::Finish(tx, key_, audit_id, subject, bytes);

@@ -215,8 +215,12 @@ void RecordEncoder::Encode(int64_t line, const std::vector<std::string_view>& fi
       if (key_hashes_.size() <= kMaxKeyHashes)
         key_hashes_.push_back(std::hash<std::string>()(key_));
       const auto hash = Hash(digest_.get(), std::string_view(canonical_).substr(0, canonical_end_));
-      PutInt32(copy, static_cast<int32_t>(kHashBytes));
-      copy.append(reinterpret_cast<const char*>(hash.data()), hash.size());
+      const std::string_view row_hash(reinterpret_cast<const char*>(hash.data()), hash.size());
+      if (standing_ != nullptr && standing_->Bring(row_hash, line)) {
+        copy.resize(begin);
+      } else {
+        PutText(copy, row_hash);
+      }
       return;
     }
   }

@@ -18,6 +18,7 @@
 
 #include "absl/status/status.h"
 #include "services/dataset/dataset.h"
+#include "services/dataset/standing_records.h"
 #include "services/dataset/value.h"
 
 namespace edcert::dataset {
@@ -37,7 +38,10 @@ class RecordEncoder {
   absl::Status SetHeader(const std::vector<std::string_view>& names, std::string_view field);
   bool has_header() const { return !sources_.empty(); }
 
-  // Appends one row to `copy`: the record, or what is wrong with it.
+  // From here on what stands is brought there, and not encoded. Outlives the encoder.
+  void LeaveOut(StandingRecords* standing) { standing_ = standing; }
+
+  // Appends one row to `copy`: the record, unless it is left out, or what is wrong with it.
   void Encode(int64_t line, const std::vector<std::string_view>& fields, std::string& copy);
 
   int64_t records() const { return records_; }
@@ -85,6 +89,7 @@ class RecordEncoder {
   int64_t rejected_ = 0;
   std::vector<std::size_t> key_hashes_;  // of the first records, so that memory is bounded
   std::string first_rejected_;
+  StandingRecords* standing_ = nullptr;
 };
 
 // The row hash of canonical texts; for tests and other readers. A null text is no value.

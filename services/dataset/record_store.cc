@@ -1,7 +1,11 @@
 #include "services/dataset/record_store.h"
 
+#include <limits>
+
+#include "common/status/error.h"
 #include "common/status/errors.h"
 #include "common/status/macros.h"
+#include "services/dataset/history_store.h"
 #include "services/dataset/record_encoder.h"
 #include "services/dataset/record_sql.h"
 #include "services/dataset/sql/record.sql.h"
@@ -12,6 +16,9 @@ namespace {
 
 // Up to so many rows are looked up one by one in the index.
 constexpr int64_t kFewRows = 1000;
+// To stage a row takes about so many times as long as to read the hash of one that stands.
+constexpr int64_t kStagingCost = 10;
+constexpr std::size_t kHashBytes = 32;
 
 Version VersionOf(const pg::Row& row, std::string dataset) {
   return {.dataset = std::move(dataset),
@@ -19,6 +26,12 @@ Version VersionOf(const pg::Row& row, std::string dataset) {
           .changed_at = std::nullopt,
           .row_count = row.Int("row_count"),
           .oldest = 0};
+}
+
+std::string Literal(std::string_view text) {
+  std::string out = "'";
+  for (const char c : text) out += c == '\'' ? "''" : std::string(1, c);
+  return out + "'";
 }
 
 // The district under which the records of one are stored.
@@ -54,6 +67,73 @@ std::string RecordBatch::CopyStatement() const {
   return Replace(sql::kCopyBatch.sql, "batch_columns", BatchColumns(dataset_));
 }
 
+absl::Status RecordBatch::KnowStanding(pg::Database db, int64_t rows) {
+  if (rows < know_at_) return absl::OkStatus();
+  const absl::Status read = db.RunInTransaction([&](pg::Transaction& tx) -> absl::Status {
+    // Before the rows: of this version only what goes meanwhile is missing.
+    ASSIGN_OR_RETURN(const pg::Result found,
+                     tx.Run(sql::kStandingVersion, ToString(copy_), dataset_.id, district_));
+    know_at_ = std::numeric_limits<int64_t>::max();
+    if (found.empty()) return absl::OkStatus();
+    const int64_t standing = found[0].Int("row_count");
+    if (standing == 0 || standing > StandingRecords::kMost) return absl::OkStatus();
+    if (rows < standing / kStagingCost) {
+      know_at_ = standing / kStagingCost;
+      return absl::OkStatus();
+    }
+    standing_ = StandingRecords(found[0].Int("version"), standing);
+    std::string text = Replace(SqlFor(sql::kCopyStanding, dataset_), "copy", ToString(copy_));
+    text = Replace(text, "district", Literal(district_));
+    text = Replace(text, "version", std::to_string(standing_.version()));
+    return tx.CopyOut(text, [this](std::string_view row) {
+      // One message a row, which ends with its only column; the trailer is shorter.
+      if (row.size() > kHashBytes) standing_.Add(row.substr(row.size() - kHashBytes));
+      return absl::OkStatus();
+    });
+  });
+  if (read.ok()) return read;
+  standing_ = StandingRecords();
+  // Without a connection for it, the batch is staged whole.
+  return status::ReasonOf(read) == "OVERLOADED" ? absl::OkStatus() : read;
+}
+
+absl::Status RecordBatch::StageAgain(const pg::Result& rows, const std::string& table) {
+  std::vector<std::string> places;
+  std::vector<int64_t> lines;
+  for (const pg::Row row : rows) {
+    const std::optional<int64_t> line = standing_.TakeBack(row.Binary("row_hash"));
+    if (!line.has_value()) continue;
+    places.push_back(row.Text("place"));
+    lines.push_back(*line);
+  }
+  if (places.empty()) return absl::OkStatus();
+  const std::string text = Replace(SqlFor(sql::kStageAgain, dataset_), "source", table);
+  ASSIGN_OR_RETURN(const pg::Result staged, tx_.RunText(text, places, lines));
+  return staged.affected() == static_cast<int64_t>(places.size()) ? absl::OkStatus()
+                                                                  : status::Conflict();
+}
+
+absl::Status RecordBatch::Restore(bool repeats, int64_t staged) {
+  if (standing_.brought() == 0) return absl::OkStatus();
+  const std::string table = TableOf(dataset_);
+  if (version_.version != standing_.version()) {
+    ASSIGN_OR_RETURN(const pg::Result since,
+                     tx_.RunText(SqlFor(sql::kClosedSince, dataset_), ToString(copy_), district_,
+                                 standing_.version()));
+    RETURN_IF_ERROR(StageAgain(since, table + "_history"));
+    const absl::Status kept = CheckKept(tx_, dataset_, copy_, district_, standing_.version());
+    if (status::ReasonOf(kept) == "VERSION_PURGED") return status::Conflict();
+    RETURN_IF_ERROR(kept);
+  }
+  const bool few = !repeats || staged <= kFewRows;
+  const std::string asked =
+      Replace(SqlFor(sql::kAskedFor, dataset_), "current",
+              SqlFor(few ? sql::kCurrentOfFew : sql::kCurrentOfMany, dataset_));
+  ASSIGN_OR_RETURN(const pg::Result rows,
+                   tx_.RunText(asked, ToString(copy_), district_, dataset_.id, repeats));
+  return StageAgain(rows, table);
+}
+
 absl::StatusOr<int64_t> RecordBatch::RejectDuplicates() {
   ASSIGN_OR_RETURN(const pg::Result found, tx_.Run(sql::kFindDuplicates));
   if (!found[0].Bool("any")) return 0;
@@ -62,7 +142,6 @@ absl::StatusOr<int64_t> RecordBatch::RejectDuplicates() {
 }
 
 absl::StatusOr<Version> RecordBatch::Lock() {
-  tx_.Defer(sql::kJoinSettings);
   tx_.Defer(pg::Statement{"", SqlFor(sql::kLockTable, dataset_)});
   tx_.Defer(sql::kEnsureVersion, ToString(copy_), dataset_.id, district_);
   ASSIGN_OR_RETURN(const pg::Result rows,
@@ -118,6 +197,7 @@ absl::StatusOr<Changes> RecordBatch::ApplyListed(int64_t to_put, int64_t to_remo
 }
 
 absl::StatusOr<Changes> RecordBatch::Apply(Mode mode, int64_t rows, int64_t rejected) {
+  tx_.Defer(sql::kJoinSettings);
   if (version_.row_count == 0) return ApplyListed(mode == Mode::kDelete ? 0 : rows, 0);
   switch (mode) {
     case Mode::kDelete: {
@@ -129,7 +209,10 @@ absl::StatusOr<Changes> RecordBatch::Apply(Mode mode, int64_t rows, int64_t reje
       return ApplyListed(listed, 0);
     }
     case Mode::kReplaceAll: {
-      ASSIGN_OR_RETURN(const int64_t listed, List(sql::kListReplaced, rows));
+      ASSIGN_OR_RETURN(const pg::Result done,
+                       tx_.RunText(SqlFor(sql::kListReplaced, dataset_), ToString(copy_), district_,
+                                   standing_.version(), standing_.NotBrought()));
+      const int64_t listed = done.affected();
       if (rejected > 0) {
         tx_.Defer(pg::Statement{"", SqlFor(sql::kSpareRejected, dataset_)}, ToString(copy_),
                   district_);
@@ -142,6 +225,7 @@ absl::StatusOr<Changes> RecordBatch::Apply(Mode mode, int64_t rows, int64_t reje
 
 absl::StatusOr<RecordBatch::Synced> RecordBatch::Sync() {
   Synced synced;
+  tx_.Defer(sql::kJoinSettings);
   ASSIGN_OR_RETURN(const Version state, Lock());
   const std::string_view district = ToString(Copy::kDistrict);
   tx_.Defer(sql::kEnsureVersion, district, dataset_.id, district_);

@@ -11,6 +11,7 @@
 #include "absl/time/time.h"
 #include "common/pg/pg.h"
 #include "services/dataset/dataset.h"
+#include "services/dataset/standing_records.h"
 
 namespace edcert::dataset {
 
@@ -48,7 +49,7 @@ struct Record {
 using Schools = std::optional<std::vector<std::string>>;
 
 // One batch, staged in temporary tables of the transaction and applied at its end. The order is:
-// Stage, RejectDuplicates (not to delete), Lock, Apply.
+// Stage, Lock, Restore (when something was left out), RejectDuplicates (not to delete), Apply.
 class RecordBatch {
  public:
   RecordBatch(pg::Transaction& tx, const Dataset& dataset, Copy copy, std::string district);
@@ -57,11 +58,20 @@ class RecordBatch {
   absl::Status Stage();
   // The statement of the binary COPY into them; RecordEncoder writes the rows.
   std::string CopyStatement() const;
-  // How many rows were rejected because another one has the same key.
-  absl::StatusOr<int64_t> RejectDuplicates();
+  // What stands as it is brought, and so is not staged: nothing before KnowStanding has read it.
+  StandingRecords& standing() { return standing_; }
+  // Reads what stands once the batch has so many rows that this pays. On a connection of its own:
+  // the transaction would keep a column from being added for as long as the push takes.
+  absl::Status KnowStanding(pg::Database db, int64_t rows);
   // Locks the version row; the version as it is. CONFLICT when the definition is not the one that
   // the rows were made by.
   absl::StatusOr<Version> Lock();
+  // Stages what was left out and must be looked at after all: what others changed since it was
+  // read, what has an open issue and, when `repeats`, what has the key of one of the `staged` rows.
+  // CONFLICT when it was purged meanwhile.
+  absl::Status Restore(bool repeats, int64_t staged);
+  // How many rows were rejected because another one has the same key.
+  absl::StatusOr<int64_t> RejectDuplicates();
   // Applies the staged rows that are not rejected; `rows` says how many were staged, and `rejected`
   // how many of them are rejected. The version rises when something changes.
   absl::StatusOr<Changes> Apply(Mode mode, int64_t rows, int64_t rejected);
@@ -80,6 +90,8 @@ class RecordBatch {
   absl::Status Drop();
 
  private:
+  // Stages those that the batch brought.
+  absl::Status StageAgain(const pg::Result& rows, const std::string& table);
   // Lists what differs for so many rows: a few are looked up one by one, many meet all rows of the
   // district at once. How much it is.
   absl::StatusOr<int64_t> List(const pg::Statement& statement, int64_t rows);
@@ -96,6 +108,8 @@ class RecordBatch {
   const Copy copy_;
   const std::string district_;
   Version version_;
+  StandingRecords standing_;
+  int64_t know_at_ = 1;  // rows of the batch
 };
 
 // What the service keeps (Dataset::read_only) is the same in both copies and says nothing of

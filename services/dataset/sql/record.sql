@@ -25,6 +25,39 @@ DROP TABLE batch_row, batch_difference;
 -- name: copy_batch
 COPY batch_row (${batch_columns}) FROM STDIN (FORMAT binary);
 
+-- name: standing_version
+SELECT version, row_count FROM dataset.data_version
+ WHERE copy = $1 AND dataset = $2 AND district_id = $3;
+
+-- name: copy_standing
+-- The hashes of what stood at the version and still stands.
+COPY (SELECT row_hash FROM ${table}
+       WHERE copy = '${copy}' AND district_id = ${district} AND valid_from <= ${version})
+  TO STDOUT (FORMAT binary);
+
+-- name: closed_since
+-- What stood at the version $3 and does not stand any more.
+SELECT ctid AS place, row_hash
+  FROM ${history}
+ WHERE copy = $1 AND district_id = $2 AND valid_from <= $3::bigint AND valid_to > $3::bigint;
+
+-- name: asked_for
+-- What stands and has an open issue, which a batch that brings it closes; also, if $4, what has the
+-- key of a row of the batch.
+SELECT c.ctid AS place, c.row_hash
+  FROM (SELECT record_key FROM dataset.sync_issue
+         WHERE open AND copy = $1 AND dataset = $3 AND district_id = $2
+        UNION
+        SELECT record_key FROM batch_row WHERE $4 AND record_key IS NOT NULL) b
+  JOIN ${current};
+
+-- name: stage_again
+INSERT INTO batch_row (line, ${columns}, record_key, row_hash)
+SELECT p.line, ${c.columns}, c.record_key, c.row_hash
+  FROM unnest($1::tid[], $2::bigint[]) p (place, line)
+  JOIN ${source} c ON c.ctid = p.place
+ WHERE c.ctid = ANY ($1::tid[]);
+
 -- name: find_duplicates
 SELECT EXISTS (SELECT FROM batch_row WHERE reason IS NULL
                 GROUP BY record_key HAVING count(record_key) > 1) AS any;
@@ -109,12 +142,17 @@ SELECT c.ctid, b.ctid
  WHERE b.reason IS NULL AND c.row_hash IS DISTINCT FROM b.row_hash;
 
 -- name: list_replaced
--- Mode REPLACE_ALL: also what is not in the batch.
+-- Mode REPLACE_ALL: also what is not in the batch. What the batch brought without staging it stood at
+-- the version $3, and is not among the hashes $4 of those that did, too.
 INSERT INTO batch_difference (present, put)
 SELECT c.ctid, b.ctid
   FROM (SELECT ctid, record_key, row_hash FROM batch_row WHERE reason IS NULL) b
   FULL JOIN (SELECT ctid, record_key, row_hash FROM ${table}
-              WHERE copy = $1 AND district_id = $2) c ON c.record_key = b.record_key
+              WHERE copy = $1 AND district_id = $2
+                AND (valid_from > $3::bigint
+                     OR substr(row_hash, 1, 12) IN (SELECT decode(prefix, 'hex')
+                                                      FROM unnest($4::text[]) one (prefix)))) c
+    ON c.record_key = b.record_key
  WHERE c.row_hash IS DISTINCT FROM b.row_hash;
 
 -- name: spare_rejected

@@ -1,0 +1,59 @@
+// Which records stand in a copy, by their hashes: what a batch brings again as it is need not be staged.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+
+namespace edcert::dataset {
+
+class StandingRecords {
+ public:
+  // Of so many records the memory is 36 MiB; a copy with more is not known.
+  static constexpr int64_t kMost = (int64_t{1} << 21) / 8 * 7;
+
+  StandingRecords() = default;
+  // All records that stood at the version, but for those that went while they were read.
+  StandingRecords(int64_t version, int64_t records) : version_(version) {
+    lines_.reserve(static_cast<std::size_t>(records));
+  }
+
+  void Add(std::string_view row_hash) { lines_.try_emplace(KeyOf(row_hash), kNotBrought); }
+
+  // Whether the record stands and the batch did not bring it yet: then the line brings it.
+  bool Bring(std::string_view row_hash, int64_t line);
+  // Takes that back, because the record must be staged after all: the line that brought it, if any.
+  std::optional<int64_t> TakeBack(std::string_view row_hash);
+
+  // The version at which they were read; before all versions when nothing is known.
+  int64_t version() const { return version_; }
+  // How many the batch brought.
+  int64_t brought() const { return brought_; }
+  // The beginnings (kPrefix bytes, hexadecimal) of the hashes of those that it did not bring.
+  std::vector<std::string> NotBrought() const;
+
+  static constexpr std::size_t kPrefix = 12;
+
+ private:
+  // The beginning of a SHA-256: two of a million records have the same one with a chance of 1 : 10^16.
+  struct Key {
+    uint32_t parts[kPrefix / sizeof(uint32_t)];
+    bool operator==(const Key&) const = default;
+    template <typename H>
+    friend H AbslHashValue(H state, const Key& key) {
+      return H::combine(std::move(state), key.parts[0], key.parts[1]);
+    }
+  };
+  static constexpr uint32_t kNotBrought = 0;
+  static Key KeyOf(std::string_view row_hash);
+
+  absl::flat_hash_map<Key, uint32_t> lines_;
+  int64_t version_ = -1;
+  int64_t brought_ = 0;
+};
+
+}  // namespace edcert::dataset
