@@ -236,7 +236,9 @@ absl::StatusOr<Preview> FromProto(const v1::PreviewRuleRequest& request) {
   if (request.copy() < 0 || request.copy() > type::COPY_STATE) {
     return status::FieldInvalid("copy", "unknown value");
   }
-  preview.copy = request.copy() == type::COPY_DISTRICT ? "DISTRICT" : "STATE";
+  if (request.copy() == type::COPY_DISTRICT) preview.kind = ReportKind::kDistrictData;
+  ASSIGN_OR_RETURN(preview.previous_event,
+                   OptionalName<names::EventName>(request.previous_event(), "previous_event"));
   return preview;
 }
 

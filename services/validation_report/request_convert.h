@@ -52,9 +52,10 @@ struct Preview {
   std::optional<RuleContent> content;
   int version = 0;
   ValuesByName values;
-  std::string event;                       // resource name; or
-  std::vector<std::string> organizations;  // resource names
-  std::string_view copy = "STATE";
+  std::string event;                         // resource name; or
+  std::vector<std::string> organizations;    // resource names
+  ReportKind kind = ReportKind::kStateData;  // which copy
+  std::string previous_event;                // resource name, or empty
 };
 
 // Which findings, or groups of them, of which report (a resource name).

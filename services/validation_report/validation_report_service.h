@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -19,6 +20,7 @@
 #include "services/validation_report/evaluator.h"
 #include "services/validation_report/explanation_store.h"
 #include "services/validation_report/finding_store.h"
+#include "services/validation_report/report.h"
 #include "services/validation_report/report_store.h"
 #include "services/validation_report/request_convert.h"
 #include "services/validation_report/rule_compiler.h"
@@ -197,10 +199,15 @@ class ValidationReportService final : public v1::ValidationReports::CallbackServ
     std::string organization;  // resource name
     std::string display_name;
     std::string district;  // resource name
+    LastYear last_year;
   };
   absl::StatusOr<CheckedRule> RuleToPreview(rpc::Call& call, const Preview& asked);
+  // What the rule compares with, by organisation.
+  absl::StatusOr<std::map<std::string, LastYear>> LastYearsOf(rpc::Call& call, const Preview& asked,
+                                                              const RuleContent& rule);
   // The organisations, each of which the caller may see.
-  absl::StatusOr<std::vector<PreviewPlace>> PlacesOf(rpc::Call& call, const Preview& asked);
+  absl::StatusOr<std::vector<PreviewPlace>> PlacesOf(rpc::Call& call, const Preview& asked,
+                                                     const RuleContent& rule);
   absl::StatusOr<v1::PreviewRuleResponse::Organization> PreviewAt(rpc::Call& call,
                                                                   const Preview& asked,
                                                                   const CheckedRule& checked,

@@ -108,6 +108,7 @@ class FakeSnapshots final : public SnapshotSource {
  public:
   SnapshotFacts facts;
   SnapshotFacts last_year;
+  std::map<std::string, LastYear> last_years;
   absl::StatusOr<SnapshotFacts> Get(const rpc::Call& /*call*/,
                                     const std::string& /*name*/) override {
     return facts;
@@ -115,6 +116,10 @@ class FakeSnapshots final : public SnapshotSource {
   absl::StatusOr<SnapshotFacts> GetLastYear(const rpc::Call& /*call*/,
                                             const std::string& /*name*/) override {
     return last_year;
+  }
+  absl::StatusOr<std::map<std::string, LastYear>> ListLastYear(
+      const rpc::Call& /*call*/, const std::string& /*event*/) override {
+    return last_years;
   }
 };
 
@@ -241,6 +246,30 @@ class ServiceTest : public ::testing::Test {
                     {"values": {"student_uid": "s89"}}]},
           {"parameter_values": {"lowest": "-5"},
            "rows": [{"values": {"student_uid": "s89"}, "must_fire": true}]}])json");
+  }
+
+  // A rule that finds the students of last year.
+  static v1::Rule RuleOfLastYear(const std::string& code) {
+    return EnrollmentRule(code, R"json("reference": {
+        "dataset": "datasets/last_year_enrollment", "columns": ["student_uid"],
+        "other_columns": ["student_uid"], "mode": "MUST_NOT_EXIST"},
+        "fixtures": [{"rows": [
+          {"values": {"student_uid": "s1"}, "must_fire": true},
+          {"values": {"student_uid": "s2"}},
+          {"dataset": "datasets/last_year_enrollment", "values": {"student_uid": "s1"}}]}])json");
+  }
+
+  // How it ended, and what it told until then.
+  std::pair<absl::Status, std::vector<v1::PreviewRuleResponse>> PreviewRule(
+      const v1::PreviewRuleRequest& request, std::string_view user = "users/state") {
+    grpc::ClientContext context;
+    server_.CallAs(context, user);
+    const auto reader = stub_->PreviewRule(&context, request);
+    std::vector<v1::PreviewRuleResponse> messages;
+    v1::PreviewRuleResponse message;
+    while (reader->Read(&message)) messages.push_back(message);
+    const absl::Status status = rpc::FromGrpc(reader->Finish());
+    return {status, messages};
   }
 
   absl::StatusOr<v1::Rule> ArchiveRule(const std::string& name, const std::string& etag,
@@ -792,14 +821,7 @@ TEST_F(ServiceTest, PreviewCountsAndStoresNothing) {
   request.add_organizations("organizations/south");
   request.set_copy(type::COPY_DISTRICT);
   const auto preview = [&](std::string_view user = "users/state") {
-    grpc::ClientContext context;
-    server_.CallAs(context, user);
-    const auto reader = stub_->PreviewRule(&context, request);
-    std::vector<v1::PreviewRuleResponse> messages;
-    v1::PreviewRuleResponse message;
-    while (reader->Read(&message)) messages.push_back(message);
-    const absl::Status status = rpc::FromGrpc(reader->Finish());
-    return std::pair(status, messages);
+    return PreviewRule(request, user);
   };
   auto [status, messages] = preview();
   ASSERT_THAT(status, IsOk());
@@ -859,6 +881,46 @@ TEST_F(ServiceTest, PreviewCountsAndStoresNothing) {
   EXPECT_THAT(preview().first, HasReason("FIELD_INVALID"));  // twice
   request.clear_organizations();
   EXPECT_THAT(preview().first, HasReason("FIELD_INVALID"));  // none
+}
+
+TEST_F(ServiceTest, PreviewComparesWithLastYear) {
+  // Of the hundred students of now, last year's snapshot has those who were not gone at version 17.
+  Sql("INSERT INTO dataset_read.enrollment (copy, district_id, record_key, valid_from, valid_to,"
+      " student_uid, school_id, entry_date) SELECT 'STATE', 'north', 'k' || i, 1,"
+      " CASE WHEN i > 10 THEN 17 ELSE 20 END, 's' || i, 'school-1', '2024-08-18'"
+      " FROM generate_series(1, 40) i");
+  v1::PreviewRuleRequest request;
+  *request.mutable_rule() = RuleOfLastYear("T-1");
+  request.add_organizations("organizations/north");
+  request.add_organizations("organizations/south");
+  request.set_copy(type::COPY_DISTRICT);
+  snapshots_.last_years["organizations/north"] = {
+      .snapshot = "snapshots/spring",
+      .district = "organizations/north",
+      .data_versions = {{"enrollment", 17, 10}, {"attendance_summary", 3, 9}}};
+  const auto [without, blind] = PreviewRule(request);
+  ASSERT_THAT(without, IsOk());
+  EXPECT_EQ(blind.front().organization().findings(), 0);
+  EXPECT_EQ(blind.front().organization().previous_snapshot(), "");
+
+  request.set_previous_event("events/fall");
+  const auto [with, messages] = PreviewRule(request);
+  ASSERT_THAT(with, IsOk());
+  ASSERT_EQ(messages.size(), 3U);
+  EXPECT_EQ(messages[0].organization().findings(), 10);
+  EXPECT_EQ(messages[0].organization().rows(), 100);
+  EXPECT_EQ(messages[0].organization().previous_snapshot(), "snapshots/spring");
+  EXPECT_EQ(messages[1].organization().findings(), 0);
+  EXPECT_EQ(messages[1].organization().previous_snapshot(), "");
+  EXPECT_EQ(messages[2].summary().blocked(), 1);
+
+  // A rule that reads this year alone compares with nothing.
+  *request.mutable_rule() = GoodRule("T-2");
+  EXPECT_EQ(PreviewRule(request).second.front().organization().previous_snapshot(), "");
+  request.set_previous_event("events/none");
+  EXPECT_THAT(PreviewRule(request).first, HasReason("NOT_FOUND"));
+  request.set_previous_event("last-fall");
+  EXPECT_THAT(PreviewRule(request).first, HasReason("FIELD_INVALID"));
 }
 
 TEST_F(ServiceTest, RulesGoInAndOutAsText) {
@@ -1516,13 +1578,7 @@ TEST_F(ServiceTest, SnapshotGivesTheVersions) {
 }
 
 TEST_F(ServiceTest, LastYearComesWithTheReport) {
-  v1::Rule rule = EnrollmentRule("T-1", R"json("reference": {
-      "dataset": "datasets/last_year_enrollment", "columns": ["student_uid"],
-      "other_columns": ["student_uid"], "mode": "MUST_NOT_EXIST"},
-      "fixtures": [{"rows": [
-        {"values": {"student_uid": "s1"}, "must_fire": true},
-        {"values": {"student_uid": "s2"}},
-        {"dataset": "datasets/last_year_enrollment", "values": {"student_uid": "s1"}}]}])json");
+  v1::Rule rule = RuleOfLastYear("T-1");
   MakeGroupOf(rule);
   const absl::StatusOr<v1::RuleGroup> group = GetGroup("ruleGroups/g");
   ASSERT_THAT(group, IsOk());
