@@ -28,6 +28,14 @@ absl::Status CheckForDistricts(const RuleGroup& group) {
              : RuleGroupOfOtherLevel(group.name(), kGroupLevelText.Of(group.level));
 }
 
+// The id of the group of the event that was asked about.
+absl::StatusOr<std::string> GroupOf(const access::Access& access, const std::string& event) {
+  if (!access.event.has_value()) return status::NotFound(event);
+  ASSIGN_OR_RETURN(const auto group,
+                   names::RuleGroupName::Parse(access.event->rule_group, "event.rule_group"));
+  return group.id();
+}
+
 std::string CategoryOf(const access::Access& access) {
   return access.event.has_value() ? access.event->category : "";
 }
@@ -208,13 +216,20 @@ grpc::ServerUnaryReactor* ValidationReportService::GetOpenFindings(
     v1::OpenFindings* response) {
   return rpc::Handle(
       runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
-        ASSIGN_OR_RETURN(const BackgroundTarget target, FromProto(*request));
-        ASSIGN_OR_RETURN(const access::Access access,
-                         access_.Resolve(call, {.event = "", .organization = target.district}));
-        // As for a report of the group alone.
-        if (!MayRun(access, Report{})) return status::NotPermitted("the right to read rule groups");
+        ASSIGN_OR_RETURN(OpenFindingsQuery asked, FromProto(*request));
+        BackgroundTarget& target = asked.target;
+        ASSIGN_OR_RETURN(
+            const access::Access access,
+            access_.Resolve(call, {.event = asked.event, .organization = target.district}));
+        // As for a report of the event, or of the group alone.
+        Report like;
+        like.event = asked.event;
+        RETURN_IF_ERROR(CheckMayAsk(access, like));
         if (access.organization_kind != access::OrganizationKind::kDistrict) {
           return status::FieldInvalid("organization", "must be a district");
+        }
+        if (!asked.event.empty()) {
+          ASSIGN_OR_RETURN(target.rule_group, GroupOf(access, asked.event));
         }
         pg::Database db = call.db();
         ASSIGN_OR_RETURN(const RuleGroup group,
