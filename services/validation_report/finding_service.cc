@@ -20,10 +20,11 @@
 namespace edcert::validation_report {
 namespace {
 
-// Whether the group is one of those that are counted in the background.
-absl::Status CheckForDistricts(const RuleGroup& group) {
+// Whether the group is one of those that are counted in the background at such an organisation.
+absl::Status CheckCounted(const RuleGroup& group, access::OrganizationKind kind) {
   if (group.state != GroupState::kActive) return RuleGroupInactive(group.name());
-  return group.level == GroupLevel::kDistrict
+  const bool at_school = kind == access::OrganizationKind::kSchool;
+  return (group.level == GroupLevel::kSchool) == at_school
              ? absl::OkStatus()
              : RuleGroupOfOtherLevel(group.name(), kGroupLevelText.Of(group.level));
 }
@@ -220,21 +221,19 @@ grpc::ServerUnaryReactor* ValidationReportService::GetOpenFindings(
         BackgroundTarget& target = asked.target;
         ASSIGN_OR_RETURN(
             const access::Access access,
-            access_.Resolve(call, {.event = asked.event, .organization = target.district}));
+            access_.Resolve(call, {.event = asked.event, .organization = target.organization}));
         // As for a report of the event, or of the group alone.
         Report like;
         like.event = asked.event;
         RETURN_IF_ERROR(CheckMayAsk(access, like));
-        if (access.organization_kind != access::OrganizationKind::kDistrict) {
-          return status::FieldInvalid("organization", "must be a district");
-        }
+        target.district = access::DistrictOf(access, target.organization);
         if (!asked.event.empty()) {
           ASSIGN_OR_RETURN(target.rule_group, GroupOf(access, asked.event));
         }
         pg::Database db = call.db();
         ASSIGN_OR_RETURN(const RuleGroup group,
                          groups_.Get(db, target.rule_group, RuleGroupStore::kVersionInUse));
-        RETURN_IF_ERROR(CheckForDistricts(group));
+        RETURN_IF_ERROR(CheckCounted(group, access.organization_kind));
         ASSIGN_OR_RETURN(const BackgroundRun run, background_.Get(db, target));
         ASSIGN_OR_RETURN(
             const std::vector<ReportDataVersion> now,

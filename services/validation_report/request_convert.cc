@@ -385,7 +385,7 @@ absl::StatusOr<OpenFindingsQuery> FromProto(const v1::GetOpenFindingsRequest& re
   OpenFindingsQuery query;
   ASSIGN_OR_RETURN(const auto organization,
                    names::OrganizationName::Parse(request.organization(), "organization"));
-  query.target.district = organization.ToString();
+  query.target.organization = organization.ToString();
   ASSIGN_OR_RETURN(query.event, OptionalName<names::EventName>(request.event(), "event"));
   ASSIGN_OR_RETURN(query.target.rule_group,
                    OptionalId<names::RuleGroupName>(request.rule_group(), "rule_group"));

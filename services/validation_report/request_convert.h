@@ -108,7 +108,7 @@ struct WaiverFilter {
 absl::StatusOr<WaiverFilter> FromProto(const v1::ListWaiversRequest& request);
 struct OpenFindingsQuery {
   std::string event;        // empty when the group is named
-  BackgroundTarget target;  // without the group that the event says
+  BackgroundTarget target;  // without district, and without the group that the event says
 };
 absl::StatusOr<OpenFindingsQuery> FromProto(const v1::GetOpenFindingsRequest& request);
 

@@ -1386,14 +1386,18 @@ TEST_F(ServiceTest, OpenFindingsAreRefused) {
   EXPECT_THAT(refusal(nothing, "users/ada"), HasReason("NOT_PERMITTED"));
   EXPECT_THAT(refusal(nothing, "users/bob"), HasReason("NOT_FOUND"));
   EXPECT_THAT(refusal([](auto& r) { r.set_rule_group("ruleGroups/h"); }), HasReason("NOT_FOUND"));
-  access_.kind = access::OrganizationKind::kSchool;
+  access_.kind = access::OrganizationKind::kSea;
   EXPECT_THAT(refusal(nothing), HasReason("FIELD_INVALID"));
+  access_.kind = access::OrganizationKind::kSchool;
+  EXPECT_THAT(refusal(nothing), HasReason("RULE_GROUP_INACTIVE"));
   access_.kind = access::OrganizationKind::kDistrict;
   ASSERT_THAT(CreateGroup("draft", {"rules/t-1"}), IsOk());
   EXPECT_THAT(refusal([](auto& r) { r.set_rule_group("ruleGroups/draft"); }),
               HasReason("RULE_GROUP_INACTIVE"));
   Sql("UPDATE validation.rule_group SET level = 'SCHOOL' WHERE rule_group_id = 'g'");
   EXPECT_THAT(refusal(nothing), HasReason("RULE_GROUP_INACTIVE"));
+  access_.kind = access::OrganizationKind::kSchool;
+  EXPECT_THAT(refusal(nothing), IsOk());
 }
 
 TEST_F(ServiceTest, OpenFindingsOfAnEventAreForItsPeople) {
