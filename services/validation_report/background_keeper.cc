@@ -22,7 +22,7 @@ constexpr int kAtOnce = 20;
 
 // Runs that wait or are under way are one, whatever the versions: it reads those of its beginning.
 std::string DedupeKeyOf(const BackgroundTarget& target) {
-  return fmt::format("background\n{}\n{}\n{}", target.rule_group, target.district,
+  return fmt::format("background\n{}\n{}\n{}", target.rule_group, target.organization,
                      CopyOf(target.kind));
 }
 
@@ -71,8 +71,8 @@ absl::Status ApplyDatasetChange(pg::Transaction& tx, const type::Change& change,
                    names::OrganizationName::Parse(change.subject(), "subject"));
   ASSIGN_OR_RETURN(const auto dataset,
                    names::DatasetName::Parse(feed::Attribute(change, "dataset"), "dataset"));
-  BackgroundStore().MarkChanged(tx, district.ToString(), feed::Attribute(change, "copy"),
-                                dataset.id(), delay);
+  BackgroundStore().MarkChanged(tx, district.id(), feed::Attribute(change, "copy"), dataset.id(),
+                                delay);
   return absl::OkStatus();
 }
 

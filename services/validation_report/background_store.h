@@ -14,10 +14,12 @@
 
 namespace edcert::validation_report {
 
-// What a background run counts: a rule group over one copy of a district's records.
+// What a background run counts: a rule group over one copy of the records of a district or, of a
+// group for schools, of a school.
 struct BackgroundTarget {
   std::string rule_group;                       // id
-  std::string district;                         // resource name
+  std::string organization;                     // resource name
+  std::string district;                         // resource name: itself, or that of the school
   ReportKind kind = ReportKind::kDistrictData;  // which copy; never that of a snapshot
 
   std::string district_id() const { return district.substr(district.find('/') + 1); }
@@ -49,7 +51,7 @@ bool IsStale(const BackgroundCounts& counts, int rule_group_version,
 // Stateless; the database comes with the call.
 class BackgroundStore {
  public:
-  // The records of a dataset changed: what reads them is due after a while.
+  // The records of a dataset changed: what reads them is due after a while. `district` is an id.
   void MarkChanged(pg::Transaction& tx, std::string_view district, std::string_view copy,
                    std::string_view dataset, absl::Duration delay) const;
   // Another version of a group is in use: so is all of it.

@@ -528,7 +528,7 @@ v1::OpenFindings ToProto(const BackgroundRun& run, bool stale) {
   v1::OpenFindings out;
   const type::Copy copy =
       run.target.kind == ReportKind::kDistrictData ? type::COPY_DISTRICT : type::COPY_STATE;
-  out.set_organization(run.target.district);
+  out.set_organization(run.target.organization);
   out.set_rule_group(names::RuleGroupName::FromId(run.target.rule_group).ToString());
   out.set_copy(copy);
   out.set_stale(stale);

@@ -786,9 +786,10 @@ class BackgroundTest : public ReportWorkerTest {
     return due.accepted.empty() ? "" : due.accepted.front().id;
   }
 
-  std::optional<BackgroundCounts> Counts(const std::string& group = "g") {
+  std::optional<BackgroundCounts> Counts(const std::string& group = "g",
+                                         const std::string& organization = "organizations/north") {
     pg::Database db = Db();
-    const auto run = background_.Get(db, {.rule_group = group, .district = "organizations/north"});
+    const auto run = background_.Get(db, {.rule_group = group, .organization = organization});
     EXPECT_THAT(run, IsOk());
     return run->counts;
   }
@@ -886,6 +887,46 @@ TEST_F(BackgroundTest, CountsAgainOnlyWhatIsNotCounted) {
   EXPECT_EQ(Counts()->rules.front().result.findings, 1);
   EXPECT_EQ(Counts()->data_versions.front().version, 4);
   EXPECT_GT(DueIn().value_or(0), 3500) << "forgotten by the run that may not have seen it";
+}
+
+TEST_F(BackgroundTest, CountsAGroupForSchoolsAtEachSchool) {
+  AddEnrollments(500);
+  MakeGroup("g", {BadExit(), Unique("F-2", "school_id")});
+  Sql("UPDATE validation.rule_group SET level = 'SCHOOL';"
+      "INSERT INTO dataset_read.organization"
+      " (copy, district_id, record_key, organization_id, kind, valid_to)"
+      " SELECT c, d, o, o, k, t"
+      "   FROM unnest(ARRAY['DISTRICT', 'STATE']) c, (VALUES"
+      "     ('north', 'north', 'DISTRICT', 9223372036854775807),"
+      "     ('north', 'school-0', 'SCHOOL', 9223372036854775807),"
+      "     ('north', 'school-1', 'SCHOOL', 9223372036854775807),"
+      "     ('north', 'school-2', 'SCHOOL', 2),"
+      "     ('south', 'school-3', 'SCHOOL', 9223372036854775807)) o (d, o, k, t)");
+  Change();
+  const DueRuns due = AcceptDue();
+  ASSERT_EQ(due.accepted.size(), 2U);
+  for (const jobs::NewJob& job : due.accepted) {
+    EXPECT_EQ(job.organization, "organizations/north") << "it waits in the district's turn";
+    ASSERT_THAT(MakeRunner()->Run(*Claim(job.id)), IsOk());
+  }
+  EXPECT_FALSE(Counts().has_value()) << "nothing of the district";
+  const auto counts = Counts("g", "organizations/school-0");
+  ASSERT_TRUE(counts.has_value());
+  EXPECT_EQ(counts->data_versions.front().version, 3);
+  EXPECT_EQ(counts->data_versions.front().rows, 100);
+  EXPECT_EQ(counts->rules[0].result.findings, 10);
+  EXPECT_EQ(counts->rules[1].result.findings, 100);
+  EXPECT_EQ(Counts("g", "organizations/school-1")->rules[0].result.findings, 0);
+
+  // Another version of the group is counted at the same; in south nothing was pushed.
+  ASSERT_THAT(Db().RunInTransaction([&](pg::Transaction& tx) {
+    background_.MarkGroup(tx, "g", absl::ZeroDuration());
+    return absl::OkStatus();
+  }),
+              IsOk());
+  const DueRuns again = AcceptDue();
+  EXPECT_EQ(again.taken, 2);
+  EXPECT_TRUE(again.accepted.empty()) << "the counts are of these versions";
 }
 
 TEST_F(BackgroundTest, IsDueAWhileAfterTheFirstChange) {

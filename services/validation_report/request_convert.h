@@ -107,6 +107,10 @@ struct WaiverFilter {
   std::string organization;
 };
 absl::StatusOr<WaiverFilter> FromProto(const v1::ListWaiversRequest& request);
-absl::StatusOr<BackgroundTarget> FromProto(const v1::GetOpenFindingsRequest& request);
+struct OpenFindingsQuery {
+  std::string event;        // empty when the group is named
+  BackgroundTarget target;  // without district, and without the group that the event says
+};
+absl::StatusOr<OpenFindingsQuery> FromProto(const v1::GetOpenFindingsRequest& request);
 
 }  // namespace edcert::validation_report

@@ -1439,6 +1439,8 @@ TEST_F(ServiceTest, OpenFindingsAreRefused) {
   }
   EXPECT_THAT(refusal([](auto& r) { r.set_organization("north"); }), HasReason("FIELD_INVALID"));
   EXPECT_THAT(refusal([](auto& r) { r.set_rule_group("rules/g"); }), HasReason("FIELD_INVALID"));
+  EXPECT_THAT(refusal([](auto& r) { r.set_event("events/fall"); }), HasReason("FIELD_INVALID"))
+      << "with a group";
   EXPECT_THAT(refusal([](auto& r) { r.set_copy(static_cast<type::Copy>(7)); }),
               HasReason("FIELD_INVALID"));
   // Of the state without rights; a certifier, who sees reports of his events; of another district.
@@ -1446,14 +1448,50 @@ TEST_F(ServiceTest, OpenFindingsAreRefused) {
   EXPECT_THAT(refusal(nothing, "users/ada"), HasReason("NOT_PERMITTED"));
   EXPECT_THAT(refusal(nothing, "users/bob"), HasReason("NOT_FOUND"));
   EXPECT_THAT(refusal([](auto& r) { r.set_rule_group("ruleGroups/h"); }), HasReason("NOT_FOUND"));
-  access_.kind = access::OrganizationKind::kSchool;
+  access_.kind = access::OrganizationKind::kSea;
   EXPECT_THAT(refusal(nothing), HasReason("FIELD_INVALID"));
+  access_.kind = access::OrganizationKind::kSchool;
+  EXPECT_THAT(refusal(nothing), HasReason("RULE_GROUP_INACTIVE"));
   access_.kind = access::OrganizationKind::kDistrict;
   ASSERT_THAT(CreateGroup("draft", {"rules/t-1"}), IsOk());
   EXPECT_THAT(refusal([](auto& r) { r.set_rule_group("ruleGroups/draft"); }),
               HasReason("RULE_GROUP_INACTIVE"));
   Sql("UPDATE validation.rule_group SET level = 'SCHOOL' WHERE rule_group_id = 'g'");
   EXPECT_THAT(refusal(nothing), HasReason("RULE_GROUP_INACTIVE"));
+  access_.kind = access::OrganizationKind::kSchool;
+  EXPECT_THAT(refusal(nothing), IsOk());
+}
+
+TEST_F(ServiceTest, OpenFindingsOfAnEventAreForItsPeople) {
+  MakeGroup();
+  CountInBackground();
+  const auto ask = [&](std::string_view user, const std::string& event = "events/fall") {
+    v1::GetOpenFindingsRequest request = OpenFindingsRequest();
+    request.clear_rule_group();
+    request.set_event(event);
+    return Call(&Stub::GetOpenFindings, request, user);
+  };
+  // A certifier, a reviewer of the state, who manages events.
+  for (const std::string_view user : {"users/ada", "users/sue", "users/state"}) {
+    const auto counted = ask(user);
+    ASSERT_THAT(counted, IsOk()) << user;
+    EXPECT_EQ(counted->rule_group(), "ruleGroups/g");
+    EXPECT_EQ(counted->rules(0).findings(), 100);
+  }
+  // Of the state without a role; of the district, the second with every right; of another district.
+  EXPECT_THAT(ask("users/sten"), HasReason("NOT_PERMITTED"));
+  EXPECT_THAT(ask("users/eve"), HasReason("NOT_PERMITTED"));
+  EXPECT_THAT(ask("users/vera"), HasReason("NOT_PERMITTED"));
+  EXPECT_THAT(ask("users/bob"), HasReason("NOT_FOUND"));
+  EXPECT_THAT(ask("users/state", "events/spring"), HasReason("NOT_FOUND"));
+  EXPECT_THAT(ask("users/ada", "categories/c"), HasReason("FIELD_INVALID"));
+  access_.event.phase = access::Phase::kBeforeStart;
+  EXPECT_THAT(ask("users/ada"), HasReason("WINDOW_NOT_OPEN"));
+  access_.event.phase = access::Phase::kReview;
+  access_.event.rule_group = "ruleGroups/h";
+  EXPECT_THAT(ask("users/ada"), HasReason("NOT_FOUND"));
+  access_.event.status = access::EventStatus::kClosed;
+  EXPECT_THAT(ask("users/state"), HasReason("WINDOW_CLOSED"));
 }
 
 TEST_F(ServiceTest, WaiverIsOverAfterItsDay) {

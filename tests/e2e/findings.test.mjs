@@ -190,5 +190,9 @@ test('what changed is counted when nobody asks', {timeout: 120_000}, async () =>
         [['FINDING-1', fatal], ['FINDING-2', Object.keys(names).length - fatal]]);
   }
   assert.equal((await reports()).length, before, 'no report is made');
+  // A certifier asks for those of his event.
   await refused('NOT_PERMITTED', call(ann, 'validation.GetOpenFindings', asked));
+  const {rule_group: group, rules} = await call(ann, 'validation.GetOpenFindings',
+      {organization: district.organization, event: event.name, copy: 'COPY_STATE'});
+  assert.deepEqual([group, rules.map(({findings}) => findings)], [rule_group, [1, 0]]);
 });

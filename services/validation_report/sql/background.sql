@@ -1,37 +1,54 @@
 -- Counts of what is found in records as they are.
 
 -- name: mark_changed
--- The runs of the groups in use that read a dataset are due, unless they are already. What changes
--- until then is counted with it.
-INSERT INTO validation.background_run (rule_group_id, organization, copy, due_at)
-SELECT g.rule_group_id, $1, $2, clock_timestamp() + $4 * interval '1 ms'
-  FROM validation.rule_group g JOIN validation.rule_group_version v USING (rule_group_id, version)
- WHERE g.state = 'ACTIVE' AND g.level = 'DISTRICT' AND $3 = ANY (v.datasets)
- ORDER BY g.rule_group_id
+-- The runs of the groups in use that read a dataset are due, unless they are already: at the
+-- district, or at each of its schools. What changes until then is counted with it.
+INSERT INTO validation.background_run (rule_group_id, organization, copy, district, due_at)
+SELECT g.rule_group_id, 'organizations/' || o.id, $2, 'organizations/' || $1,
+       clock_timestamp() + $4 * interval '1 ms'
+  FROM validation.rule_group g
+  JOIN validation.rule_group_version v USING (rule_group_id, version)
+ CROSS JOIN LATERAL (
+    SELECT $1::text AS id WHERE g.level = 'DISTRICT'
+    UNION ALL
+    SELECT s.organization_id FROM dataset_read.organization s
+     WHERE g.level = 'SCHOOL' AND s.copy = $2 AND s.district_id = $1 AND s.kind = 'SCHOOL'
+       AND s.valid_to = 9223372036854775807) o
+ WHERE g.state = 'ACTIVE' AND $3 = ANY (v.datasets)
+ ORDER BY g.rule_group_id, o.id
 ON CONFLICT (rule_group_id, organization, copy)
-DO UPDATE SET due_at = excluded.due_at WHERE background_run.due_at IS NULL;
+DO UPDATE SET due_at = excluded.due_at, district = excluded.district
+ WHERE background_run.due_at IS NULL;
 
 -- name: mark_group
 -- The same of all records that a group reads, since another version of it is in use.
-INSERT INTO validation.background_run (rule_group_id, organization, copy, due_at)
-SELECT g.rule_group_id, 'organizations/' || d.district_id, d.copy,
+INSERT INTO validation.background_run (rule_group_id, organization, copy, district, due_at)
+SELECT d.rule_group_id, 'organizations/' || o.id, d.copy, 'organizations/' || d.district_id,
        statement_timestamp() + $2 * interval '1 ms'
-  FROM validation.rule_group g
-  JOIN validation.rule_group_version v USING (rule_group_id, version)
-  JOIN dataset_read.data_version d ON d.dataset = ANY (v.datasets)
- WHERE g.rule_group_id = $1 AND g.state = 'ACTIVE' AND g.level = 'DISTRICT'
- GROUP BY g.rule_group_id, d.district_id, d.copy
- ORDER BY g.rule_group_id, d.district_id, d.copy
+  FROM (SELECT DISTINCT g.rule_group_id, g.level, d.district_id, d.copy
+          FROM validation.rule_group g
+          JOIN validation.rule_group_version v USING (rule_group_id, version)
+          JOIN dataset_read.data_version d ON d.dataset = ANY (v.datasets)
+         WHERE g.rule_group_id = $1 AND g.state = 'ACTIVE') d
+ CROSS JOIN LATERAL (
+    SELECT d.district_id AS id WHERE d.level = 'DISTRICT'
+    UNION ALL
+    SELECT s.organization_id FROM dataset_read.organization s
+     WHERE d.level = 'SCHOOL' AND s.copy = d.copy AND s.district_id = d.district_id
+       AND s.kind = 'SCHOOL' AND s.valid_to = 9223372036854775807) o
+ ORDER BY o.id, d.copy
 ON CONFLICT (rule_group_id, organization, copy)
-DO UPDATE SET due_at = excluded.due_at WHERE background_run.due_at IS NULL;
+DO UPDATE SET due_at = excluded.due_at, district = excluded.district
+ WHERE background_run.due_at IS NULL;
 
 -- name: take_due
 -- Runs that another replica is at are skipped.
-SELECT rule_group_id, organization, copy FROM validation.background_run
+SELECT rule_group_id, organization, district, copy FROM validation.background_run
  WHERE due_at <= clock_timestamp() ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED;
 
 -- name: find_run_of_job
-SELECT rule_group_id, organization, copy FROM validation.background_run WHERE job_id = $1;
+SELECT rule_group_id, organization, district, copy FROM validation.background_run
+ WHERE job_id = $1;
 
 -- name: get_run
 -- What it would count now, and what it counted last.
