@@ -271,6 +271,10 @@ absl::StatusOr<Verb> FromProto(const v1::ActivateRuleGroupRequest& request) {
   return VersionVerbOf<names::RuleGroupName>(request);
 }
 
+absl::StatusOr<Verb> FromProto(const v1::DeactivateRuleGroupRequest& request) {
+  return VerbOf<names::RuleGroupName>(request);
+}
+
 absl::StatusOr<GroupFilter> FromProto(const v1::ListRuleGroupsRequest& request) {
   GroupFilter filter;
   ASSIGN_OR_RETURN(filter.states, EnumsOf(request.state(), GroupState::kInactive, "state"));

@@ -88,6 +88,7 @@ absl::StatusOr<RuleGroup> FromProto(const v1::CreateRuleGroupRequest& request,
 absl::StatusOr<RuleGroup> FromProto(const v1::UpdateRuleGroupRequest& request);
 absl::StatusOr<AtVersion> FromProto(const v1::GetRuleGroupRequest& request);
 absl::StatusOr<Verb> FromProto(const v1::ActivateRuleGroupRequest& request);
+absl::StatusOr<Verb> FromProto(const v1::DeactivateRuleGroupRequest& request);
 absl::StatusOr<GroupFilter> FromProto(const v1::ListRuleGroupsRequest& request);
 
 // What is asked: without requester, versions and id.

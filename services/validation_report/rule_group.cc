@@ -14,7 +14,8 @@ namespace edcert::validation_report {
 
 static_assert(fsm::UniqueRows(kGroupLifecycle));
 static_assert(fsm::AllReachable(kGroupLifecycle,
-                                std::array{GroupState::kDraft, GroupState::kActive},
+                                std::array{GroupState::kDraft, GroupState::kActive,
+                                           GroupState::kInactive},
                                 GroupState::kDraft));
 
 namespace {
@@ -72,9 +73,19 @@ absl::StatusOr<GroupState> Next(const RuleGroup& group, GroupAction action) {
   if (step != nullptr) return step->to;
   const auto word = [](GroupAction allowed) { return kGroupActionText.Of(allowed); };
   std::vector<GroupAction> allowed = fsm::AllowedActions(kGroupLifecycle, group.state);
-  if (group.newest_version == 1) std::erase(allowed, GroupAction::kActivate);
+  // Of the one version there is nothing else to activate.
+  if (group.state == GroupState::kActive && group.newest_version == 1) {
+    std::erase(allowed, GroupAction::kActivate);
+  }
   return status::TransitionNotAllowed(group.name(), kGroupStateText.Of(group.state), word(action),
                                       fsm::Join(allowed, word));
+}
+
+bool IsRunnable(const RuleGroup& group, std::optional<absl::Time> publish_time) {
+  if (!group.was_active) return false;
+  if (group.state == GroupState::kActive) return true;
+  return publish_time.has_value() && group.deactivate_time.has_value() &&
+         *publish_time <= *group.deactivate_time;
 }
 
 absl::Status CheckGroup(const RuleGroup& group) {

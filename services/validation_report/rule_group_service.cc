@@ -118,4 +118,21 @@ grpc::ServerUnaryReactor* ValidationReportService::ActivateRuleGroup(
   });
 }
 
+grpc::ServerUnaryReactor* ValidationReportService::DeactivateRuleGroup(
+    grpc::CallbackServerContext* context, const v1::DeactivateRuleGroupRequest* request,
+    v1::RuleGroup* response) {
+  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) {
+    ASSIGN_OR_RETURN(const Verb verb, FromProto(*request));
+    RETURN_IF_ERROR(CheckAuthor(call));
+    return rpc::Command(
+        call, *request, response, [&](pg::Transaction& tx) -> absl::StatusOr<std::string> {
+          ASSIGN_OR_RETURN(const RuleGroup group, groups_.GetUnchanged(tx, verb.id, verb.etag));
+          RETURN_IF_ERROR(Next(group, GroupAction::kDeactivate).status());
+          ASSIGN_OR_RETURN(const RuleGroup inactive, groups_.Deactivate(tx, group));
+          *response = ToProto(inactive);
+          return Tell(call, tx, inactive.name(), "rule_group_deactivated");
+        });
+  });
+}
+
 }  // namespace edcert::validation_report

@@ -86,18 +86,42 @@ TEST(GroupLifecycle, AllowsThisAndNothingElse) {
   RuleGroup group{.version = 1, .active_version = 0, .newest_version = 1};
   EXPECT_EQ(*Next(group, GroupAction::kUpdate), GroupState::kDraft);
   EXPECT_EQ(*Next(group, GroupAction::kActivate), GroupState::kActive);
+  EXPECT_EQ(status::MetadataOf(Next(group, GroupAction::kDeactivate).status(), "allowed"),
+            "UPDATE, ACTIVATE");
   group.state = GroupState::kActive;
   group.active_version = 1;
   EXPECT_EQ(*Next(group, GroupAction::kUpdate), GroupState::kActive);
-  EXPECT_EQ(status::MetadataOf(Next(group, GroupAction::kActivate).status(), "allowed"), "UPDATE");
+  EXPECT_EQ(status::MetadataOf(Next(group, GroupAction::kActivate).status(), "allowed"),
+            "UPDATE, DEACTIVATE");
   group.newest_version = 2;
   EXPECT_EQ(status::MetadataOf(Next(group, GroupAction::kActivate).status(), "allowed"),
-            "UPDATE, ACTIVATE");
+            "UPDATE, ACTIVATE, DEACTIVATE");
   group.version = 2;
   EXPECT_EQ(*Next(group, GroupAction::kActivate), GroupState::kActive);
+  EXPECT_EQ(*Next(group, GroupAction::kDeactivate), GroupState::kInactive);
   group.state = GroupState::kInactive;
-  EXPECT_FALSE(Next(group, GroupAction::kUpdate).ok());
-  EXPECT_FALSE(Next(group, GroupAction::kActivate).ok());
+  group.active_version = 2;
+  EXPECT_EQ(*Next(group, GroupAction::kUpdate), GroupState::kInactive);
+  EXPECT_EQ(*Next(group, GroupAction::kActivate), GroupState::kActive);
+  EXPECT_EQ(status::MetadataOf(Next(group, GroupAction::kDeactivate).status(), "allowed"),
+            "UPDATE, ACTIVATE");
+}
+
+TEST(RuleGroup, RunsWhatItRanWhenTheEventWasPublished) {
+  const absl::Time then = absl::FromUnixSeconds(1'000'000);
+  RuleGroup group{.was_active = true, .state = GroupState::kActive};
+  EXPECT_TRUE(IsRunnable(group, std::nullopt));
+  EXPECT_TRUE(IsRunnable(group, then));
+  group.was_active = false;  // a version that waits
+  EXPECT_FALSE(IsRunnable(group, then));
+  group.was_active = true;
+  group.state = GroupState::kInactive;
+  group.deactivate_time = then;
+  EXPECT_FALSE(IsRunnable(group, std::nullopt));
+  EXPECT_TRUE(IsRunnable(group, then - absl::Seconds(1)));
+  EXPECT_FALSE(IsRunnable(group, then + absl::Seconds(1)));
+  group.was_active = false;
+  EXPECT_FALSE(IsRunnable(group, then - absl::Seconds(1)));
 }
 
 TEST(SeveritySchedule, CountsBothEnds) {

@@ -106,6 +106,9 @@ class ValidationReportService final : public v1::ValidationReports::CallbackServ
   grpc::ServerUnaryReactor* ActivateRuleGroup(grpc::CallbackServerContext* context,
                                               const v1::ActivateRuleGroupRequest* request,
                                               v1::RuleGroup* response) override;
+  grpc::ServerUnaryReactor* DeactivateRuleGroup(grpc::CallbackServerContext* context,
+                                                const v1::DeactivateRuleGroupRequest* request,
+                                                v1::RuleGroup* response) override;
 
   // report_service.cc
   grpc::ServerUnaryReactor* CreateReport(grpc::CallbackServerContext* context,
@@ -227,7 +230,7 @@ class ValidationReportService final : public v1::ValidationReports::CallbackServ
   // report_service.cc
   // What is to be made, or why not; asks event_registry and, for its kind, snapshot.
   absl::StatusOr<NewReport> Prepare(rpc::Call& call, const v1::CreateReportRequest& request);
-  // The group that the report runs, active and, with an event, of its level.
+  // The group that the report runs, in use (or when the event was published) and of its level.
   absl::StatusOr<RuleGroup> GroupFor(rpc::Call& call, const Report& report,
                                      const std::optional<access::EventFacts>& event);
   // Takes over the versions of the report's snapshot. SNAPSHOT_MISMATCH.

@@ -311,6 +311,15 @@ class ServiceTest : public ::testing::Test {
     return Call(&Stub::ActivateRuleGroup, request, user);
   }
 
+  absl::StatusOr<v1::RuleGroup> DeactivateGroup(const v1::RuleGroup& group,
+                                                std::string_view user = "users/state") {
+    v1::DeactivateRuleGroupRequest request;
+    request.set_request_id(NewId());
+    request.set_name(group.name());
+    request.set_etag(group.etag());
+    return Call(&Stub::DeactivateRuleGroup, request, user);
+  }
+
   // The group that the event pins, active.
   void MakeGroup(type::Severity severity = type::SEVERITY_FATAL) {
     v1::Rule rule = GoodRule("T-1");
@@ -1694,6 +1703,48 @@ TEST_F(ServiceTest, GroupThatIsNotActiveMakesNoReport) {
   EXPECT_THAT(CreateReport(), IsOk());
 }
 
+TEST_F(ServiceTest, GroupGoesOutOfUseAndBack) {
+  MakeGroup();
+  CountInBackground();
+  access_.event.published_at = absl::Now();
+  const absl::StatusOr<v1::RuleGroup> inactive = DeactivateGroup(*GetGroup("ruleGroups/g"));
+  ASSERT_THAT(inactive, IsOk());
+  EXPECT_EQ(inactive->state(), v1::RuleGroup::INACTIVE);
+  EXPECT_EQ(inactive->active_version(), 1);
+  EXPECT_THAT(DeactivateGroup(*inactive), HasReason("TRANSITION_NOT_ALLOWED"));
+  v1::ListRuleGroupsRequest offered;
+  offered.add_state(v1::RuleGroup::ACTIVE);
+  EXPECT_EQ(Call(&Stub::ListRuleGroups, offered)->rule_groups_size(), 0);
+
+  // The event that has it goes on; no other begins, and nobody makes a report of it alone.
+  const auto of_event = CreateReport();
+  ASSERT_THAT(of_event, IsOk());
+  Work(of_event->name());
+  EXPECT_EQ(GetReport(of_event->name(), "users/ada")->state(), v1::Report::COMPLETED);
+  access_.event.published_at = absl::Now() + absl::Seconds(1);
+  EXPECT_THAT(CreateReport(), HasReason("RULE_GROUP_INACTIVE"));
+  v1::CreateReportRequest alone = ReportRequest();
+  alone.set_rule_group("ruleGroups/g");
+  EXPECT_THAT(Call(&Stub::CreateReport, alone), HasReason("RULE_GROUP_INACTIVE"));
+
+  // Nothing is counted, also what was due before.
+  EXPECT_THAT(OpenFindings(), HasReason("RULE_GROUP_INACTIVE"));
+  Sql("UPDATE validation.background_run SET due_at = now() - interval '1 s'");
+  pg::Database db = server_.database().db();
+  EXPECT_EQ(AcceptDueRuns(db, ids::IdSource::Real(), absl::Hours(1))->taken, 0);
+
+  const auto next = UpdateGroup(*inactive);
+  ASSERT_THAT(next, IsOk());
+  EXPECT_EQ(next->state(), v1::RuleGroup::INACTIVE);
+  EXPECT_THAT(DeactivateGroup(*inactive), HasReason("ETAG_MISMATCH"));
+  const auto active = ActivateGroup(*next);
+  ASSERT_THAT(active, IsOk());
+  EXPECT_EQ(active->state(), v1::RuleGroup::ACTIVE);
+  EXPECT_EQ(active->active_version(), 2);
+  EXPECT_THAT(CreateReport(), IsOk());
+  EXPECT_EQ(AcceptDueRuns(db, ids::IdSource::Real(), absl::Hours(1))->taken, 2) << "copies";
+}
+
 TEST_F(ServiceTest, RulesAreTheStatesAlone) {
   EXPECT_THAT(CreateRule(GoodRule("T-1"), "users/vera"), HasReason("NOT_PERMITTED"));
   EXPECT_EQ(server_.CountRows("rule"), 0);
@@ -1704,6 +1755,7 @@ TEST_F(ServiceTest, RulesAreTheStatesAlone) {
   EXPECT_THAT(CreateGroup("g", {rule.name()}, "users/vera"), HasReason("NOT_PERMITTED"));
   const v1::RuleGroup group = *CreateGroup("g", {rule.name()});
   EXPECT_THAT(ActivateGroup(group, "users/vera"), HasReason("NOT_PERMITTED"));
+  EXPECT_THAT(DeactivateGroup(group, "users/vera"), HasReason("NOT_PERMITTED"));
   // To read is another matter.
   EXPECT_EQ(Call(&Stub::ListRules, v1::ListRulesRequest(), "users/vera")->rules_size(), 1);
 }

@@ -42,9 +42,12 @@ DO UPDATE SET due_at = excluded.due_at, district = excluded.district
  WHERE background_run.due_at IS NULL;
 
 -- name: take_due
--- Runs that another replica is at are skipped.
+-- Runs that another replica is at are skipped; those of a group out of use wait until it is back.
 SELECT rule_group_id, organization, district, copy FROM validation.background_run
- WHERE due_at <= clock_timestamp() ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED;
+ WHERE due_at <= clock_timestamp() AND EXISTS (
+       SELECT FROM validation.rule_group g
+        WHERE g.rule_group_id = background_run.rule_group_id AND g.state = 'ACTIVE')
+ ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED;
 
 -- name: find_run_of_job
 SELECT rule_group_id, organization, district, copy FROM validation.background_run
