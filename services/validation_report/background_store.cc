@@ -131,6 +131,17 @@ absl::StatusOr<BackgroundRun> BackgroundStore::Get(pg::Querier& db,
   return run;
 }
 
+absl::StatusOr<std::map<std::string, RuleHits>> BackgroundStore::ListHits(
+    pg::Querier& db, const std::string& rule_group, const std::vector<std::string>& rules,
+    int limit) const {
+  ASSIGN_OR_RETURN(const pg::Result rows, db.Run(sql::kListHit, rule_group, rules, limit));
+  std::map<std::string, RuleHits> hits;
+  for (const pg::Row row : rows) {
+    hits[row.Text("rule_id")] = {row.Int("organizations"), row.TextArray("first_organizations")};
+  }
+  return hits;
+}
+
 absl::StatusOr<BackgroundTarget> BackgroundStore::TargetOf(pg::Querier& db,
                                                            const std::string& job) const {
   ASSIGN_OR_RETURN(const pg::Result rows, db.Run(sql::kFindRunOfJob, job));

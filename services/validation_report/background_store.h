@@ -1,6 +1,8 @@
 // Stores what the rules in use find in records as they are, counted in the background.
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -33,6 +35,12 @@ struct BackgroundCounts {
   int left_out = 0;                 // rules that compare with last year: nothing says with what
   std::vector<RanRule> rules = {};  // worst severity first; counts only, no findings
   absl::Time counted_at = {};
+};
+
+// Where a rule finds something or cannot be run.
+struct RuleHits {
+  int64_t organizations = 0;
+  std::vector<std::string> first = {};  // of them; resource names, sorted
 };
 
 // A run as it stands.
@@ -73,6 +81,12 @@ class BackgroundStore {
 
   // NOT_FOUND when there is no such group.
   absl::StatusOr<BackgroundRun> Get(pg::Querier& db, const BackgroundTarget& target) const;
+  // Of these rules of a group, by their ids, what was counted last; the first `limit`
+  // organisations.
+  absl::StatusOr<std::map<std::string, RuleHits>> ListHits(pg::Querier& db,
+                                                           const std::string& rule_group,
+                                                           const std::vector<std::string>& rules,
+                                                           int limit) const;
   // NOT_FOUND.
   absl::StatusOr<BackgroundTarget> TargetOf(pg::Querier& db, const std::string& job) const;
   // What a report counted that ran the group in use over the same records.

@@ -361,6 +361,15 @@ v1::RuleGroup ToProto(const RuleGroup& group) {
   return out;
 }
 
+v1::RuleGroup::FatalAgain ToProto(const FatalAgain& again, const RuleHits& hits) {
+  v1::RuleGroup::FatalAgain out;
+  out.set_rule(names::RuleName::FromId(again.rule).ToString());
+  *out.mutable_from_date() = rpc::ToProto(again.from);
+  out.mutable_organizations()->Assign(hits.first.begin(), hits.first.end());
+  out.set_organization_count(hits.organizations);
+  return out;
+}
+
 void WriteVersions(const std::vector<ReportDataVersion>& versions, type::Copy copy,
                    google::protobuf::RepeatedPtrField<v1::Report::DataVersion>& to) {
   for (const ReportDataVersion& version : versions) {

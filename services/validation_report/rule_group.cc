@@ -65,6 +65,26 @@ std::vector<absl::CivilDay> SeverityChangesOf(const std::vector<GroupMember>& me
   return {days.begin(), days.end()};
 }
 
+std::vector<FatalAgain> FatalAgainOf(const std::vector<GroupMember>& former,
+                                     const std::vector<GroupMember>& members,
+                                     absl::CivilDay today) {
+  std::set<std::string_view> less_grave;
+  for (const GroupMember& member : former) {
+    if (SeverityOn(member, today) != Severity::kFatal) less_grave.insert(member.rule);
+  }
+  std::vector<FatalAgain> again;
+  for (const GroupMember& member : members) {
+    std::vector<absl::CivilDay> days = SeverityChangesOf({member});
+    std::erase_if(days, [&](absl::CivilDay day) { return day <= today; });
+    if (less_grave.contains(member.rule)) days.insert(days.begin(), today);
+    const auto day = std::find_if(days.begin(), days.end(), [&](absl::CivilDay each) {
+      return SeverityOn(member, each) == Severity::kFatal;
+    });
+    if (day != days.end()) again.push_back({member.rule, *day});
+  }
+  return again;
+}
+
 absl::StatusOr<GroupState> Next(const RuleGroup& group, GroupAction action) {
   const GroupTransition* step =
       fsm::FindRow(kGroupLifecycle, group.state, action, [&group](const GroupTransition& row) {

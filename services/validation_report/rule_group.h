@@ -70,6 +70,15 @@ struct GroupMember {
 Severity SeverityOn(const GroupMember& member, std::optional<absl::CivilDay> day);
 // The days on which the severity of some member becomes another, sorted.
 std::vector<absl::CivilDay> SeverityChangesOf(const std::vector<GroupMember>& members);
+// A rule that becomes FATAL on a day.
+struct FatalAgain {
+  std::string rule;  // id
+  absl::CivilDay from;
+};
+// What becomes FATAL today, when `members` take the place of `former`, or is to by its schedule; of
+// each rule the first day.
+std::vector<FatalAgain> FatalAgainOf(const std::vector<GroupMember>& former,
+                                     const std::vector<GroupMember>& members, absl::CivilDay today);
 
 struct RuleGroup {
   std::string id = {};

@@ -141,6 +141,32 @@ TEST(SeveritySchedule, CountsBothEnds) {
               ElementsAre(day, day + 9, day + 20, day + 21));
 }
 
+TEST(SeveritySchedule, SaysWhatIsFatalAgain) {
+  const absl::CivilDay day(2025, 12, 13);
+  const auto again = [&](const std::vector<GroupMember>& former, const GroupMember& now) {
+    std::vector<absl::CivilDay> days;
+    for (const FatalAgain& each : FatalAgainOf(former, {now}, day)) days.push_back(each.from);
+    return days;
+  };
+  const GroupMember fatal{.rule = "r", .severity = Severity::kFatal};
+  const GroupMember warning{.rule = "r", .severity = Severity::kWarning};
+  GroupMember lowered = fatal;
+  lowered.schedule = {{day - 3, day + 8, Severity::kWarning, "late"}};
+  EXPECT_THAT(again({warning}, fatal), ElementsAre(day));
+  EXPECT_THAT(again({lowered}, fatal), ElementsAre(day));
+  EXPECT_THAT(again({fatal}, fatal), ElementsAre());
+  EXPECT_THAT(again({fatal}, warning), ElementsAre());
+  EXPECT_THAT(again({}, fatal), ElementsAre());  // nobody knew it
+  EXPECT_THAT(again({{.rule = "s", .severity = Severity::kWarning}}, fatal), ElementsAre());
+  EXPECT_THAT(again({fatal}, lowered), ElementsAre(day + 9));
+  EXPECT_THAT(again({lowered}, lowered), ElementsAre(day + 9));
+  lowered.schedule[0] = {day + 2, day + 2, Severity::kInfo, "a day"};
+  EXPECT_THAT(again({warning}, lowered), ElementsAre(day));
+  EXPECT_THAT(again({}, lowered), ElementsAre(day + 3));
+  lowered.schedule[0] = {day - 9, day - 1, Severity::kInfo, "over"};
+  EXPECT_THAT(again({fatal}, lowered), ElementsAre());
+}
+
 TEST(Parameter, HasValuesOfItsType) {
   using T = ParameterType;
   for (const auto& [type, good, bad] :

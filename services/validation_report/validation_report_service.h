@@ -226,6 +226,10 @@ class ValidationReportService final : public v1::ValidationReports::CallbackServ
   // rule_group_service.cc
   // Whether the rules compile with the values that the group sets.
   absl::Status CheckValuesOf(rpc::Call& call, const RuleGroup& group);
+  // The rules that become FATAL when `group` takes the place of the version in use.
+  absl::StatusOr<std::vector<v1::RuleGroup::FatalAgain>> FatalAgainIn(rpc::Call& call,
+                                                                      pg::Transaction& tx,
+                                                                      const RuleGroup& group);
 
   // report_service.cc
   // What is to be made, or why not; asks event_registry and, for its kind, snapshot.

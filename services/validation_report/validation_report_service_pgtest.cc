@@ -1431,6 +1431,48 @@ TEST_F(ServiceTest, OpenFindingsAreCountedWhenNobodyAsks) {
   EXPECT_EQ(due->accepted.size(), 2U) << "one for each copy";
 }
 
+TEST_F(ServiceTest, ActivationTellsWhomARuleBlocksThatIsFatalAgain) {
+  MakeGroup(type::SEVERITY_WARNING);
+  EXPECT_EQ(GetGroup("ruleGroups/g")->fatal_again_size(), 0);
+  CountInBackground();
+  v1::RuleGroup group = *GetGroup("ruleGroups/g");
+  group.mutable_rules(0)->set_severity(type::SEVERITY_FATAL);
+  auto active = ActivateGroup(*UpdateGroup(group));
+  ASSERT_THAT(active, IsOk());
+  ASSERT_EQ(active->fatal_again_size(), 1);
+  EXPECT_EQ(active->fatal_again(0).rule(), "rules/t-1");
+  EXPECT_EQ(active->fatal_again(0).from_date().DebugString(), rpc::ToProto(Today()).DebugString());
+  EXPECT_THAT(active->fatal_again(0).organizations(),
+              ::testing::ElementsAre("organizations/north"));
+  EXPECT_EQ(active->fatal_again(0).organization_count(), 1);
+  EXPECT_EQ(GetGroup("ruleGroups/g")->fatal_again_size(), 0);
+
+  // It is FATAL already; then for some days it is not.
+  active = ActivateGroup(*UpdateGroup(*active));
+  ASSERT_THAT(active, IsOk());
+  EXPECT_EQ(active->fatal_again_size(), 0);
+  v1::RuleGroup::SeverityPeriod* period = active->mutable_rules(0)->add_severity_schedule();
+  *period->mutable_from_date() = rpc::ToProto(Today());
+  *period->mutable_to_date() = rpc::ToProto(Today() + 6);
+  period->set_severity(type::SEVERITY_WARNING);
+  period->set_reason("The state's own list was late.");
+  // In both copies the same district, in which nothing is found any more.
+  Sql("INSERT INTO validation.background_count SELECT rule_group_id, organization, 'STATE', place,"
+      " rule_id, rule_version, code, severity, dataset, 'ERROR', 0, 'late'"
+      " FROM validation.background_count");
+  active = ActivateGroup(*UpdateGroup(*active));
+  ASSERT_THAT(active, IsOk());
+  ASSERT_EQ(active->fatal_again_size(), 1);
+  EXPECT_EQ(active->fatal_again(0).from_date().DebugString(),
+            rpc::ToProto(Today() + 7).DebugString());
+  EXPECT_EQ(active->fatal_again(0).organization_count(), 1);
+  Sql("UPDATE validation.background_count SET outcome = 'PASS', findings = 0");
+  active = ActivateGroup(*UpdateGroup(*active));
+  ASSERT_THAT(active, IsOk());
+  ASSERT_EQ(active->fatal_again_size(), 1);
+  EXPECT_EQ(active->fatal_again(0).organization_count(), 0);
+}
+
 TEST_F(ServiceTest, OpenFindingsAreRefused) {
   MakeGroup();
   const auto refusal = [&](const std::function<void(v1::GetOpenFindingsRequest&)>& change,

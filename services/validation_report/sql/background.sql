@@ -69,6 +69,14 @@ SELECT rule_id, rule_version, code, severity, dataset, outcome, findings, error
   FROM validation.background_count
  WHERE rule_group_id = $1 AND organization = $2 AND copy = $3 ORDER BY place;
 
+-- name: list_hit
+-- Where these rules found something or could not be run, in either copy.
+SELECT rule_id, count(*) AS organizations,
+       (array_agg(organization ORDER BY organization COLLATE "C"))[:$3] AS first_organizations
+  FROM (SELECT DISTINCT rule_id, organization FROM validation.background_count
+         WHERE rule_group_id = $1 AND rule_id = ANY ($2::text[]) AND outcome <> 'PASS') hit
+ GROUP BY rule_id;
+
 -- name: set_asked
 -- Its job was accepted; the one before says nothing any more.
 WITH former AS (
