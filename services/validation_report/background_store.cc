@@ -41,6 +41,8 @@ std::vector<RanRule> RulesOf(const pg::Result& rows) {
   return rules;
 }
 
+constexpr int kFatal = static_cast<int>(Severity::kFatal);
+
 int64_t Millis(absl::Duration duration) { return absl::ToInt64Milliseconds(duration); }
 
 }  // namespace
@@ -103,6 +105,35 @@ void BackgroundStore::SetCounts(pg::Transaction& tx, const BackgroundTarget& tar
   tx.Defer(sql::kInsertCounts, target.rule_group, target.organization, copy, rules.ids,
            rules.versions, rules.codes, rules.severities, rules.datasets, rules.outcomes,
            rules.findings, rules.errors);
+}
+
+absl::StatusOr<std::vector<UntoldRun>> BackgroundStore::TakeUntold(pg::Transaction& tx,
+                                                                   absl::Time before,
+                                                                   int limit) const {
+  ASSIGN_OR_RETURN(const pg::Result rows, tx.Run(sql::kTakeUntold, before, limit));
+  std::vector<UntoldRun> runs;
+  for (const pg::Row row : rows) {
+    runs.push_back({validation_report::TargetOf(row), row.Text("display_name"), row.Bool("first")});
+  }
+  return runs;
+}
+
+absl::StatusOr<std::vector<MoreFindings>> BackgroundStore::ListMoreFatal(
+    pg::Querier& db, const BackgroundTarget& target) const {
+  ASSIGN_OR_RETURN(const pg::Result rows, db.Run(sql::kListMore, target.rule_group,
+                                                 target.organization, CopyOf(target.kind), kFatal));
+  std::vector<MoreFindings> rules;
+  for (const pg::Row row : rows) {
+    rules.push_back({row.Text("code"), row.Int("findings"), row.Int("more")});
+  }
+  return rules;
+}
+
+void BackgroundStore::SetTold(pg::Transaction& tx, const BackgroundTarget& target) const {
+  const std::string_view copy = CopyOf(target.kind);
+  tx.DeferOne(sql::kSetTold, target.rule_group, target.organization, copy);
+  tx.Defer(sql::kDeleteTold, target.rule_group, target.organization, copy, kFatal);
+  tx.Defer(sql::kInsertTold, target.rule_group, target.organization, copy, kFatal);
 }
 
 absl::StatusOr<BackgroundRun> BackgroundStore::Get(pg::Querier& db,

@@ -52,6 +52,20 @@ struct BackgroundRun {
   std::optional<BackgroundCounts> counts = {};
 };
 
+// A run whose FATAL findings are to be compared with those of a day before.
+struct UntoldRun {
+  BackgroundTarget target;
+  std::string display_name;  // of the organisation; empty when it is not known
+  bool first = false;        // there is nothing to compare with
+};
+
+// A rule that has more of them.
+struct MoreFindings {
+  std::string code;
+  int64_t findings = 0;  // now
+  int64_t more = 0;      // of them, than there were
+};
+
 // Whether counts are not of these versions of the records and of the group.
 bool IsStale(const BackgroundCounts& counts, int rule_group_version,
              const std::vector<ReportDataVersion>& now);
@@ -78,6 +92,16 @@ class BackgroundStore {
   // Takes the place of the counts before; `counted_at` is now.
   void SetCounts(pg::Transaction& tx, const BackgroundTarget& target,
                  const BackgroundCounts& counts) const;
+
+  // At most `limit` runs over the district's copy that have counts and were last compared before
+  // an instant. They are locked; what another replica is at is left out.
+  absl::StatusOr<std::vector<UntoldRun>> TakeUntold(pg::Transaction& tx, absl::Time before,
+                                                    int limit) const;
+  // The rules whose FATAL findings are more than when they were compared.
+  absl::StatusOr<std::vector<MoreFindings>> ListMoreFatal(pg::Querier& db,
+                                                          const BackgroundTarget& target) const;
+  // They are compared now.
+  void SetTold(pg::Transaction& tx, const BackgroundTarget& target) const;
 
   // NOT_FOUND when there is no such group.
   absl::StatusOr<BackgroundRun> Get(pg::Querier& db, const BackgroundTarget& target) const;

@@ -26,7 +26,9 @@ using edcert::testing::HasReason;
 using edcert::testing::IsOk;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using ::testing::Not;
+using ::testing::SizeIs;
 
 absl::Time Now() { return clock::Clock::Real().Now(); }
 
@@ -805,6 +807,23 @@ class BackgroundTest : public ReportWorkerTest {
     return (*rows)[0].Int("due");
   }
 
+  // Compares what was not compared since an instant; returns how many runs.
+  int Tell(absl::Time day_began = Now() - kHour) {
+    const absl::StatusOr<int> compared = TellNewFatal(Db(), ids::IdSource::Real(), day_began);
+    EXPECT_THAT(compared, IsOk());
+    return compared.value_or(-1);
+  }
+  int TellTomorrow() { return Tell(Now() + kHour); }
+  std::vector<type::Change> Told() {
+    const absl::StatusOr<feed::Page> page = feed::List(Db(), 0, 100);
+    EXPECT_THAT(page, IsOk());
+    std::vector<type::Change> told = page->changes;
+    std::erase_if(told, [](const type::Change& change) {
+      return change.type() != "fatal_findings_appeared";
+    });
+    return told;
+  }
+
   static v1::Rule Unique(const std::string& code, const std::string& column) {
     return EnrollmentRule(code, R"("unique": {"columns": [")" + column + R"("]})");
   }
@@ -1028,6 +1047,78 @@ TEST_F(BackgroundTest, GivesWayToAReportAfterOneRule) {
   ClaimedJob again(Db(), (*next)->job);
   ASSERT_THAT(runner->Run(again), IsOk());
   EXPECT_EQ(Counts()->rules.size(), 4U);
+}
+
+TEST_F(BackgroundTest, TellsOnceADayWhatBecameFatal) {
+  AddEnrollments(100);
+  v1::Rule warning = BadExit("W-1");
+  warning.set_severity(type::SEVERITY_WARNING);
+  MakeGroup("g",
+            {BadExit(), EnrollmentRule("F-2", R"("row": {"expression": "fte = 0"})"), warning});
+  Sql("INSERT INTO dataset_read.organization"
+      " (copy, district_id, record_key, organization_id, kind, display_name)"
+      " VALUES ('DISTRICT', 'north', 'north', 'north', 'DISTRICT', 'North Valley')");
+  EXPECT_EQ(Tell(), 0) << "nothing is counted";
+  int version = 3;
+  const auto count = [&](const std::string& bad) {
+    MakeBad(bad);
+    Sql(fmt::format("UPDATE dataset_read.data_version SET version = {}", ++version));
+    Change();
+    ASSERT_THAT(MakeRunner()->Run(*Claim(AcceptOne())), IsOk());
+  };
+  count("'k000001'");
+  EXPECT_EQ(Tell(), 1);
+  EXPECT_THAT(Told(), IsEmpty()) << "there is no day before";
+  count("'k000001', 'k000002', 'k000003'");
+  EXPECT_EQ(Tell(), 0) << "the same day";
+
+  // The next day.
+  EXPECT_EQ(TellTomorrow(), 1);
+  ASSERT_THAT(Told(), SizeIs(1));
+  const type::Change change = Told().front();
+  EXPECT_EQ(change.subject(), "ruleGroups/g");
+  EXPECT_EQ(feed::Attribute(change, "organization"), "organizations/north");
+  EXPECT_EQ(feed::Attribute(change, "organization_display_name"), "North Valley");
+  EXPECT_EQ(feed::Attribute(change, "rules"), "F-1:2:3");
+  EXPECT_EQ(feed::Attribute(change, "more_rules"), "");
+  TellTomorrow();
+  EXPECT_THAT(Told(), SizeIs(1)) << "it was told";
+
+  // Another rule, while one finds less; then that one is back.
+  Sql("UPDATE dataset_read.enrollment SET fte = 0 WHERE record_key < 'k000005'");
+  count("'k000001'");
+  TellTomorrow();
+  ASSERT_THAT(Told(), SizeIs(2));
+  EXPECT_EQ(feed::Attribute(Told().back(), "rules"), "F-2:4:4");
+  count("'k000001', 'k000002'");
+  TellTomorrow();
+  ASSERT_THAT(Told(), SizeIs(3));
+  EXPECT_EQ(feed::Attribute(Told().back(), "rules"), "F-1:1:2");
+
+  // What could not be run is not known to be corrected.
+  Sql("UPDATE validation.background_count SET outcome = 'ERROR', findings = 0 WHERE code = 'F-1'");
+  TellTomorrow();
+  count("'k000001', 'k000002'");
+  TellTomorrow();
+  EXPECT_THAT(Told(), SizeIs(3));
+}
+
+TEST_F(BackgroundTest, TellsOfManyRulesHowManyThereAre) {
+  AddEnrollments(10);
+  std::vector<v1::Rule> rules;
+  for (int i = 10; i < 33; ++i) {
+    rules.push_back(EnrollmentRule(fmt::format("F-{}", i), R"("row": {"expression": "fte = 1"})"));
+  }
+  MakeGroup("g", rules);
+  Change();
+  ASSERT_THAT(MakeRunner()->Run(*Claim(AcceptOne())), IsOk());
+  EXPECT_EQ(Tell(), 1);
+  Sql("DELETE FROM validation.background_told");
+  TellTomorrow();
+  ASSERT_THAT(Told(), SizeIs(1));
+  EXPECT_THAT(feed::Attribute(Told().front(), "rules"), ::testing::StartsWith("F-10:10:10,F-11:"));
+  EXPECT_THAT(feed::Attribute(Told().front(), "rules"), ::testing::EndsWith(",F-29:10:10"));
+  EXPECT_EQ(feed::Attribute(Told().front(), "more_rules"), "3");
 }
 
 TEST_F(BackgroundTest, IsTriedAgainLaterWhenItWasGivenUp) {

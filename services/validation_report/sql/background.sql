@@ -129,3 +129,45 @@ SELECT r.report_id, r.severity_day, r.rows
 -- name: list_report_rules
 SELECT rule_id, rule_version, code, severity, dataset, outcome, findings, error
   FROM validation.report_rule WHERE report_id = $1 ORDER BY place;
+
+-- name: take_untold
+-- Runs whose FATAL findings were last compared before an instant, with the organisation's name for
+-- people. Those that another replica is at are skipped.
+SELECT b.rule_group_id, b.organization, b.district, b.copy, b.told_at = '-infinity' AS first,
+       coalesce((SELECT o.display_name FROM dataset_read.organization o
+                  WHERE o.copy = b.copy AND o.district_id = split_part(b.district, '/', 2)
+                    AND o.organization_id = split_part(b.organization, '/', 2)
+                    AND o.valid_to = 9223372036854775807), '') AS display_name
+  FROM validation.background_run b
+ WHERE b.copy = 'DISTRICT' AND b.counted_at IS NOT NULL AND b.told_at < $1
+ ORDER BY b.told_at LIMIT $2 FOR UPDATE OF b SKIP LOCKED;
+
+-- name: list_more
+-- Rules of a severity that find more than when they were compared.
+SELECT c.code, c.findings, c.findings - coalesce(t.findings, 0) AS more
+  FROM validation.background_count c
+  LEFT JOIN validation.background_told t USING (rule_group_id, organization, copy, rule_id)
+ WHERE rule_group_id = $1 AND organization = $2 AND copy = $3 AND c.severity = $4
+   AND c.findings > coalesce(t.findings, 0)
+ ORDER BY c.place;
+
+-- name: set_told
+UPDATE validation.background_run SET told_at = clock_timestamp()
+ WHERE rule_group_id = $1 AND organization = $2 AND copy = $3;
+
+-- name: delete_told
+-- Of rules that are not of the severity any more.
+DELETE FROM validation.background_told t
+ WHERE t.rule_group_id = $1 AND t.organization = $2 AND t.copy = $3
+   AND NOT EXISTS (SELECT FROM validation.background_count c
+                    WHERE c.rule_group_id = $1 AND c.organization = $2 AND c.copy = $3
+                      AND c.rule_id = t.rule_id AND c.severity = $4);
+
+-- name: insert_told
+-- What a rule found that could not be run is not known: what was stays.
+INSERT INTO validation.background_told (rule_group_id, organization, copy, rule_id, findings)
+SELECT rule_group_id, organization, copy, rule_id, findings FROM validation.background_count
+ WHERE rule_group_id = $1 AND organization = $2 AND copy = $3 AND severity = $4
+   AND outcome <> 'ERROR'
+ON CONFLICT (rule_group_id, organization, copy, rule_id)
+DO UPDATE SET findings = excluded.findings WHERE background_told.findings <> excluded.findings;
