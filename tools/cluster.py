@@ -62,7 +62,8 @@ SERVICES = (
             jobs=True, extra_roles=("rule_exec",)),
     Service("workflow", "workflow",
             ("event_registry", "dataset", "validation_report", "snapshot")),
-    Service("notification", "notification", ("event_registry", "workflow")),
+    Service("notification", "notification",
+            ("event_registry", "validation_report", "workflow")),
 )
 
 OWNER_ROLE = "edcert_owner"

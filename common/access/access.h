@@ -51,6 +51,7 @@ struct EventFacts {
   absl::Time due_at;
   absl::Time ends_at;
   absl::Time snapshots_from;
+  absl::Time published_at;  // last; long ago when it never was
 
   // Whether an organisation is among `participants`.
   bool Includes(const std::string& organization) const;

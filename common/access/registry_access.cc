@@ -97,6 +97,7 @@ EventFacts FactsOf(const v1::Event& event) {
   facts.due_at = ToTime(event.due_at());
   facts.ends_at = ToTime(event.ends_at());
   facts.snapshots_from = ToTime(event.snapshots_from());
+  facts.published_at = ToTime(event.publish_time());
   return facts;
 }
 

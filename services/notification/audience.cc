@@ -75,6 +75,9 @@ Recipients FindRecipients(Audience audience, const AudienceFacts& facts) {
       AddUser(facts.requester, facts, recipients);
       AddLocal(facts, /*certifiers_only=*/true, recipients);
       break;
+    case Audience::kGroupCertifiers:
+      AddLocal(facts, /*certifiers_only=*/true, recipients);
+      break;
     case Audience::kSigners:
       for (const std::string& user : facts.signers) AddUser(user, facts, recipients);
       break;

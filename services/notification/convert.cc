@@ -28,7 +28,8 @@ static_assert(static_cast<int>(Cause::kRecertificationCancelled) ==
 static_assert(static_cast<int>(Cause::kParticipantExempted) == v1::CAUSE_PARTICIPANT_EXEMPTED);
 static_assert(static_cast<int>(Cause::kRequestExpired) == v1::CAUSE_REQUEST_EXPIRED);
 static_assert(static_cast<int>(Cause::kSentToState) == v1::CAUSE_SENT_TO_STATE);
-static_assert(v1::Cause_MAX == v1::CAUSE_SENT_TO_STATE);
+static_assert(static_cast<int>(Cause::kNewFatalFindings) == v1::CAUSE_NEW_FATAL_FINDINGS);
+static_assert(v1::Cause_MAX == v1::CAUSE_NEW_FATAL_FINDINGS);
 
 }  // namespace
 

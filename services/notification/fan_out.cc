@@ -1,6 +1,7 @@
 #include "services/notification/fan_out.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -59,12 +60,40 @@ absl::Status AddMembers(Audience audience, const std::string& category, absl::Ti
     }
     case Audience::kLocalMembers:
     case Audience::kRequesterAndCertifiers:
+    case Audience::kGroupCertifiers:
       return AddLocalMembers(category, at, directory, facts);
     case Audience::kOutstanding:
     case Audience::kSigners:
       break;  // the change names them
   }
   return absl::OkStatus();
+}
+
+// `CODE:MORE:ALL` of each rule, for people.
+std::string RulesInWords(const Change& change) {
+  std::vector<std::string> rules;
+  for (const std::string& rule : NamesOf(change, "rules")) {
+    const std::vector<std::string> parts = absl::StrSplit(rule, ':');
+    if (parts.size() != 3) continue;
+    rules.push_back(fmt::format("{} {} more, now {}", parts[0], parts[1], parts[2]));
+  }
+  return fmt::format("{}", fmt::join(rules, "; "));
+}
+
+// Takes over the events that use the rule group of a change; returns their categories.
+absl::StatusOr<std::vector<std::string>> AddOpenEvents(const Change& change, Directory& directory,
+                                                       Prepared& prepared) {
+  ASSIGN_OR_RETURN(const std::vector<Directory::OpenEvent> events,
+                   directory.ListOpenEvents(change.subject, change.Attribute("organization")));
+  std::vector<std::string> titles;
+  std::vector<std::string> categories;
+  for (const Directory::OpenEvent& event : events) {
+    titles.push_back(event.title);
+    categories.push_back(event.category);
+  }
+  prepared.fields["event_title"] = fmt::format("{}", fmt::join(titles, "\", \""));
+  prepared.event = events.size() == 1 ? events.front().name : "";
+  return categories;
 }
 
 // Wakes the streams of those whose messages changed.
@@ -89,6 +118,8 @@ Fields FieldsOf(const Change& change) {
           {"organization", display_name.empty() ? change.Attribute("organization") : display_name},
           {"due", change.Attribute("due")},
           {"reason", change.Attribute("reason")},
+          {"rules", RulesInWords(change)},
+          {"more_rules", change.Attribute("more_rules")},
           {"round", round == "1" ? "" : round}};  // the first is not worth telling
 }
 
@@ -103,21 +134,27 @@ absl::StatusOr<std::shared_ptr<Prepared>> Prepare(Feed feed, const Change& chang
   facts.requester = change.Attribute("requester");
   facts.outstanding = NamesOf(change, "outstanding");
   facts.signers = NamesOf(change, "signers");
-  std::string category = change.Attribute("category");
+  prepared->event = change.Attribute("event");
+  std::vector<std::string> categories = {change.Attribute("category")};
   bool of_schools = false;  // the change is about an event of schools
   if (std::any_of(rows.begin(), rows.end(),
                   [](const Template* row) { return AboutEvent(row->audience); })) {
     ASSIGN_OR_RETURN(Directory::Event event, directory.GetEvent(change.Attribute("event")));
     facts.participants = std::move(event.participants);
     of_schools = event.of_schools;
-    category = event.category;
+    categories = {event.category};
     prepared->fields["starts"] = ForPeople(event.starts_at, time_zone);
     prepared->fields["opens"] = ForPeople(event.opens_at, time_zone);
     prepared->fields["due"] = ForPeople(event.due_at, time_zone);
   }
+  if (rows.front()->audience == Audience::kGroupCertifiers) {
+    ASSIGN_OR_RETURN(categories, AddOpenEvents(change, directory, *prepared));
+  }
   for (const Template* row : rows) {
     facts.members.clear();
-    RETURN_IF_ERROR(AddMembers(row->audience, category, change.occurred_at, directory, facts));
+    for (const std::string& category : categories) {
+      RETURN_IF_ERROR(AddMembers(row->audience, category, change.occurred_at, directory, facts));
+    }
     if (of_schools && std::any_of(facts.members.begin(), facts.members.end(),
                                   [](const Member& member) { return member.all_schools; })) {
       ASSIGN_OR_RETURN(facts.districts, directory.ListSchools());
@@ -129,6 +166,13 @@ absl::StatusOr<std::shared_ptr<Prepared>> Prepare(Feed feed, const Change& chang
 
 absl::Status Apply(pg::Transaction& tx, const MessageStore& store, const ids::IdSource& ids,
                    Feed feed, const Change& change, const Prepared* prepared) {
+  const auto closes = [&](const Closing& closing) {
+    return closing.feed == feed && closing.change == change.type;
+  };
+  // Most of what services tell makes no message.
+  if (prepared == nullptr && std::none_of(Closings().begin(), Closings().end(), closes)) {
+    return absl::OkStatus();
+  }
   RETURN_IF_ERROR(store.Lock(tx));
   const MessageStore::Ended ended = {
       .event = change.Attribute("event"),
@@ -136,7 +180,7 @@ absl::Status Apply(pg::Transaction& tx, const MessageStore& store, const ids::Id
       .actor = change.Attribute("actor").empty() ? change.actor : change.Attribute("actor"),
       .at = change.occurred_at};
   for (const Closing& closing : Closings()) {
-    if (closing.feed != feed || closing.change != change.type) continue;
+    if (!closes(closing)) continue;
     ASSIGN_OR_RETURN(const std::vector<Touched> closed, store.Close(tx, closing, ended));
     Tell(tx, ids, "message_updated", closed);
   }
@@ -146,7 +190,7 @@ absl::Status Apply(pg::Transaction& tx, const MessageStore& store, const ids::Id
                      store.Create(tx, {.cause_id = change.id,
                                        .cause = row->cause,
                                        .subject = change.subject,
-                                       .event = ended.event,
+                                       .event = prepared->event,
                                        .title = Render(row->title, prepared->fields, kMaxTitle),
                                        .body = Render(row->body, prepared->fields, kMaxBody),
                                        .occurred_at = ended.at,

@@ -32,6 +32,15 @@ class Directory {
     absl::Time due_at;
   };
   virtual absl::StatusOr<Event> GetEvent(const std::string& event) = 0;
+  // The events that use a rule group, in which an organisation takes part and in which people look
+  // at data or sign today.
+  struct OpenEvent {
+    std::string name;
+    std::string title;
+    std::string category;
+  };
+  virtual absl::StatusOr<std::vector<OpenEvent>> ListOpenEvents(
+      const std::string& rule_group, const std::string& organization) = 0;
   // Who were active members of a category at an instant; everywhere when `organization` is empty.
   virtual absl::StatusOr<std::vector<Member>> ListMembers(const std::string& category,
                                                           const std::string& organization,
@@ -53,6 +62,7 @@ struct Prepared {
   };
   std::vector<Addressed> messages;
   Fields fields;
+  std::string event;  // that the messages are about; empty for none or several
 };
 
 // The values of a text that come from the change itself.

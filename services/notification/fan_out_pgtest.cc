@@ -34,10 +34,16 @@ class FixedDirectory final : public Directory {
                  .opens_at = absl::FromUnixSeconds(1'790'812'800),
                  .due_at = absl::FromUnixSeconds(1'793'491'200)};
   }
-  absl::StatusOr<std::vector<Member>> ListMembers(const std::string&,
+  absl::StatusOr<std::vector<OpenEvent>> ListOpenEvents(const std::string& rule_group,
+                                                        const std::string&) override {
+    EXPECT_EQ(rule_group, "ruleGroups/g");
+    return open_events;
+  }
+  absl::StatusOr<std::vector<Member>> ListMembers(const std::string& category,
                                                   const std::string& organization,
                                                   absl::Time at) override {
     asked_at = at;
+    asked_categories.push_back(category);
     std::vector<Member> found;
     for (const Member& member : members) {
       if (organization.empty() || member.organization == organization) found.push_back(member);
@@ -56,7 +62,9 @@ class FixedDirectory final : public Directory {
 
   std::set<std::string> participants = {"organizations/a", "organizations/b"};
   Districts schools;
+  std::vector<OpenEvent> open_events = {{"events/e", "Fall Enrollment", "categories/c"}};
   absl::Time asked_at;
+  std::vector<std::string> asked_categories;
   std::vector<Member> members = {{"users/ann", "organizations/a", MemberRole::kCertifier},
                                  {"users/ann", "organizations/b", MemberRole::kCertifier},
                                  {"users/bob", "organizations/a", MemberRole::kCertifier},
@@ -362,6 +370,49 @@ TEST_F(FanOutTest, ReadAndDismissedKeepTheirFirstTimesAndFilter) {
   filter.title_contains.clear();
   filter.from = absl::FromUnixSeconds(1'790'000'002);
   EXPECT_THAT(*store_.List(db, filter, 0, 10), SizeIs(1));
+}
+
+TEST_F(FanOutTest, CertifiersHearWhatBecameFatal) {
+  directory_.members.push_back({"users/rob", "organizations/a", MemberRole::kReviewer});
+  const auto tell = [&](const std::string& organization) {
+    Change change = Make("fatal_findings_appeared", organization,
+                         {{"rules", "ENR-004:3:12,ENR-009:1:1"}, {"more_rules", ""}});
+    change.subject = "ruleGroups/g";
+    for (const char* key : {"event", "event_title", "category"}) change.attributes.erase(key);
+    Apply(Feed::kValidationReport, change);
+  };
+  tell("organizations/a");
+  const std::vector<Message> bob = MessagesOf("users/bob");
+  ASSERT_THAT(bob, SizeIs(1));
+  EXPECT_EQ(bob[0].cause, Cause::kNewFatalFindings);
+  EXPECT_EQ(bob[0].subject, "ruleGroups/g");
+  EXPECT_EQ(bob[0].event, "events/e");
+  EXPECT_EQ(bob[0].organization, "organizations/a");
+  EXPECT_EQ(bob[0].title, "New FATAL findings: Lakeview");
+  EXPECT_THAT(bob[0].body, HasSubstr(": ENR-004 3 more, now 12; ENR-009 1 more, now 1. This"));
+  EXPECT_THAT(bob[0].body, HasSubstr("\"Fall Enrollment\""));
+  EXPECT_THAT(MessagesOf("users/ann"), SizeIs(1));
+  EXPECT_THAT(MessagesOf("users/rob"), IsEmpty());
+  EXPECT_THAT(MessagesOf("users/sea"), IsEmpty());
+
+  // Several events are one message, of no event.
+  directory_.open_events.push_back({"events/f", "Spring", "categories/d"});
+  directory_.asked_categories.clear();
+  tell("organizations/b");
+  EXPECT_THAT(directory_.asked_categories, ElementsAre("categories/c", "categories/d"));
+  ASSERT_THAT(MessagesOf("users/ann"), SizeIs(2));
+  EXPECT_EQ(MessagesOf("users/ann")[1].event, "");
+  EXPECT_THAT(MessagesOf("users/ann")[1].body, HasSubstr("\"Fall Enrollment\", \"Spring\""));
+  EXPECT_THAT(MessagesOf("users/bob"), SizeIs(1));
+
+  // No event is open: nobody certifies.
+  directory_.open_events.clear();
+  tell("organizations/a");
+  EXPECT_THAT(MessagesOf("users/bob"), SizeIs(1));
+
+  // What asks nobody for anything leaves no trace.
+  Apply(Feed::kValidationReport, Make("report_completed", "organizations/a"));
+  EXPECT_THAT(MessagesOf("users/bob"), SizeIs(1));
 }
 
 TEST_F(FanOutTest, ManyRecipientsAreOneStatementAndWakeTheirStreams) {

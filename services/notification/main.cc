@@ -12,6 +12,7 @@
 #include "services/notification/migrations/migrations.h"
 #include "services/notification/notification_service.h"
 #include "services/notification/registry_client.h"
+#include "services/notification/validation_report_client.h"
 #include "services/notification/workflow_client.h"
 
 namespace edcert::notification {
@@ -23,6 +24,7 @@ struct App {
       : server(runtime),
         registry(runtime),
         workflow(runtime),
+        reports(runtime),
         directory(runtime, registry),
         store(runtime.ids()),
         service(runtime, store, runtime.zone()),
@@ -30,9 +32,14 @@ struct App {
                                               [this](int64_t after, int limit) {
                                                 return registry.ListChanges(after, limit);
                                               })),
-        workflow_feed(runtime.pool(), Options(Feed::kWorkflow, [this](int64_t after, int limit) {
-                        return workflow.ListChanges(after, limit);
-                      })) {}
+        workflow_feed(runtime.pool(), Options(Feed::kWorkflow,
+                                              [this](int64_t after, int limit) {
+                                                return workflow.ListChanges(after, limit);
+                                              })),
+        reports_feed(runtime.pool(),
+                     Options(Feed::kValidationReport, [this](int64_t after, int limit) {
+                       return reports.ListChanges(after, limit);
+                     })) {}
 
   feed::Consumer::Options Options(Feed feed, feed::Fetch fetch) {
     return {.feed = std::string(ToString(feed)),
@@ -52,12 +59,14 @@ struct App {
   rpc::Runtime& server;
   access::RegistryAccess registry;
   WorkflowClient workflow;
+  ValidationReportClient reports;
   RegistryClient directory;
   MessageStore store;
   NotificationService service;
   // Last: their threads use everything above.
   feed::Consumer registry_feed;
   feed::Consumer workflow_feed;
+  feed::Consumer reports_feed;
 };
 
 int Main(int argc, char** argv) {
@@ -69,7 +78,7 @@ int Main(int argc, char** argv) {
        .service_name = v1::Notifications::service_full_name(),
        .config = &config,
        .server = config.mutable_server(),
-       .peers = {"event_registry", "workflow"},
+       .peers = {"event_registry", "validation_report", "workflow"},
        .migrations = {{"notification", sql::kMigrations}},
        .make = [](rpc::Runtime& runtime) { return rpc::Run(std::make_shared<App>(runtime)); }});
 }

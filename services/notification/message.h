@@ -26,6 +26,7 @@ enum class Cause {
   kParticipantExempted = 12,
   kRequestExpired = 13,
   kSentToState = 14,
+  kNewFatalFindings = 15,
 };
 
 struct Message {

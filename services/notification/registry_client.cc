@@ -41,6 +41,32 @@ absl::StatusOr<Directory::Event> RegistryClient::GetEvent(const std::string& eve
                .due_at = facts.due_at};
 }
 
+absl::StatusOr<std::vector<Directory::OpenEvent>> RegistryClient::ListOpenEvents(
+    const std::string& rule_group, const std::string& organization) {
+  std::vector<OpenEvent> events;
+  registry::v1::ListEventsRequest request;
+  request.add_statuses(registry::v1::Event::STATUS_PUBLISHED);
+  request.add_statuses(registry::v1::Event::STATUS_UNPUBLISHED_CHANGES);
+  request.set_organization(organization);
+  request.set_page_size(kPageSize);
+  do {
+    grpc::ClientContext context;
+    RETURN_IF_ERROR(runtime_.Prepare(context, kTimeout));
+    registry::v1::ListEventsResponse response;
+    RETURN_IF_ERROR(rpc::FromGrpc(stub_->ListEvents(&context, request, &response)));
+    for (const registry::v1::Event& event : response.events()) {
+      const bool open = event.phase() == registry::v1::Event::PHASE_REVIEW ||
+                        event.phase() == registry::v1::Event::PHASE_CERTIFYING ||
+                        event.phase() == registry::v1::Event::PHASE_LATE;
+      if (open && event.rule_group() == rule_group) {
+        events.push_back({event.name(), event.title(), event.category()});
+      }
+    }
+    request.set_page_token(response.next_page_token());
+  } while (!request.page_token().empty());
+  return events;
+}
+
 absl::StatusOr<std::vector<Member>> RegistryClient::ListMembers(const std::string& category,
                                                                 const std::string& organization,
                                                                 absl::Time at) {

@@ -19,6 +19,8 @@ class RegistryClient final : public Directory {
   RegistryClient(rpc::Runtime& runtime, access::RegistryAccess& registry);
 
   absl::StatusOr<Event> GetEvent(const std::string& event) override;
+  absl::StatusOr<std::vector<OpenEvent>> ListOpenEvents(const std::string& rule_group,
+                                                        const std::string& organization) override;
   absl::StatusOr<std::vector<Member>> ListMembers(const std::string& category,
                                                   const std::string& organization,
                                                   absl::Time at) override;

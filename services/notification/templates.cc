@@ -76,6 +76,12 @@ constexpr std::array kTemplates = {
              "Certification closed: {event_title}",
              "The state has closed the certification \"{event_title}\". Nothing more can be signed."
              "[ Reason: {reason}]"},
+    Template{Feed::kValidationReport, "fatal_findings_appeared", Cause::kNewFatalFindings,
+             Audience::kGroupCertifiers,
+             "New FATAL findings: {organization}",
+             "Rules that block the certification find more in the records of {organization} than the "
+             "day before: {rules}.[ So do {more_rules} other rules.] This concerns \"{event_title}\"; "
+             "a report lists the records."},
 };
 
 using enum Feed;
@@ -126,8 +132,9 @@ constexpr std::array kClosings = {
 };
 // clang-format on
 
-constexpr std::array<std::string_view, 7> kPlaceholders = {
-    "event_title", "organization", "starts", "opens", "due", "reason", "round"};
+constexpr std::array<std::string_view, 9> kPlaceholders = {
+    "event_title", "organization", "starts", "opens",     "due",
+    "reason",      "round",        "rules",  "more_rules"};
 
 // Copies `text` with its placeholders filled in; false when one of them was empty.
 bool Fill(std::string_view text, const Fields& fields, std::string& out) {

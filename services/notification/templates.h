@@ -17,11 +17,19 @@
 namespace edcert::notification {
 
 // Whose change feed.
-enum class Feed { kEventRegistry, kWorkflow };
+enum class Feed { kEventRegistry, kWorkflow, kValidationReport };
 
 // The name of the feed's cursor and of the service that it belongs to.
 constexpr std::string_view ToString(Feed feed) {
-  return feed == Feed::kEventRegistry ? "event_registry" : "workflow";
+  switch (feed) {
+    case Feed::kEventRegistry:
+      return "event_registry";
+    case Feed::kWorkflow:
+      return "workflow";
+    case Feed::kValidationReport:
+      break;
+  }
+  return "validation_report";
 }
 
 enum class Audience {
@@ -41,6 +49,8 @@ enum class Audience {
   kRequesterCertifiersAndState,
   // Those who had signed, as the change names them.
   kSigners,
+  // The certifiers at the organisation in the open events that use the rule group of the change.
+  kGroupCertifiers,
 };
 
 struct Template {

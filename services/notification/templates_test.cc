@@ -41,11 +41,15 @@ Fields AllFields() {
           {"opens", "2026-10-01 00:00 CDT"},
           {"due", "2026-10-31 23:59 CDT"},
           {"reason", "counts look incomplete"},
+          {"rules", "ENR-004 3 more, now 12; ENR-009 1 more, now 1"},
+          {"more_rules", "2"},
           {"round", "2"}};
 }
 
 Fields RequiredFields() {
-  return {{"event_title", "Fall Enrollment 2026"}, {"organization", "Lakeview District"}};
+  return {{"event_title", "Fall Enrollment 2026"},
+          {"organization", "Lakeview District"},
+          {"rules", "ENR-004 3 more, now 12"}};
 }
 
 TEST(TemplatesTest, EveryCauseOfTheContractHasExactlyOneRow) {
@@ -86,7 +90,8 @@ TEST(TemplatesTest, EveryChangeReachesThoseWhomItConcerns) {
           Pair("recertification_denied", kRequesterAndCertifiers),
           Pair("recertification_withdrawn", kRequesterCertifiersAndState),
           Pair("recertification_expired", kRequesterCertifiersAndState),
-          Pair("participant_exempted", kLocalMembers), Pair("signatures_voided", kSigners)));
+          Pair("participant_exempted", kLocalMembers), Pair("signatures_voided", kSigners),
+          Pair("fatal_findings_appeared", kGroupCertifiers)));
 }
 
 TEST(TemplatesTest, TextsHoldKnownPlaceholdersAndBalancedBrackets) {

@@ -1,6 +1,7 @@
 #include "services/validation_report/background_keeper.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <string>
@@ -19,10 +20,13 @@ constexpr absl::Duration kTimeout = absl::Minutes(1);
 constexpr absl::Duration kLongestLook = absl::Seconds(10);
 // Runs in one transaction.
 constexpr int kAtOnce = 20;
+// Rules that one change names, the first of the group's; of the others it tells how many there are.
+constexpr std::size_t kNamedRules = 20;
+constexpr char kActor[] = "services/validation_report";
 
 // Runs that wait or are under way are one, whatever the versions: it reads those of its beginning.
 std::string DedupeKeyOf(const BackgroundTarget& target) {
-  return fmt::format("background\n{}\n{}\n{}", target.rule_group, target.district,
+  return fmt::format("background\n{}\n{}\n{}", target.rule_group, target.organization,
                      CopyOf(target.kind));
 }
 
@@ -62,6 +66,27 @@ absl::StatusOr<std::optional<jobs::NewJob>> AcceptRun(pg::Transaction& tx, const
   return job;
 }
 
+void AppendNewFatal(pg::Transaction& tx, const ids::IdSource& ids, const UntoldRun& run,
+                    const std::vector<MoreFindings>& rules) {
+  std::vector<std::string> named;
+  for (const MoreFindings& rule : rules) {
+    if (named.size() == kNamedRules) break;
+    named.push_back(fmt::format("{}:{}:{}", rule.code, rule.more, rule.findings));
+  }
+  const std::size_t others = rules.size() - named.size();
+  feed::Append(tx, ids.NewId(), kActor,
+               {.subject = names::RuleGroupName::FromId(run.target.rule_group).ToString(),
+                .type = "fatal_findings_appeared",
+                .attributes = {{"organization", run.target.organization},
+                               {"organization_display_name", run.display_name},
+                               {"rules", fmt::format("{}", fmt::join(named, ","))},
+                               {"more_rules", others == 0 ? "" : std::to_string(others)}}});
+}
+
+absl::Time DayBegan(absl::TimeZone zone) {
+  return absl::FromCivil(absl::ToCivilDay(clock::Clock::Real().Now(), zone), zone);
+}
+
 }  // namespace
 
 absl::Status ApplyDatasetChange(pg::Transaction& tx, const type::Change& change,
@@ -71,8 +96,8 @@ absl::Status ApplyDatasetChange(pg::Transaction& tx, const type::Change& change,
                    names::OrganizationName::Parse(change.subject(), "subject"));
   ASSIGN_OR_RETURN(const auto dataset,
                    names::DatasetName::Parse(feed::Attribute(change, "dataset"), "dataset"));
-  BackgroundStore().MarkChanged(tx, district.ToString(), feed::Attribute(change, "copy"),
-                                dataset.id(), delay);
+  BackgroundStore().MarkChanged(tx, district.id(), feed::Attribute(change, "copy"), dataset.id(),
+                                delay);
   return absl::OkStatus();
 }
 
@@ -91,6 +116,22 @@ absl::StatusOr<DueRuns> AcceptDueRuns(pg::Database db, const ids::IdSource& ids,
     return absl::OkStatus();
   }));
   return due;
+}
+
+absl::StatusOr<int> TellNewFatal(pg::Database db, const ids::IdSource& ids, absl::Time day_began) {
+  const BackgroundStore store;
+  int compared = 0;
+  RETURN_IF_ERROR(db.RunInTransaction([&](pg::Transaction& tx) -> absl::Status {
+    ASSIGN_OR_RETURN(const std::vector<UntoldRun> runs, store.TakeUntold(tx, day_began, kAtOnce));
+    compared = static_cast<int>(runs.size());
+    for (const UntoldRun& run : runs) {
+      ASSIGN_OR_RETURN(const std::vector<MoreFindings> rules, store.ListMoreFatal(tx, run.target));
+      if (!run.first && !rules.empty()) AppendNewFatal(tx, ids, run, rules);
+      store.SetTold(tx, run.target);
+    }
+    return absl::OkStatus();
+  }));
+  return compared;
 }
 
 BackgroundKeeper::BackgroundKeeper(pg::Pool& pool, const ids::IdSource& ids, Options options)
@@ -128,6 +169,14 @@ void BackgroundKeeper::Run(const std::stop_token& stop) {
     } else {
       for (const jobs::NewJob& job : due->accepted) options_.accepted(job);
       if (due->taken == kAtOnce) continue;
+    }
+    const absl::StatusOr<int> compared =
+        TellNewFatal({pool_, clock::Clock::Real().Now() + kTimeout}, ids_, DayBegan(options_.zone));
+    if (!compared.ok()) {
+      log::Warning("new FATAL findings not told",
+                   {{"error", std::string(compared.status().message())}});
+    } else if (*compared == kAtOnce) {
+      continue;
     }
     const absl::MutexLock lock(&mutex_);
     mutex_.AwaitWithTimeout(absl::Condition(&stopping_), std::min(options_.delay, kLongestLook));

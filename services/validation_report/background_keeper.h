@@ -35,13 +35,21 @@ struct DueRuns {
 absl::StatusOr<DueRuns> AcceptDueRuns(pg::Database db, const ids::IdSource& ids,
                                       absl::Duration delay);
 
-// Follows dataset's feed and accepts what is due; any number of replicas may. Thread-safe.
+// Compares the FATAL findings of some runs with those of a day before, where that was last done
+// before `day_began`, and appends a change for each that has more of a rule:
+// `fatal_findings_appeared`. Of a run that is compared for the first time nothing is new. Returns
+// how many runs it compared.
+absl::StatusOr<int> TellNewFatal(pg::Database db, const ids::IdSource& ids, absl::Time day_began);
+
+// Follows dataset's feed, accepts what is due and tells once a day what became FATAL; any number of
+// replicas may. Thread-safe.
 class BackgroundKeeper {
  public:
   struct Options {
     // How long after a change its records are counted; zero: never.
     absl::Duration delay;
-    feed::Fetch fetch;  // dataset's feed
+    feed::Fetch fetch;    // dataset's feed
+    absl::TimeZone zone;  // whose days
     std::function<void(const jobs::NewJob&)> accepted;
   };
   BackgroundKeeper(pg::Pool& pool, const ids::IdSource& ids, Options options);

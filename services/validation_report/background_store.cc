@@ -13,8 +13,11 @@ namespace edcert::validation_report {
 namespace {
 
 BackgroundTarget TargetOf(const pg::Row& row) {
+  const std::string organization = row.Text("organization");
+  const std::string district = row.Text("district");
   return {.rule_group = row.Text("rule_group_id"),
-          .district = row.Text("organization"),
+          .organization = organization,
+          .district = district.empty() ? organization : district,
           .kind = row.View("copy") == CopyOf(ReportKind::kDistrictData) ? ReportKind::kDistrictData
                                                                         : ReportKind::kStateData};
 }
@@ -37,6 +40,8 @@ std::vector<RanRule> RulesOf(const pg::Result& rows) {
   }
   return rules;
 }
+
+constexpr int kFatal = static_cast<int>(Severity::kFatal);
 
 int64_t Millis(absl::Duration duration) { return absl::ToInt64Milliseconds(duration); }
 
@@ -73,14 +78,14 @@ absl::StatusOr<std::vector<BackgroundTarget>> BackgroundStore::TakeDue(pg::Trans
 
 void BackgroundStore::SetAsked(pg::Transaction& tx, const BackgroundTarget& target,
                                const std::string& job) const {
-  tx.DeferOne(sql::kSetAsked, target.rule_group, target.district, CopyOf(target.kind), job);
+  tx.DeferOne(sql::kSetAsked, target.rule_group, target.organization, CopyOf(target.kind), job);
 }
 
 void BackgroundStore::SetDue(pg::Transaction& tx, const BackgroundTarget& target,
                              std::optional<absl::Duration> delay) const {
   const std::optional<int64_t> millis =
       delay.has_value() ? std::optional(Millis(*delay)) : std::nullopt;
-  tx.DeferOne(sql::kSetDue, target.rule_group, target.district, CopyOf(target.kind), millis);
+  tx.DeferOne(sql::kSetDue, target.rule_group, target.organization, CopyOf(target.kind), millis);
 }
 
 void BackgroundStore::SetFailed(pg::Transaction& tx, const std::string& job,
@@ -93,20 +98,49 @@ void BackgroundStore::SetCounts(pg::Transaction& tx, const BackgroundTarget& tar
   const RuleColumns rules(counts.rules);
   const VersionColumns read(counts.data_versions);
   const std::string_view copy = CopyOf(target.kind);
-  tx.DeferOne(sql::kSetCounted, target.rule_group, target.district, copy, counts.rule_group_version,
-              DayText(counts.severity_day), read.datasets, read.versions, read.rows,
-              counts.left_out);
-  tx.Defer(sql::kDeleteCounts, target.rule_group, target.district, copy);
-  tx.Defer(sql::kInsertCounts, target.rule_group, target.district, copy, rules.ids, rules.versions,
-           rules.codes, rules.severities, rules.datasets, rules.outcomes, rules.findings,
-           rules.errors);
+  tx.DeferOne(sql::kSetCounted, target.rule_group, target.organization, copy,
+              counts.rule_group_version, DayText(counts.severity_day), read.datasets, read.versions,
+              read.rows, counts.left_out);
+  tx.Defer(sql::kDeleteCounts, target.rule_group, target.organization, copy);
+  tx.Defer(sql::kInsertCounts, target.rule_group, target.organization, copy, rules.ids,
+           rules.versions, rules.codes, rules.severities, rules.datasets, rules.outcomes,
+           rules.findings, rules.errors);
+}
+
+absl::StatusOr<std::vector<UntoldRun>> BackgroundStore::TakeUntold(pg::Transaction& tx,
+                                                                   absl::Time before,
+                                                                   int limit) const {
+  ASSIGN_OR_RETURN(const pg::Result rows, tx.Run(sql::kTakeUntold, before, limit));
+  std::vector<UntoldRun> runs;
+  for (const pg::Row row : rows) {
+    runs.push_back({validation_report::TargetOf(row), row.Text("display_name"), row.Bool("first")});
+  }
+  return runs;
+}
+
+absl::StatusOr<std::vector<MoreFindings>> BackgroundStore::ListMoreFatal(
+    pg::Querier& db, const BackgroundTarget& target) const {
+  ASSIGN_OR_RETURN(const pg::Result rows, db.Run(sql::kListMore, target.rule_group,
+                                                 target.organization, CopyOf(target.kind), kFatal));
+  std::vector<MoreFindings> rules;
+  for (const pg::Row row : rows) {
+    rules.push_back({row.Text("code"), row.Int("findings"), row.Int("more")});
+  }
+  return rules;
+}
+
+void BackgroundStore::SetTold(pg::Transaction& tx, const BackgroundTarget& target) const {
+  const std::string_view copy = CopyOf(target.kind);
+  tx.DeferOne(sql::kSetTold, target.rule_group, target.organization, copy);
+  tx.Defer(sql::kDeleteTold, target.rule_group, target.organization, copy, kFatal);
+  tx.Defer(sql::kInsertTold, target.rule_group, target.organization, copy, kFatal);
 }
 
 absl::StatusOr<BackgroundRun> BackgroundStore::Get(pg::Querier& db,
                                                    const BackgroundTarget& target) const {
   const std::string_view copy = CopyOf(target.kind);
   ASSIGN_OR_RETURN(const pg::Result rows,
-                   db.Run(sql::kGetRun, target.rule_group, target.district, copy));
+                   db.Run(sql::kGetRun, target.rule_group, target.organization, copy));
   if (rows.empty()) {
     return status::NotFound(names::RuleGroupName::FromId(target.rule_group).ToString());
   }
@@ -123,9 +157,20 @@ absl::StatusOr<BackgroundRun> BackgroundStore::Get(pg::Querier& db,
   counts.left_out = static_cast<int>(row.Int("left_out"));
   counts.counted_at = row.Time("counted_at");
   ASSIGN_OR_RETURN(const pg::Result rules,
-                   db.Run(sql::kListCounts, target.rule_group, target.district, copy));
+                   db.Run(sql::kListCounts, target.rule_group, target.organization, copy));
   counts.rules = RulesOf(rules);
   return run;
+}
+
+absl::StatusOr<std::map<std::string, RuleHits>> BackgroundStore::ListHits(
+    pg::Querier& db, const std::string& rule_group, const std::vector<std::string>& rules,
+    int limit) const {
+  ASSIGN_OR_RETURN(const pg::Result rows, db.Run(sql::kListHit, rule_group, rules, limit));
+  std::map<std::string, RuleHits> hits;
+  for (const pg::Row row : rows) {
+    hits[row.Text("rule_id")] = {row.Int("organizations"), row.TextArray("first_organizations")};
+  }
+  return hits;
 }
 
 absl::StatusOr<BackgroundTarget> BackgroundStore::TargetOf(pg::Querier& db,
@@ -141,7 +186,7 @@ absl::StatusOr<std::optional<BackgroundCounts>> BackgroundStore::FindEqualReport
   const VersionColumns read(data_versions);
   ASSIGN_OR_RETURN(
       const pg::Result reports,
-      db.Run(sql::kFindEqualReport, run.target.district, kReportKindText.Of(run.target.kind),
+      db.Run(sql::kFindEqualReport, run.target.organization, kReportKindText.Of(run.target.kind),
              run.target.rule_group, run.version_in_use, read.datasets, read.versions));
   if (reports.empty()) return std::nullopt;
   BackgroundCounts counts{.rule_group_version = run.version_in_use,

@@ -361,6 +361,15 @@ v1::RuleGroup ToProto(const RuleGroup& group) {
   return out;
 }
 
+v1::RuleGroup::FatalAgain ToProto(const FatalAgain& again, const RuleHits& hits) {
+  v1::RuleGroup::FatalAgain out;
+  out.set_rule(names::RuleName::FromId(again.rule).ToString());
+  *out.mutable_from_date() = rpc::ToProto(again.from);
+  out.mutable_organizations()->Assign(hits.first.begin(), hits.first.end());
+  out.set_organization_count(hits.organizations);
+  return out;
+}
+
 void WriteVersions(const std::vector<ReportDataVersion>& versions, type::Copy copy,
                    google::protobuf::RepeatedPtrField<v1::Report::DataVersion>& to) {
   for (const ReportDataVersion& version : versions) {
@@ -528,7 +537,7 @@ v1::OpenFindings ToProto(const BackgroundRun& run, bool stale) {
   v1::OpenFindings out;
   const type::Copy copy =
       run.target.kind == ReportKind::kDistrictData ? type::COPY_DISTRICT : type::COPY_STATE;
-  out.set_organization(run.target.district);
+  out.set_organization(run.target.organization);
   out.set_rule_group(names::RuleGroupName::FromId(run.target.rule_group).ToString());
   out.set_copy(copy);
   out.set_stale(stale);

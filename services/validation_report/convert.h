@@ -33,6 +33,7 @@ absl::Status DecodeSettings(const std::string& bytes, GroupMember& member);
 
 absl::StatusOr<RuleGroup> GroupOf(const v1::RuleGroup& group);
 v1::RuleGroup ToProto(const RuleGroup& group);
+v1::RuleGroup::FatalAgain ToProto(const FatalAgain& again, const RuleHits& hits);
 
 v1::Report ToProto(const Report& report);
 

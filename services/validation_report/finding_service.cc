@@ -20,12 +20,21 @@
 namespace edcert::validation_report {
 namespace {
 
-// Whether the group is one of those that are counted in the background.
-absl::Status CheckForDistricts(const RuleGroup& group) {
+// Whether the group is one of those that are counted in the background at such an organisation.
+absl::Status CheckCounted(const RuleGroup& group, access::OrganizationKind kind) {
   if (group.state != GroupState::kActive) return RuleGroupInactive(group.name());
-  return group.level == GroupLevel::kDistrict
+  const bool at_school = kind == access::OrganizationKind::kSchool;
+  return (group.level == GroupLevel::kSchool) == at_school
              ? absl::OkStatus()
              : RuleGroupOfOtherLevel(group.name(), kGroupLevelText.Of(group.level));
+}
+
+// The id of the group of the event that was asked about.
+absl::StatusOr<std::string> GroupOf(const access::Access& access, const std::string& event) {
+  if (!access.event.has_value()) return status::NotFound(event);
+  ASSIGN_OR_RETURN(const auto group,
+                   names::RuleGroupName::Parse(access.event->rule_group, "event.rule_group"));
+  return group.id();
 }
 
 std::string CategoryOf(const access::Access& access) {
@@ -208,18 +217,23 @@ grpc::ServerUnaryReactor* ValidationReportService::GetOpenFindings(
     v1::OpenFindings* response) {
   return rpc::Handle(
       runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
-        ASSIGN_OR_RETURN(const BackgroundTarget target, FromProto(*request));
-        ASSIGN_OR_RETURN(const access::Access access,
-                         access_.Resolve(call, {.event = "", .organization = target.district}));
-        // As for a report of the group alone.
-        if (!MayRun(access, Report{})) return status::NotPermitted("the right to read rule groups");
-        if (access.organization_kind != access::OrganizationKind::kDistrict) {
-          return status::FieldInvalid("organization", "must be a district");
+        ASSIGN_OR_RETURN(OpenFindingsQuery asked, FromProto(*request));
+        BackgroundTarget& target = asked.target;
+        ASSIGN_OR_RETURN(
+            const access::Access access,
+            access_.Resolve(call, {.event = asked.event, .organization = target.organization}));
+        // As for a report of the event, or of the group alone.
+        Report like;
+        like.event = asked.event;
+        RETURN_IF_ERROR(CheckMayAsk(access, like));
+        target.district = access::DistrictOf(access, target.organization);
+        if (!asked.event.empty()) {
+          ASSIGN_OR_RETURN(target.rule_group, GroupOf(access, asked.event));
         }
         pg::Database db = call.db();
         ASSIGN_OR_RETURN(const RuleGroup group,
                          groups_.Get(db, target.rule_group, RuleGroupStore::kVersionInUse));
-        RETURN_IF_ERROR(CheckForDistricts(group));
+        RETURN_IF_ERROR(CheckCounted(group, access.organization_kind));
         ASSIGN_OR_RETURN(const BackgroundRun run, background_.Get(db, target));
         ASSIGN_OR_RETURN(
             const std::vector<ReportDataVersion> now,

@@ -54,6 +54,7 @@ struct App {
                    {.delay = absl::Seconds(config.background_delay_seconds()),
                     .fetch = [this](int64_t after,
                                     int limit) { return definitions.ListChanges(after, limit); },
+                    .zone = runtime.zone(),
                     .accepted = [this](const jobs::NewJob& job) { dispatcher.Hint(job); }}) {}
 
   access::RegistryAccess access;

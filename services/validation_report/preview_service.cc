@@ -1,7 +1,7 @@
 // What a rule would find, before it is in use.
 #include <algorithm>
+#include <map>
 #include <memory>
-#include <set>
 #include <utility>
 
 #include "common/names/names.h"
@@ -9,7 +9,9 @@
 #include "common/status/errors.h"
 #include "common/status/macros.h"
 #include "services/validation_report/convert.h"
+#include "services/validation_report/report_builder.h"
 #include "services/validation_report/request_convert.h"
+#include "services/validation_report/snapshot_client.h"
 #include "services/validation_report/validation_report_service.h"
 
 namespace edcert::validation_report {
@@ -57,8 +59,16 @@ absl::StatusOr<ValidationReportService::CheckedRule> ValidationReportService::Ru
   return Compile(rule.id, rule.version, rule.content, asked.values);
 }
 
+absl::StatusOr<std::map<std::string, LastYear>> ValidationReportService::LastYearsOf(
+    rpc::Call& call, const Preview& asked, const RuleContent& rule) {
+  if (asked.previous_event.empty()) return std::map<std::string, LastYear>();
+  RETURN_IF_ERROR(access_.Resolve(call, {.event = asked.previous_event}).status());
+  if (ThisYear(rule).size() == rule.datasets.size()) return std::map<std::string, LastYear>();
+  return parts_.snapshots.ListLastYear(call, asked.previous_event);
+}
+
 absl::StatusOr<std::vector<ValidationReportService::PreviewPlace>>
-ValidationReportService::PlacesOf(rpc::Call& call, const Preview& asked) {
+ValidationReportService::PlacesOf(rpc::Call& call, const Preview& asked, const RuleContent& rule) {
   std::vector<std::string> names = asked.organizations;
   if (!asked.event.empty()) {
     RETURN_IF_ERROR(access_.Resolve(call, {.event = asked.event}).status());
@@ -68,6 +78,7 @@ ValidationReportService::PlacesOf(rpc::Call& call, const Preview& asked) {
       return status::FieldInvalid("event", "has more than 2000 participants");
     }
   }
+  ASSIGN_OR_RETURN(const auto last_years, LastYearsOf(call, asked, rule));
   // All before anything is told of one.
   std::vector<PreviewPlace> places;
   for (const std::string& name : names) {
@@ -78,37 +89,32 @@ ValidationReportService::PlacesOf(rpc::Call& call, const Preview& asked) {
       return status::FieldInvalid("organizations", name + " is no district or school");
     }
     places.push_back({name, access.organization_display_name, access::DistrictOf(access, name)});
+    const auto last_year = last_years.find(name);
+    if (last_year != last_years.end()) places.back().last_year = last_year->second;
   }
   return places;
 }
 
 absl::StatusOr<v1::PreviewRuleResponse::Organization> ValidationReportService::PreviewAt(
     rpc::Call& call, const Preview& asked, const CheckedRule& checked, const PreviewPlace& place) {
-  ASSIGN_OR_RETURN(const auto organization,
-                   names::OrganizationName::Parse(place.organization, "organizations"));
   ASSIGN_OR_RETURN(const auto district,
                    names::OrganizationName::Parse(place.district, "organizations"));
+  Report report{.organization = place.organization,
+                .district = place.district,
+                .kind = asked.kind,
+                .last_year = place.last_year};
   pg::Database db = call.db();
   ASSIGN_OR_RETURN(
-      const std::vector<ReportDataVersion> versions,
-      reports_.ReadVersions(db, asked.copy, district.id(), ThisYear(checked.rule.content)));
+      report.data_versions,
+      reports_.ReadVersions(db, CopyOf(asked.kind), district.id(), ThisYear(checked.rule.content)));
+  const EvaluationRequest request{.organization = place.organization,
+                                  .rules = {{std::make_shared<const CompiledRule>(checked.rule)}},
+                                  .definitions = checked.definitions,
+                                  .sources = SourcesOf(report, checked.definitions),
+                                  .progress = nullptr};
   Message::Organization out;
-  EvaluationRequest request{.organization = place.organization,
-                            .rules = {{std::make_shared<const CompiledRule>(checked.rule)}},
-                            .definitions = checked.definitions,
-                            .sources = {},
-                            .progress = nullptr};
-  for (const ReportDataVersion& version : versions) {
+  for (const ReportDataVersion& version : report.data_versions) {
     if (version.dataset == checked.rule.dataset()) out.set_version(version.version);
-    request.sources[version.dataset] =
-        RowsOfSlice(checked.definitions.at(version.dataset),
-                    {.copy = asked.copy,
-                     .district = district.id(),
-                     .version = version.version,
-                     .school = place.organization == place.district ? "" : organization.id()});
-  }
-  for (const auto& [dataset, definition] : checked.definitions) {
-    if (IsLastYear(dataset)) request.sources[dataset] = NoRows(definition);
   }
   ASSIGN_OR_RETURN(const Evaluation evaluation, previewer_.Evaluate(request, call.deadline()));
   const RuleResult& result = evaluation.results.front();
@@ -121,6 +127,7 @@ absl::StatusOr<v1::PreviewRuleResponse::Organization> ValidationReportService::P
   out.set_error(result.error);
   out.set_blocked(checked.rule.content.severity == Severity::kFatal &&
                   result.outcome != Outcome::kPass);
+  out.set_previous_snapshot(place.last_year.snapshot);
   return out;
 }
 
@@ -132,7 +139,8 @@ grpc::ServerWriteReactor<v1::PreviewRuleResponse>* ValidationReportService::Prev
         ASSIGN_OR_RETURN(const Preview asked, FromProto(*request));
         RETURN_IF_ERROR(CheckAuthor(call));
         ASSIGN_OR_RETURN(const CheckedRule checked, RuleToPreview(call, asked));
-        ASSIGN_OR_RETURN(const std::vector<PreviewPlace> places, PlacesOf(call, asked));
+        ASSIGN_OR_RETURN(const std::vector<PreviewPlace> places,
+                         PlacesOf(call, asked, checked.rule.content));
         const std::unique_lock lock(previewing_, std::try_to_lock);
         if (!lock.owns_lock()) return status::Overloaded("previews");
         const absl::Time end = runtime_.clock().Now() + kLongest;

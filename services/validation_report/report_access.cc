@@ -55,7 +55,10 @@ absl::Status CheckMayAsk(const access::Access& access, const Report& report) {
       access.organization_kind != access::OrganizationKind::kSchool) {
     return status::FieldInvalid("organization", "must be a district or a school");
   }
-  if (!MayRun(access, report)) return status::NotPermitted("a role in the event's category");
+  if (!MayRun(access, report)) {
+    return status::NotPermitted(report.event.empty() ? "the right to read rule groups"
+                                                     : "a role in the event's category");
+  }
   return access.event.has_value() ? CheckWindow(*access.event) : absl::OkStatus();
 }
 

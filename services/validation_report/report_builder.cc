@@ -102,19 +102,6 @@ void AddLastYear(const Report& report, const Definitions& definitions, RowSource
   }
 }
 
-RowSources SourcesOf(const Report& report, const Definitions& definitions) {
-  const std::string district = IdOf(report.district);
-  RowSources sources;
-  for (const ReportDataVersion& version : report.data_versions) {
-    const auto definition = definitions.find(version.dataset);
-    if (definition == definitions.end()) continue;
-    sources[version.dataset] =
-        RowsOf(report, definition->second, CopyOf(report.kind), district, version.version);
-  }
-  AddLastYear(report, definitions, sources);
-  return sources;
-}
-
 std::vector<render::SchoolCount> SchoolsOf(const std::vector<RanRule>& rules) {
   std::map<std::string, render::SchoolCount> schools;
   for (const RanRule& rule : rules) {
@@ -309,6 +296,19 @@ absl::Status Render(render::ReportWriter& writer, const Page& page, bool compare
 }
 
 }  // namespace
+
+RowSources SourcesOf(const Report& report, const Definitions& definitions) {
+  const std::string district = IdOf(report.district);
+  RowSources sources;
+  for (const ReportDataVersion& version : report.data_versions) {
+    const auto definition = definitions.find(version.dataset);
+    if (definition == definitions.end()) continue;
+    sources[version.dataset] =
+        RowsOf(report, definition->second, CopyOf(report.kind), district, version.version);
+  }
+  AddLastYear(report, definitions, sources);
+  return sources;
+}
 
 absl::StatusOr<const CompiledGroup*> ReportBuilder::GroupOf(pg::Database& db,
                                                             const Report& report) {

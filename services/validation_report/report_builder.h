@@ -36,6 +36,10 @@ struct CompiledGroup {
   Definitions definitions;
 };
 
+// The rows of what a report reads, this year's and last year's: its data versions, and nothing else
+// of it but the organisation, its district and the kind.
+RowSources SourcesOf(const Report& report, const Definitions& definitions);
+
 // Belongs to one thread.
 class ReportBuilder {
  public:

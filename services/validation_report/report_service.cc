@@ -76,7 +76,7 @@ absl::StatusOr<RuleGroup> ValidationReportService::GroupFor(
   // Without an event there is no version that somebody pinned.
   const int version = event.has_value() ? report.rule_group_version : RuleGroupStore::kVersionInUse;
   ASSIGN_OR_RETURN(RuleGroup group, groups_.Get(db, report.rule_group, version));
-  if (group.state != GroupState::kActive || !group.was_active) {
+  if (!IsRunnable(group, event.has_value() ? std::optional(event->published_at) : std::nullopt)) {
     return RuleGroupInactive(group.name());
   }
   if (event.has_value() && LevelOf(*event) != group.level) {

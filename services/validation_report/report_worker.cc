@@ -96,7 +96,7 @@ absl::Status ReportRunner::Count(jobs::Running& running) {
     ASSIGN_OR_RETURN(target, background_.TargetOf(tx, running.job().id));
     ASSIGN_OR_RETURN(const BackgroundRun run, background_.Get(tx, target));
     report = {.id = running.job().id,
-              .organization = target.district,
+              .organization = target.organization,
               .district = target.district,
               .kind = target.kind,
               .rule_group = target.rule_group,

@@ -26,7 +26,9 @@ using edcert::testing::HasReason;
 using edcert::testing::IsOk;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using ::testing::Not;
+using ::testing::SizeIs;
 
 absl::Time Now() { return clock::Clock::Real().Now(); }
 
@@ -786,9 +788,10 @@ class BackgroundTest : public ReportWorkerTest {
     return due.accepted.empty() ? "" : due.accepted.front().id;
   }
 
-  std::optional<BackgroundCounts> Counts(const std::string& group = "g") {
+  std::optional<BackgroundCounts> Counts(const std::string& group = "g",
+                                         const std::string& organization = "organizations/north") {
     pg::Database db = Db();
-    const auto run = background_.Get(db, {.rule_group = group, .district = "organizations/north"});
+    const auto run = background_.Get(db, {.rule_group = group, .organization = organization});
     EXPECT_THAT(run, IsOk());
     return run->counts;
   }
@@ -802,6 +805,23 @@ class BackgroundTest : public ReportWorkerTest {
     EXPECT_THAT(rows, IsOk());
     if (!(*rows)[0].Has("due")) return std::nullopt;
     return (*rows)[0].Int("due");
+  }
+
+  // Compares what was not compared since an instant; returns how many runs.
+  int Tell(absl::Time day_began = Now() - kHour) {
+    const absl::StatusOr<int> compared = TellNewFatal(Db(), ids::IdSource::Real(), day_began);
+    EXPECT_THAT(compared, IsOk());
+    return compared.value_or(-1);
+  }
+  int TellTomorrow() { return Tell(Now() + kHour); }
+  std::vector<type::Change> Told() {
+    const absl::StatusOr<feed::Page> page = feed::List(Db(), 0, 100);
+    EXPECT_THAT(page, IsOk());
+    std::vector<type::Change> told = page->changes;
+    std::erase_if(told, [](const type::Change& change) {
+      return change.type() != "fatal_findings_appeared";
+    });
+    return told;
   }
 
   static v1::Rule Unique(const std::string& code, const std::string& column) {
@@ -886,6 +906,46 @@ TEST_F(BackgroundTest, CountsAgainOnlyWhatIsNotCounted) {
   EXPECT_EQ(Counts()->rules.front().result.findings, 1);
   EXPECT_EQ(Counts()->data_versions.front().version, 4);
   EXPECT_GT(DueIn().value_or(0), 3500) << "forgotten by the run that may not have seen it";
+}
+
+TEST_F(BackgroundTest, CountsAGroupForSchoolsAtEachSchool) {
+  AddEnrollments(500);
+  MakeGroup("g", {BadExit(), Unique("F-2", "school_id")});
+  Sql("UPDATE validation.rule_group SET level = 'SCHOOL';"
+      "INSERT INTO dataset_read.organization"
+      " (copy, district_id, record_key, organization_id, kind, valid_to)"
+      " SELECT c, d, o, o, k, t"
+      "   FROM unnest(ARRAY['DISTRICT', 'STATE']) c, (VALUES"
+      "     ('north', 'north', 'DISTRICT', 9223372036854775807),"
+      "     ('north', 'school-0', 'SCHOOL', 9223372036854775807),"
+      "     ('north', 'school-1', 'SCHOOL', 9223372036854775807),"
+      "     ('north', 'school-2', 'SCHOOL', 2),"
+      "     ('south', 'school-3', 'SCHOOL', 9223372036854775807)) o (d, o, k, t)");
+  Change();
+  const DueRuns due = AcceptDue();
+  ASSERT_EQ(due.accepted.size(), 2U);
+  for (const jobs::NewJob& job : due.accepted) {
+    EXPECT_EQ(job.organization, "organizations/north") << "it waits in the district's turn";
+    ASSERT_THAT(MakeRunner()->Run(*Claim(job.id)), IsOk());
+  }
+  EXPECT_FALSE(Counts().has_value()) << "nothing of the district";
+  const auto counts = Counts("g", "organizations/school-0");
+  ASSERT_TRUE(counts.has_value());
+  EXPECT_EQ(counts->data_versions.front().version, 3);
+  EXPECT_EQ(counts->data_versions.front().rows, 100);
+  EXPECT_EQ(counts->rules[0].result.findings, 10);
+  EXPECT_EQ(counts->rules[1].result.findings, 100);
+  EXPECT_EQ(Counts("g", "organizations/school-1")->rules[0].result.findings, 0);
+
+  // Another version of the group is counted at the same; in south nothing was pushed.
+  ASSERT_THAT(Db().RunInTransaction([&](pg::Transaction& tx) {
+    background_.MarkGroup(tx, "g", absl::ZeroDuration());
+    return absl::OkStatus();
+  }),
+              IsOk());
+  const DueRuns again = AcceptDue();
+  EXPECT_EQ(again.taken, 2);
+  EXPECT_TRUE(again.accepted.empty()) << "the counts are of these versions";
 }
 
 TEST_F(BackgroundTest, IsDueAWhileAfterTheFirstChange) {
@@ -987,6 +1047,78 @@ TEST_F(BackgroundTest, GivesWayToAReportAfterOneRule) {
   ClaimedJob again(Db(), (*next)->job);
   ASSERT_THAT(runner->Run(again), IsOk());
   EXPECT_EQ(Counts()->rules.size(), 4U);
+}
+
+TEST_F(BackgroundTest, TellsOnceADayWhatBecameFatal) {
+  AddEnrollments(100);
+  v1::Rule warning = BadExit("W-1");
+  warning.set_severity(type::SEVERITY_WARNING);
+  MakeGroup("g",
+            {BadExit(), EnrollmentRule("F-2", R"("row": {"expression": "fte = 0"})"), warning});
+  Sql("INSERT INTO dataset_read.organization"
+      " (copy, district_id, record_key, organization_id, kind, display_name)"
+      " VALUES ('DISTRICT', 'north', 'north', 'north', 'DISTRICT', 'North Valley')");
+  EXPECT_EQ(Tell(), 0) << "nothing is counted";
+  int version = 3;
+  const auto count = [&](const std::string& bad) {
+    MakeBad(bad);
+    Sql(fmt::format("UPDATE dataset_read.data_version SET version = {}", ++version));
+    Change();
+    ASSERT_THAT(MakeRunner()->Run(*Claim(AcceptOne())), IsOk());
+  };
+  count("'k000001'");
+  EXPECT_EQ(Tell(), 1);
+  EXPECT_THAT(Told(), IsEmpty()) << "there is no day before";
+  count("'k000001', 'k000002', 'k000003'");
+  EXPECT_EQ(Tell(), 0) << "the same day";
+
+  // The next day.
+  EXPECT_EQ(TellTomorrow(), 1);
+  ASSERT_THAT(Told(), SizeIs(1));
+  const type::Change change = Told().front();
+  EXPECT_EQ(change.subject(), "ruleGroups/g");
+  EXPECT_EQ(feed::Attribute(change, "organization"), "organizations/north");
+  EXPECT_EQ(feed::Attribute(change, "organization_display_name"), "North Valley");
+  EXPECT_EQ(feed::Attribute(change, "rules"), "F-1:2:3");
+  EXPECT_EQ(feed::Attribute(change, "more_rules"), "");
+  TellTomorrow();
+  EXPECT_THAT(Told(), SizeIs(1)) << "it was told";
+
+  // Another rule, while one finds less; then that one is back.
+  Sql("UPDATE dataset_read.enrollment SET fte = 0 WHERE record_key < 'k000005'");
+  count("'k000001'");
+  TellTomorrow();
+  ASSERT_THAT(Told(), SizeIs(2));
+  EXPECT_EQ(feed::Attribute(Told().back(), "rules"), "F-2:4:4");
+  count("'k000001', 'k000002'");
+  TellTomorrow();
+  ASSERT_THAT(Told(), SizeIs(3));
+  EXPECT_EQ(feed::Attribute(Told().back(), "rules"), "F-1:1:2");
+
+  // What could not be run is not known to be corrected.
+  Sql("UPDATE validation.background_count SET outcome = 'ERROR', findings = 0 WHERE code = 'F-1'");
+  TellTomorrow();
+  count("'k000001', 'k000002'");
+  TellTomorrow();
+  EXPECT_THAT(Told(), SizeIs(3));
+}
+
+TEST_F(BackgroundTest, TellsOfManyRulesHowManyThereAre) {
+  AddEnrollments(10);
+  std::vector<v1::Rule> rules;
+  for (int i = 10; i < 33; ++i) {
+    rules.push_back(EnrollmentRule(fmt::format("F-{}", i), R"("row": {"expression": "fte = 1"})"));
+  }
+  MakeGroup("g", rules);
+  Change();
+  ASSERT_THAT(MakeRunner()->Run(*Claim(AcceptOne())), IsOk());
+  EXPECT_EQ(Tell(), 1);
+  Sql("DELETE FROM validation.background_told");
+  TellTomorrow();
+  ASSERT_THAT(Told(), SizeIs(1));
+  EXPECT_THAT(feed::Attribute(Told().front(), "rules"), ::testing::StartsWith("F-10:10:10,F-11:"));
+  EXPECT_THAT(feed::Attribute(Told().front(), "rules"), ::testing::EndsWith(",F-29:10:10"));
+  EXPECT_EQ(feed::Attribute(Told().front(), "more_rules"), "3");
 }
 
 TEST_F(BackgroundTest, IsTriedAgainLaterWhenItWasGivenUp) {

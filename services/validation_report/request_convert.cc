@@ -236,7 +236,9 @@ absl::StatusOr<Preview> FromProto(const v1::PreviewRuleRequest& request) {
   if (request.copy() < 0 || request.copy() > type::COPY_STATE) {
     return status::FieldInvalid("copy", "unknown value");
   }
-  preview.copy = request.copy() == type::COPY_DISTRICT ? "DISTRICT" : "STATE";
+  if (request.copy() == type::COPY_DISTRICT) preview.kind = ReportKind::kDistrictData;
+  ASSIGN_OR_RETURN(preview.previous_event,
+                   OptionalName<names::EventName>(request.previous_event(), "previous_event"));
   return preview;
 }
 
@@ -267,6 +269,10 @@ absl::StatusOr<RuleGroup> FromProto(const v1::UpdateRuleGroupRequest& request) {
 
 absl::StatusOr<Verb> FromProto(const v1::ActivateRuleGroupRequest& request) {
   return VersionVerbOf<names::RuleGroupName>(request);
+}
+
+absl::StatusOr<Verb> FromProto(const v1::DeactivateRuleGroupRequest& request) {
+  return VerbOf<names::RuleGroupName>(request);
 }
 
 absl::StatusOr<GroupFilter> FromProto(const v1::ListRuleGroupsRequest& request) {
@@ -381,18 +387,23 @@ absl::StatusOr<WaiverFilter> FromProto(const v1::ListWaiversRequest& request) {
   return WaiverFilter{event.ToString(), organization.ToString()};
 }
 
-absl::StatusOr<BackgroundTarget> FromProto(const v1::GetOpenFindingsRequest& request) {
+absl::StatusOr<OpenFindingsQuery> FromProto(const v1::GetOpenFindingsRequest& request) {
+  OpenFindingsQuery query;
   ASSIGN_OR_RETURN(const auto organization,
                    names::OrganizationName::Parse(request.organization(), "organization"));
-  ASSIGN_OR_RETURN(const auto group,
-                   names::RuleGroupName::Parse(request.rule_group(), "rule_group"));
+  query.target.organization = organization.ToString();
+  ASSIGN_OR_RETURN(query.event, OptionalName<names::EventName>(request.event(), "event"));
+  ASSIGN_OR_RETURN(query.target.rule_group,
+                   OptionalId<names::RuleGroupName>(request.rule_group(), "rule_group"));
+  if (query.event.empty() == query.target.rule_group.empty()) {
+    return status::FieldInvalid("rule_group", "either this or `event` is required");
+  }
   if (request.copy() != type::COPY_DISTRICT && request.copy() != type::COPY_STATE) {
     return status::FieldInvalid("copy", "must be COPY_DISTRICT or COPY_STATE");
   }
-  return BackgroundTarget{.rule_group = group.id(),
-                          .district = organization.ToString(),
-                          .kind = request.copy() == type::COPY_DISTRICT ? ReportKind::kDistrictData
-                                                                        : ReportKind::kStateData};
+  query.target.kind =
+      request.copy() == type::COPY_DISTRICT ? ReportKind::kDistrictData : ReportKind::kStateData;
+  return query;
 }
 
 }  // namespace edcert::validation_report

@@ -52,9 +52,10 @@ struct Preview {
   std::optional<RuleContent> content;
   int version = 0;
   ValuesByName values;
-  std::string event;                       // resource name; or
-  std::vector<std::string> organizations;  // resource names
-  std::string_view copy = "STATE";
+  std::string event;                         // resource name; or
+  std::vector<std::string> organizations;    // resource names
+  ReportKind kind = ReportKind::kStateData;  // which copy
+  std::string previous_event;                // resource name, or empty
 };
 
 // Which findings, or groups of them, of which report (a resource name).
@@ -87,6 +88,7 @@ absl::StatusOr<RuleGroup> FromProto(const v1::CreateRuleGroupRequest& request,
 absl::StatusOr<RuleGroup> FromProto(const v1::UpdateRuleGroupRequest& request);
 absl::StatusOr<AtVersion> FromProto(const v1::GetRuleGroupRequest& request);
 absl::StatusOr<Verb> FromProto(const v1::ActivateRuleGroupRequest& request);
+absl::StatusOr<Verb> FromProto(const v1::DeactivateRuleGroupRequest& request);
 absl::StatusOr<GroupFilter> FromProto(const v1::ListRuleGroupsRequest& request);
 
 // What is asked: without requester, versions and id.
@@ -106,6 +108,10 @@ struct WaiverFilter {
   std::string organization;
 };
 absl::StatusOr<WaiverFilter> FromProto(const v1::ListWaiversRequest& request);
-absl::StatusOr<BackgroundTarget> FromProto(const v1::GetOpenFindingsRequest& request);
+struct OpenFindingsQuery {
+  std::string event;        // empty when the group is named
+  BackgroundTarget target;  // without district, and without the group that the event says
+};
+absl::StatusOr<OpenFindingsQuery> FromProto(const v1::GetOpenFindingsRequest& request);
 
 }  // namespace edcert::validation_report

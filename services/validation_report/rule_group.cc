@@ -14,7 +14,8 @@ namespace edcert::validation_report {
 
 static_assert(fsm::UniqueRows(kGroupLifecycle));
 static_assert(fsm::AllReachable(kGroupLifecycle,
-                                std::array{GroupState::kDraft, GroupState::kActive},
+                                std::array{GroupState::kDraft, GroupState::kActive,
+                                           GroupState::kInactive},
                                 GroupState::kDraft));
 
 namespace {
@@ -64,6 +65,26 @@ std::vector<absl::CivilDay> SeverityChangesOf(const std::vector<GroupMember>& me
   return {days.begin(), days.end()};
 }
 
+std::vector<FatalAgain> FatalAgainOf(const std::vector<GroupMember>& former,
+                                     const std::vector<GroupMember>& members,
+                                     absl::CivilDay today) {
+  std::set<std::string_view> less_grave;
+  for (const GroupMember& member : former) {
+    if (SeverityOn(member, today) != Severity::kFatal) less_grave.insert(member.rule);
+  }
+  std::vector<FatalAgain> again;
+  for (const GroupMember& member : members) {
+    std::vector<absl::CivilDay> days = SeverityChangesOf({member});
+    std::erase_if(days, [&](absl::CivilDay day) { return day <= today; });
+    if (less_grave.contains(member.rule)) days.insert(days.begin(), today);
+    const auto day = std::find_if(days.begin(), days.end(), [&](absl::CivilDay each) {
+      return SeverityOn(member, each) == Severity::kFatal;
+    });
+    if (day != days.end()) again.push_back({member.rule, *day});
+  }
+  return again;
+}
+
 absl::StatusOr<GroupState> Next(const RuleGroup& group, GroupAction action) {
   const GroupTransition* step =
       fsm::FindRow(kGroupLifecycle, group.state, action, [&group](const GroupTransition& row) {
@@ -72,9 +93,19 @@ absl::StatusOr<GroupState> Next(const RuleGroup& group, GroupAction action) {
   if (step != nullptr) return step->to;
   const auto word = [](GroupAction allowed) { return kGroupActionText.Of(allowed); };
   std::vector<GroupAction> allowed = fsm::AllowedActions(kGroupLifecycle, group.state);
-  if (group.newest_version == 1) std::erase(allowed, GroupAction::kActivate);
+  // Of the one version there is nothing else to activate.
+  if (group.state == GroupState::kActive && group.newest_version == 1) {
+    std::erase(allowed, GroupAction::kActivate);
+  }
   return status::TransitionNotAllowed(group.name(), kGroupStateText.Of(group.state), word(action),
                                       fsm::Join(allowed, word));
+}
+
+bool IsRunnable(const RuleGroup& group, std::optional<absl::Time> publish_time) {
+  if (!group.was_active) return false;
+  if (group.state == GroupState::kActive) return true;
+  return publish_time.has_value() && group.deactivate_time.has_value() &&
+         *publish_time <= *group.deactivate_time;
 }
 
 absl::Status CheckGroup(const RuleGroup& group) {

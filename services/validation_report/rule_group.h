@@ -24,9 +24,9 @@ enum class GroupState { kDraft = 1, kActive = 2, kInactive = 3 };
 inline constexpr EnumText<GroupState, 3> kGroupStateText{"state of a rule group",
                                                          {"DRAFT", "ACTIVE", "INACTIVE"}};
 
-enum class GroupAction { kUpdate = 1, kActivate = 2 };
-inline constexpr EnumText<GroupAction, 2> kGroupActionText{"action on a rule group",
-                                                           {"UPDATE", "ACTIVATE"}};
+enum class GroupAction { kUpdate = 1, kActivate = 2, kDeactivate = 3 };
+inline constexpr EnumText<GroupAction, 3> kGroupActionText{"action on a rule group",
+                                                           {"UPDATE", "ACTIVATE", "DEACTIVATE"}};
 
 struct GroupTransition {
   using Action = GroupAction;
@@ -36,14 +36,16 @@ struct GroupTransition {
   GroupState to;
 };
 
-// The whole life of a group; nothing leads to INACTIVE yet. What is not here is refused. To write a
-// version changes no state.
+// The whole life of a group. What is not here is refused. To write a version changes no state.
 // clang-format off
 inline constexpr std::array kGroupLifecycle = {
-  GroupTransition{GroupState::kDraft,  GroupAction::kUpdate,   VersionGuard::kNone,  GroupState::kDraft},
-  GroupTransition{GroupState::kDraft,  GroupAction::kActivate, VersionGuard::kNone,  GroupState::kActive},
-  GroupTransition{GroupState::kActive, GroupAction::kUpdate,   VersionGuard::kNone,  GroupState::kActive},
-  GroupTransition{GroupState::kActive, GroupAction::kActivate, VersionGuard::kOther, GroupState::kActive},
+  GroupTransition{GroupState::kDraft,    GroupAction::kUpdate,     VersionGuard::kNone,  GroupState::kDraft},
+  GroupTransition{GroupState::kDraft,    GroupAction::kActivate,   VersionGuard::kNone,  GroupState::kActive},
+  GroupTransition{GroupState::kActive,   GroupAction::kUpdate,     VersionGuard::kNone,  GroupState::kActive},
+  GroupTransition{GroupState::kActive,   GroupAction::kActivate,   VersionGuard::kOther, GroupState::kActive},
+  GroupTransition{GroupState::kActive,   GroupAction::kDeactivate, VersionGuard::kNone,  GroupState::kInactive},
+  GroupTransition{GroupState::kInactive, GroupAction::kUpdate,     VersionGuard::kNone,  GroupState::kInactive},
+  GroupTransition{GroupState::kInactive, GroupAction::kActivate,   VersionGuard::kNone,  GroupState::kActive},
 };
 // clang-format on
 
@@ -68,6 +70,15 @@ struct GroupMember {
 Severity SeverityOn(const GroupMember& member, std::optional<absl::CivilDay> day);
 // The days on which the severity of some member becomes another, sorted.
 std::vector<absl::CivilDay> SeverityChangesOf(const std::vector<GroupMember>& members);
+// A rule that becomes FATAL on a day.
+struct FatalAgain {
+  std::string rule;  // id
+  absl::CivilDay from;
+};
+// What becomes FATAL today, when `members` take the place of `former`, or is to by its schedule; of
+// each rule the first day.
+std::vector<FatalAgain> FatalAgainOf(const std::vector<GroupMember>& former,
+                                     const std::vector<GroupMember>& members, absl::CivilDay today);
 
 struct RuleGroup {
   std::string id = {};
@@ -75,10 +86,11 @@ struct RuleGroup {
   GroupLevel level = GroupLevel::kUnspecified;
   std::vector<GroupMember> members = {};
   int version = 1;         // of title and members
-  int active_version = 0;  // in use; 0 while it is a draft
+  int active_version = 0;  // in use, or last in use; 0 while it is a draft
   int newest_version = 1;
   bool was_active = false;  // whether the version is or was in use
   GroupState state = GroupState::kDraft;
+  std::optional<absl::Time> deactivate_time = {};    // while it is INACTIVE
   std::vector<std::string> datasets = {};            // ids, sorted
   std::vector<std::string> last_year_datasets = {};  // those read of last year: ids, sorted
   std::string etag = {};
@@ -91,6 +103,10 @@ struct RuleGroup {
 // The state after an action; TRANSITION_NOT_ALLOWED when the table has no such step. To activate
 // means the version of the members.
 absl::StatusOr<GroupState> Next(const RuleGroup& group, GroupAction action);
+
+// Whether a report may run the version: one that was in use, of a group that is, or was when the
+// event that pins it was published.
+bool IsRunnable(const RuleGroup& group, std::optional<absl::Time> publish_time);
 
 // FIELD_INVALID for the first field that breaks its rule.
 absl::Status CheckGroup(const RuleGroup& group);

@@ -1,5 +1,7 @@
 // Rule groups.
 #include <algorithm>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "common/paging/paging.h"
@@ -12,6 +14,11 @@
 #include "services/validation_report/validation_report_service.h"
 
 namespace edcert::validation_report {
+namespace {
+
+constexpr int kMaxListedHits = 1000;
+
+}  // namespace
 
 absl::Status ValidationReportService::CheckValuesOf(rpc::Call& call, const RuleGroup& group) {
   if (std::all_of(group.members.begin(), group.members.end(),
@@ -96,6 +103,23 @@ grpc::ServerUnaryReactor* ValidationReportService::ListRuleGroups(
   });
 }
 
+absl::StatusOr<std::vector<v1::RuleGroup::FatalAgain>> ValidationReportService::FatalAgainIn(
+    rpc::Call& call, pg::Transaction& tx, const RuleGroup& group) {
+  std::vector<GroupMember> former;
+  if (group.active_version > 0) {
+    ASSIGN_OR_RETURN(RuleGroup in_use, groups_.Get(tx, group.id, RuleGroupStore::kVersionInUse));
+    former = std::move(in_use.members);
+  }
+  const std::vector<FatalAgain> again =
+      FatalAgainOf(former, group.members, absl::ToCivilDay(call.arrival(), runtime_.zone()));
+  std::vector<std::string> rules;
+  for (const FatalAgain& each : again) rules.push_back(each.rule);
+  ASSIGN_OR_RETURN(auto hits, background_.ListHits(tx, group.id, rules, kMaxListedHits));
+  std::vector<v1::RuleGroup::FatalAgain> out;
+  for (const FatalAgain& each : again) out.push_back(ToProto(each, hits[each.rule]));
+  return out;
+}
+
 grpc::ServerUnaryReactor* ValidationReportService::ActivateRuleGroup(
     grpc::CallbackServerContext* context, const v1::ActivateRuleGroupRequest* request,
     v1::RuleGroup* response) {
@@ -107,13 +131,32 @@ grpc::ServerUnaryReactor* ValidationReportService::ActivateRuleGroup(
           ASSIGN_OR_RETURN(const RuleGroup group,
                            groups_.GetUnchanged(tx, verb.id, verb.etag, verb.version));
           RETURN_IF_ERROR(Next(group, GroupAction::kActivate).status());
+          ASSIGN_OR_RETURN(const auto fatal_again, FatalAgainIn(call, tx, group));
           ASSIGN_OR_RETURN(const RuleGroup active,
                            groups_.Activate(tx, group, call.principal().user));
           if (parts_.background_delay > absl::ZeroDuration()) {
             background_.MarkGroup(tx, active.id, parts_.background_delay);
           }
           *response = ToProto(active);
+          response->mutable_fatal_again()->Assign(fatal_again.begin(), fatal_again.end());
           return Tell(call, tx, active.name(), "rule_group_activated");
+        });
+  });
+}
+
+grpc::ServerUnaryReactor* ValidationReportService::DeactivateRuleGroup(
+    grpc::CallbackServerContext* context, const v1::DeactivateRuleGroupRequest* request,
+    v1::RuleGroup* response) {
+  return rpc::Handle(runtime_, context, request, response, [=, this](rpc::Call& call) {
+    ASSIGN_OR_RETURN(const Verb verb, FromProto(*request));
+    RETURN_IF_ERROR(CheckAuthor(call));
+    return rpc::Command(
+        call, *request, response, [&](pg::Transaction& tx) -> absl::StatusOr<std::string> {
+          ASSIGN_OR_RETURN(const RuleGroup group, groups_.GetUnchanged(tx, verb.id, verb.etag));
+          RETURN_IF_ERROR(Next(group, GroupAction::kDeactivate).status());
+          ASSIGN_OR_RETURN(const RuleGroup inactive, groups_.Deactivate(tx, group));
+          *response = ToProto(inactive);
+          return Tell(call, tx, inactive.name(), "rule_group_deactivated");
         });
   });
 }

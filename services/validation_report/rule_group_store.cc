@@ -32,6 +32,7 @@ absl::StatusOr<RuleGroup> GroupOfRow(const pg::Row& row) {
                    .newest_version = static_cast<int>(row.Int("newest_version")),
                    .was_active = row.Bool("was_active"),
                    .state = state,
+                   .deactivate_time = row.OptionalTime("deactivated_at"),
                    .datasets = row.TextArray("datasets"),
                    .last_year_datasets = row.TextArray("last_year_datasets"),
                    .etag = row.Text("row_version"),
@@ -202,6 +203,13 @@ absl::StatusOr<RuleGroup> RuleGroupStore::Activate(pg::Transaction& tx, const Ru
                                                     group.etag, group.version, group.title));
   tx.Defer(sql::kRecordGroupActivation, group.id, group.version, user);
   return Changed(tx, group, updated, group.version);
+}
+
+absl::StatusOr<RuleGroup> RuleGroupStore::Deactivate(pg::Transaction& tx,
+                                                     const RuleGroup& group) const {
+  tx.Defer(sql::kRecordGroupVersionInUse, group.id);
+  ASSIGN_OR_RETURN(const pg::Result updated, tx.Run(sql::kDeactivateGroup, group.id, group.etag));
+  return Changed(tx, group, updated, kNewestVersion);
 }
 
 absl::StatusOr<std::vector<MemberContent>> RuleGroupStore::Contents(pg::Querier& db,

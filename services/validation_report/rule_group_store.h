@@ -51,6 +51,8 @@ class RuleGroupStore {
   // more, ETAG_MISMATCH when the group changed.
   absl::StatusOr<RuleGroup> Activate(pg::Transaction& tx, const RuleGroup& group,
                                      const std::string& user) const;
+  // Takes the group out of use. ETAG_MISMATCH when it changed.
+  absl::StatusOr<RuleGroup> Deactivate(pg::Transaction& tx, const RuleGroup& group) const;
 
   absl::StatusOr<std::vector<MemberContent>> Contents(pg::Querier& db, const std::string& id,
                                                       int version) const;

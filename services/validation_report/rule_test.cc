@@ -86,18 +86,42 @@ TEST(GroupLifecycle, AllowsThisAndNothingElse) {
   RuleGroup group{.version = 1, .active_version = 0, .newest_version = 1};
   EXPECT_EQ(*Next(group, GroupAction::kUpdate), GroupState::kDraft);
   EXPECT_EQ(*Next(group, GroupAction::kActivate), GroupState::kActive);
+  EXPECT_EQ(status::MetadataOf(Next(group, GroupAction::kDeactivate).status(), "allowed"),
+            "UPDATE, ACTIVATE");
   group.state = GroupState::kActive;
   group.active_version = 1;
   EXPECT_EQ(*Next(group, GroupAction::kUpdate), GroupState::kActive);
-  EXPECT_EQ(status::MetadataOf(Next(group, GroupAction::kActivate).status(), "allowed"), "UPDATE");
+  EXPECT_EQ(status::MetadataOf(Next(group, GroupAction::kActivate).status(), "allowed"),
+            "UPDATE, DEACTIVATE");
   group.newest_version = 2;
   EXPECT_EQ(status::MetadataOf(Next(group, GroupAction::kActivate).status(), "allowed"),
-            "UPDATE, ACTIVATE");
+            "UPDATE, ACTIVATE, DEACTIVATE");
   group.version = 2;
   EXPECT_EQ(*Next(group, GroupAction::kActivate), GroupState::kActive);
+  EXPECT_EQ(*Next(group, GroupAction::kDeactivate), GroupState::kInactive);
   group.state = GroupState::kInactive;
-  EXPECT_FALSE(Next(group, GroupAction::kUpdate).ok());
-  EXPECT_FALSE(Next(group, GroupAction::kActivate).ok());
+  group.active_version = 2;
+  EXPECT_EQ(*Next(group, GroupAction::kUpdate), GroupState::kInactive);
+  EXPECT_EQ(*Next(group, GroupAction::kActivate), GroupState::kActive);
+  EXPECT_EQ(status::MetadataOf(Next(group, GroupAction::kDeactivate).status(), "allowed"),
+            "UPDATE, ACTIVATE");
+}
+
+TEST(RuleGroup, RunsWhatItRanWhenTheEventWasPublished) {
+  const absl::Time then = absl::FromUnixSeconds(1'000'000);
+  RuleGroup group{.was_active = true, .state = GroupState::kActive};
+  EXPECT_TRUE(IsRunnable(group, std::nullopt));
+  EXPECT_TRUE(IsRunnable(group, then));
+  group.was_active = false;  // a version that waits
+  EXPECT_FALSE(IsRunnable(group, then));
+  group.was_active = true;
+  group.state = GroupState::kInactive;
+  group.deactivate_time = then;
+  EXPECT_FALSE(IsRunnable(group, std::nullopt));
+  EXPECT_TRUE(IsRunnable(group, then - absl::Seconds(1)));
+  EXPECT_FALSE(IsRunnable(group, then + absl::Seconds(1)));
+  group.was_active = false;
+  EXPECT_FALSE(IsRunnable(group, then - absl::Seconds(1)));
 }
 
 TEST(SeveritySchedule, CountsBothEnds) {
@@ -115,6 +139,32 @@ TEST(SeveritySchedule, CountsBothEnds) {
   EXPECT_EQ(SeverityOn(member, day + 9), Severity::kFatal);
   EXPECT_THAT(SeverityChangesOf({member, {.rule = "s", .severity = Severity::kInfo}}),
               ElementsAre(day, day + 9, day + 20, day + 21));
+}
+
+TEST(SeveritySchedule, SaysWhatIsFatalAgain) {
+  const absl::CivilDay day(2025, 12, 13);
+  const auto again = [&](const std::vector<GroupMember>& former, const GroupMember& now) {
+    std::vector<absl::CivilDay> days;
+    for (const FatalAgain& each : FatalAgainOf(former, {now}, day)) days.push_back(each.from);
+    return days;
+  };
+  const GroupMember fatal{.rule = "r", .severity = Severity::kFatal};
+  const GroupMember warning{.rule = "r", .severity = Severity::kWarning};
+  GroupMember lowered = fatal;
+  lowered.schedule = {{day - 3, day + 8, Severity::kWarning, "late"}};
+  EXPECT_THAT(again({warning}, fatal), ElementsAre(day));
+  EXPECT_THAT(again({lowered}, fatal), ElementsAre(day));
+  EXPECT_THAT(again({fatal}, fatal), ElementsAre());
+  EXPECT_THAT(again({fatal}, warning), ElementsAre());
+  EXPECT_THAT(again({}, fatal), ElementsAre());  // nobody knew it
+  EXPECT_THAT(again({{.rule = "s", .severity = Severity::kWarning}}, fatal), ElementsAre());
+  EXPECT_THAT(again({fatal}, lowered), ElementsAre(day + 9));
+  EXPECT_THAT(again({lowered}, lowered), ElementsAre(day + 9));
+  lowered.schedule[0] = {day + 2, day + 2, Severity::kInfo, "a day"};
+  EXPECT_THAT(again({warning}, lowered), ElementsAre(day));
+  EXPECT_THAT(again({}, lowered), ElementsAre(day + 3));
+  lowered.schedule[0] = {day - 9, day - 1, Severity::kInfo, "over"};
+  EXPECT_THAT(again({fatal}, lowered), ElementsAre());
 }
 
 TEST(Parameter, HasValuesOfItsType) {

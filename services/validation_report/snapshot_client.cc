@@ -12,6 +12,17 @@ namespace v1 = ::edcert::snapshot::v1;
 namespace {
 
 constexpr absl::Duration kTimeout = absl::Seconds(3);
+constexpr int kPageSize = 1000;
+
+absl::StatusOr<std::vector<ReportDataVersion>> VersionsOf(const v1::Snapshot& snapshot) {
+  std::vector<ReportDataVersion> versions;
+  for (const v1::Snapshot::DataVersion& version : snapshot.data_versions()) {
+    ASSIGN_OR_RETURN(const names::DatasetName dataset,
+                     names::DatasetName::Parse(version.dataset(), "data_versions.dataset"));
+    versions.push_back({dataset.id(), version.version(), version.rows()});
+  }
+  return versions;
+}
 
 }  // namespace
 
@@ -44,12 +55,32 @@ absl::StatusOr<SnapshotFacts> SnapshotClient::Ask(grpc::ClientContext& context,
                                 response.state() == v1::Snapshot::SUPERSEDED,
                       .failed = response.state() == v1::Snapshot::FAILED,
                       .data_versions = {}};
-  for (const v1::Snapshot::DataVersion& version : response.data_versions()) {
-    ASSIGN_OR_RETURN(const names::DatasetName dataset,
-                     names::DatasetName::Parse(version.dataset(), "data_versions.dataset"));
-    facts.data_versions.push_back({dataset.id(), version.version(), version.rows()});
-  }
+  ASSIGN_OR_RETURN(facts.data_versions, VersionsOf(response));
   return facts;
+}
+
+absl::StatusOr<std::map<std::string, LastYear>> SnapshotClient::ListLastYear(
+    const rpc::Call& call, const std::string& event) {
+  v1::ListSnapshotsRequest request;
+  request.set_event(event);
+  request.add_state(v1::Snapshot::SEALED);
+  request.add_state(v1::Snapshot::SUPERSEDED);
+  request.set_page_size(kPageSize);
+  std::map<std::string, LastYear> newest;
+  do {
+    grpc::ClientContext context;
+    RETURN_IF_ERROR(call.runtime().Prepare(context, kTimeout));
+    v1::ListSnapshotsResponse page;
+    RETURN_IF_ERROR(rpc::FromGrpc(stub_->ListSnapshots(&context, request, &page)));
+    for (const v1::Snapshot& snapshot : page.snapshots()) {
+      const auto [place, is_first] = newest.try_emplace(snapshot.organization());
+      if (!is_first) continue;
+      place->second = {.snapshot = snapshot.name(), .district = snapshot.district()};
+      ASSIGN_OR_RETURN(place->second.data_versions, VersionsOf(snapshot));
+    }
+    request.set_page_token(page.next_page_token());
+  } while (!request.page_token().empty());
+  return newest;
 }
 
 }  // namespace edcert::validation_report

@@ -1,6 +1,7 @@
 // Asks the snapshot service what a snapshot holds. Thread-safe.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -30,6 +31,9 @@ class SnapshotSource {
   // Whoever asks: last year's event is closed, so most people do not see its snapshots any more.
   virtual absl::StatusOr<SnapshotFacts> GetLastYear(const rpc::Call& call,
                                                     const std::string& name) = 0;
+  // Of each organisation of an event the newest sealed snapshot, by its resource name.
+  virtual absl::StatusOr<std::map<std::string, LastYear>> ListLastYear(
+      const rpc::Call& call, const std::string& event) = 0;
 };
 
 class SnapshotClient final : public SnapshotSource {
@@ -39,6 +43,8 @@ class SnapshotClient final : public SnapshotSource {
   absl::StatusOr<SnapshotFacts> Get(const rpc::Call& call, const std::string& name) override;
   absl::StatusOr<SnapshotFacts> GetLastYear(const rpc::Call& call,
                                             const std::string& name) override;
+  absl::StatusOr<std::map<std::string, LastYear>> ListLastYear(const rpc::Call& call,
+                                                               const std::string& event) override;
 
  private:
   absl::StatusOr<SnapshotFacts> Ask(grpc::ClientContext& context, const std::string& name);

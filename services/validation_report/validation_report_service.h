@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -19,6 +20,7 @@
 #include "services/validation_report/evaluator.h"
 #include "services/validation_report/explanation_store.h"
 #include "services/validation_report/finding_store.h"
+#include "services/validation_report/report.h"
 #include "services/validation_report/report_store.h"
 #include "services/validation_report/request_convert.h"
 #include "services/validation_report/rule_compiler.h"
@@ -104,6 +106,9 @@ class ValidationReportService final : public v1::ValidationReports::CallbackServ
   grpc::ServerUnaryReactor* ActivateRuleGroup(grpc::CallbackServerContext* context,
                                               const v1::ActivateRuleGroupRequest* request,
                                               v1::RuleGroup* response) override;
+  grpc::ServerUnaryReactor* DeactivateRuleGroup(grpc::CallbackServerContext* context,
+                                                const v1::DeactivateRuleGroupRequest* request,
+                                                v1::RuleGroup* response) override;
 
   // report_service.cc
   grpc::ServerUnaryReactor* CreateReport(grpc::CallbackServerContext* context,
@@ -197,10 +202,15 @@ class ValidationReportService final : public v1::ValidationReports::CallbackServ
     std::string organization;  // resource name
     std::string display_name;
     std::string district;  // resource name
+    LastYear last_year;
   };
   absl::StatusOr<CheckedRule> RuleToPreview(rpc::Call& call, const Preview& asked);
+  // What the rule compares with, by organisation.
+  absl::StatusOr<std::map<std::string, LastYear>> LastYearsOf(rpc::Call& call, const Preview& asked,
+                                                              const RuleContent& rule);
   // The organisations, each of which the caller may see.
-  absl::StatusOr<std::vector<PreviewPlace>> PlacesOf(rpc::Call& call, const Preview& asked);
+  absl::StatusOr<std::vector<PreviewPlace>> PlacesOf(rpc::Call& call, const Preview& asked,
+                                                     const RuleContent& rule);
   absl::StatusOr<v1::PreviewRuleResponse::Organization> PreviewAt(rpc::Call& call,
                                                                   const Preview& asked,
                                                                   const CheckedRule& checked,
@@ -216,11 +226,15 @@ class ValidationReportService final : public v1::ValidationReports::CallbackServ
   // rule_group_service.cc
   // Whether the rules compile with the values that the group sets.
   absl::Status CheckValuesOf(rpc::Call& call, const RuleGroup& group);
+  // The rules that become FATAL when `group` takes the place of the version in use.
+  absl::StatusOr<std::vector<v1::RuleGroup::FatalAgain>> FatalAgainIn(rpc::Call& call,
+                                                                      pg::Transaction& tx,
+                                                                      const RuleGroup& group);
 
   // report_service.cc
   // What is to be made, or why not; asks event_registry and, for its kind, snapshot.
   absl::StatusOr<NewReport> Prepare(rpc::Call& call, const v1::CreateReportRequest& request);
-  // The group that the report runs, active and, with an event, of its level.
+  // The group that the report runs, in use (or when the event was published) and of its level.
   absl::StatusOr<RuleGroup> GroupFor(rpc::Call& call, const Report& report,
                                      const std::optional<access::EventFacts>& event);
   // Takes over the versions of the report's snapshot. SNAPSHOT_MISMATCH.

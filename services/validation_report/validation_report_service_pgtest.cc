@@ -108,6 +108,7 @@ class FakeSnapshots final : public SnapshotSource {
  public:
   SnapshotFacts facts;
   SnapshotFacts last_year;
+  std::map<std::string, LastYear> last_years;
   absl::StatusOr<SnapshotFacts> Get(const rpc::Call& /*call*/,
                                     const std::string& /*name*/) override {
     return facts;
@@ -115,6 +116,10 @@ class FakeSnapshots final : public SnapshotSource {
   absl::StatusOr<SnapshotFacts> GetLastYear(const rpc::Call& /*call*/,
                                             const std::string& /*name*/) override {
     return last_year;
+  }
+  absl::StatusOr<std::map<std::string, LastYear>> ListLastYear(
+      const rpc::Call& /*call*/, const std::string& /*event*/) override {
+    return last_years;
   }
 };
 
@@ -243,6 +248,30 @@ class ServiceTest : public ::testing::Test {
            "rows": [{"values": {"student_uid": "s89"}, "must_fire": true}]}])json");
   }
 
+  // A rule that finds the students of last year.
+  static v1::Rule RuleOfLastYear(const std::string& code) {
+    return EnrollmentRule(code, R"json("reference": {
+        "dataset": "datasets/last_year_enrollment", "columns": ["student_uid"],
+        "other_columns": ["student_uid"], "mode": "MUST_NOT_EXIST"},
+        "fixtures": [{"rows": [
+          {"values": {"student_uid": "s1"}, "must_fire": true},
+          {"values": {"student_uid": "s2"}},
+          {"dataset": "datasets/last_year_enrollment", "values": {"student_uid": "s1"}}]}])json");
+  }
+
+  // How it ended, and what it told until then.
+  std::pair<absl::Status, std::vector<v1::PreviewRuleResponse>> PreviewRule(
+      const v1::PreviewRuleRequest& request, std::string_view user = "users/state") {
+    grpc::ClientContext context;
+    server_.CallAs(context, user);
+    const auto reader = stub_->PreviewRule(&context, request);
+    std::vector<v1::PreviewRuleResponse> messages;
+    v1::PreviewRuleResponse message;
+    while (reader->Read(&message)) messages.push_back(message);
+    const absl::Status status = rpc::FromGrpc(reader->Finish());
+    return {status, messages};
+  }
+
   absl::StatusOr<v1::Rule> ArchiveRule(const std::string& name, const std::string& etag,
                                        std::string_view user = "users/state") {
     v1::ArchiveRuleRequest request;
@@ -280,6 +309,15 @@ class ServiceTest : public ::testing::Test {
     request.set_name(group.name());
     request.set_etag(group.etag());
     return Call(&Stub::ActivateRuleGroup, request, user);
+  }
+
+  absl::StatusOr<v1::RuleGroup> DeactivateGroup(const v1::RuleGroup& group,
+                                                std::string_view user = "users/state") {
+    v1::DeactivateRuleGroupRequest request;
+    request.set_request_id(NewId());
+    request.set_name(group.name());
+    request.set_etag(group.etag());
+    return Call(&Stub::DeactivateRuleGroup, request, user);
   }
 
   // The group that the event pins, active.
@@ -792,14 +830,7 @@ TEST_F(ServiceTest, PreviewCountsAndStoresNothing) {
   request.add_organizations("organizations/south");
   request.set_copy(type::COPY_DISTRICT);
   const auto preview = [&](std::string_view user = "users/state") {
-    grpc::ClientContext context;
-    server_.CallAs(context, user);
-    const auto reader = stub_->PreviewRule(&context, request);
-    std::vector<v1::PreviewRuleResponse> messages;
-    v1::PreviewRuleResponse message;
-    while (reader->Read(&message)) messages.push_back(message);
-    const absl::Status status = rpc::FromGrpc(reader->Finish());
-    return std::pair(status, messages);
+    return PreviewRule(request, user);
   };
   auto [status, messages] = preview();
   ASSERT_THAT(status, IsOk());
@@ -859,6 +890,46 @@ TEST_F(ServiceTest, PreviewCountsAndStoresNothing) {
   EXPECT_THAT(preview().first, HasReason("FIELD_INVALID"));  // twice
   request.clear_organizations();
   EXPECT_THAT(preview().first, HasReason("FIELD_INVALID"));  // none
+}
+
+TEST_F(ServiceTest, PreviewComparesWithLastYear) {
+  // Of the hundred students of now, last year's snapshot has those who were not gone at version 17.
+  Sql("INSERT INTO dataset_read.enrollment (copy, district_id, record_key, valid_from, valid_to,"
+      " student_uid, school_id, entry_date) SELECT 'STATE', 'north', 'k' || i, 1,"
+      " CASE WHEN i > 10 THEN 17 ELSE 20 END, 's' || i, 'school-1', '2024-08-18'"
+      " FROM generate_series(1, 40) i");
+  v1::PreviewRuleRequest request;
+  *request.mutable_rule() = RuleOfLastYear("T-1");
+  request.add_organizations("organizations/north");
+  request.add_organizations("organizations/south");
+  request.set_copy(type::COPY_DISTRICT);
+  snapshots_.last_years["organizations/north"] = {
+      .snapshot = "snapshots/spring",
+      .district = "organizations/north",
+      .data_versions = {{"enrollment", 17, 10}, {"attendance_summary", 3, 9}}};
+  const auto [without, blind] = PreviewRule(request);
+  ASSERT_THAT(without, IsOk());
+  EXPECT_EQ(blind.front().organization().findings(), 0);
+  EXPECT_EQ(blind.front().organization().previous_snapshot(), "");
+
+  request.set_previous_event("events/fall");
+  const auto [with, messages] = PreviewRule(request);
+  ASSERT_THAT(with, IsOk());
+  ASSERT_EQ(messages.size(), 3U);
+  EXPECT_EQ(messages[0].organization().findings(), 10);
+  EXPECT_EQ(messages[0].organization().rows(), 100);
+  EXPECT_EQ(messages[0].organization().previous_snapshot(), "snapshots/spring");
+  EXPECT_EQ(messages[1].organization().findings(), 0);
+  EXPECT_EQ(messages[1].organization().previous_snapshot(), "");
+  EXPECT_EQ(messages[2].summary().blocked(), 1);
+
+  // A rule that reads this year alone compares with nothing.
+  *request.mutable_rule() = GoodRule("T-2");
+  EXPECT_EQ(PreviewRule(request).second.front().organization().previous_snapshot(), "");
+  request.set_previous_event("events/none");
+  EXPECT_THAT(PreviewRule(request).first, HasReason("NOT_FOUND"));
+  request.set_previous_event("last-fall");
+  EXPECT_THAT(PreviewRule(request).first, HasReason("FIELD_INVALID"));
 }
 
 TEST_F(ServiceTest, RulesGoInAndOutAsText) {
@@ -1360,6 +1431,48 @@ TEST_F(ServiceTest, OpenFindingsAreCountedWhenNobodyAsks) {
   EXPECT_EQ(due->accepted.size(), 2U) << "one for each copy";
 }
 
+TEST_F(ServiceTest, ActivationTellsWhomARuleBlocksThatIsFatalAgain) {
+  MakeGroup(type::SEVERITY_WARNING);
+  EXPECT_EQ(GetGroup("ruleGroups/g")->fatal_again_size(), 0);
+  CountInBackground();
+  v1::RuleGroup group = *GetGroup("ruleGroups/g");
+  group.mutable_rules(0)->set_severity(type::SEVERITY_FATAL);
+  auto active = ActivateGroup(*UpdateGroup(group));
+  ASSERT_THAT(active, IsOk());
+  ASSERT_EQ(active->fatal_again_size(), 1);
+  EXPECT_EQ(active->fatal_again(0).rule(), "rules/t-1");
+  EXPECT_EQ(active->fatal_again(0).from_date().DebugString(), rpc::ToProto(Today()).DebugString());
+  EXPECT_THAT(active->fatal_again(0).organizations(),
+              ::testing::ElementsAre("organizations/north"));
+  EXPECT_EQ(active->fatal_again(0).organization_count(), 1);
+  EXPECT_EQ(GetGroup("ruleGroups/g")->fatal_again_size(), 0);
+
+  // It is FATAL already; then for some days it is not.
+  active = ActivateGroup(*UpdateGroup(*active));
+  ASSERT_THAT(active, IsOk());
+  EXPECT_EQ(active->fatal_again_size(), 0);
+  v1::RuleGroup::SeverityPeriod* period = active->mutable_rules(0)->add_severity_schedule();
+  *period->mutable_from_date() = rpc::ToProto(Today());
+  *period->mutable_to_date() = rpc::ToProto(Today() + 6);
+  period->set_severity(type::SEVERITY_WARNING);
+  period->set_reason("The state's own list was late.");
+  // In both copies the same district, in which nothing is found any more.
+  Sql("INSERT INTO validation.background_count SELECT rule_group_id, organization, 'STATE', place,"
+      " rule_id, rule_version, code, severity, dataset, 'ERROR', 0, 'late'"
+      " FROM validation.background_count");
+  active = ActivateGroup(*UpdateGroup(*active));
+  ASSERT_THAT(active, IsOk());
+  ASSERT_EQ(active->fatal_again_size(), 1);
+  EXPECT_EQ(active->fatal_again(0).from_date().DebugString(),
+            rpc::ToProto(Today() + 7).DebugString());
+  EXPECT_EQ(active->fatal_again(0).organization_count(), 1);
+  Sql("UPDATE validation.background_count SET outcome = 'PASS', findings = 0");
+  active = ActivateGroup(*UpdateGroup(*active));
+  ASSERT_THAT(active, IsOk());
+  ASSERT_EQ(active->fatal_again_size(), 1);
+  EXPECT_EQ(active->fatal_again(0).organization_count(), 0);
+}
+
 TEST_F(ServiceTest, OpenFindingsAreRefused) {
   MakeGroup();
   const auto refusal = [&](const std::function<void(v1::GetOpenFindingsRequest&)>& change,
@@ -1377,6 +1490,8 @@ TEST_F(ServiceTest, OpenFindingsAreRefused) {
   }
   EXPECT_THAT(refusal([](auto& r) { r.set_organization("north"); }), HasReason("FIELD_INVALID"));
   EXPECT_THAT(refusal([](auto& r) { r.set_rule_group("rules/g"); }), HasReason("FIELD_INVALID"));
+  EXPECT_THAT(refusal([](auto& r) { r.set_event("events/fall"); }), HasReason("FIELD_INVALID"))
+      << "with a group";
   EXPECT_THAT(refusal([](auto& r) { r.set_copy(static_cast<type::Copy>(7)); }),
               HasReason("FIELD_INVALID"));
   // Of the state without rights; a certifier, who sees reports of his events; of another district.
@@ -1384,14 +1499,50 @@ TEST_F(ServiceTest, OpenFindingsAreRefused) {
   EXPECT_THAT(refusal(nothing, "users/ada"), HasReason("NOT_PERMITTED"));
   EXPECT_THAT(refusal(nothing, "users/bob"), HasReason("NOT_FOUND"));
   EXPECT_THAT(refusal([](auto& r) { r.set_rule_group("ruleGroups/h"); }), HasReason("NOT_FOUND"));
-  access_.kind = access::OrganizationKind::kSchool;
+  access_.kind = access::OrganizationKind::kSea;
   EXPECT_THAT(refusal(nothing), HasReason("FIELD_INVALID"));
+  access_.kind = access::OrganizationKind::kSchool;
+  EXPECT_THAT(refusal(nothing), HasReason("RULE_GROUP_INACTIVE"));
   access_.kind = access::OrganizationKind::kDistrict;
   ASSERT_THAT(CreateGroup("draft", {"rules/t-1"}), IsOk());
   EXPECT_THAT(refusal([](auto& r) { r.set_rule_group("ruleGroups/draft"); }),
               HasReason("RULE_GROUP_INACTIVE"));
   Sql("UPDATE validation.rule_group SET level = 'SCHOOL' WHERE rule_group_id = 'g'");
   EXPECT_THAT(refusal(nothing), HasReason("RULE_GROUP_INACTIVE"));
+  access_.kind = access::OrganizationKind::kSchool;
+  EXPECT_THAT(refusal(nothing), IsOk());
+}
+
+TEST_F(ServiceTest, OpenFindingsOfAnEventAreForItsPeople) {
+  MakeGroup();
+  CountInBackground();
+  const auto ask = [&](std::string_view user, const std::string& event = "events/fall") {
+    v1::GetOpenFindingsRequest request = OpenFindingsRequest();
+    request.clear_rule_group();
+    request.set_event(event);
+    return Call(&Stub::GetOpenFindings, request, user);
+  };
+  // A certifier, a reviewer of the state, who manages events.
+  for (const std::string_view user : {"users/ada", "users/sue", "users/state"}) {
+    const auto counted = ask(user);
+    ASSERT_THAT(counted, IsOk()) << user;
+    EXPECT_EQ(counted->rule_group(), "ruleGroups/g");
+    EXPECT_EQ(counted->rules(0).findings(), 100);
+  }
+  // Of the state without a role; of the district, the second with every right; of another district.
+  EXPECT_THAT(ask("users/sten"), HasReason("NOT_PERMITTED"));
+  EXPECT_THAT(ask("users/eve"), HasReason("NOT_PERMITTED"));
+  EXPECT_THAT(ask("users/vera"), HasReason("NOT_PERMITTED"));
+  EXPECT_THAT(ask("users/bob"), HasReason("NOT_FOUND"));
+  EXPECT_THAT(ask("users/state", "events/spring"), HasReason("NOT_FOUND"));
+  EXPECT_THAT(ask("users/ada", "categories/c"), HasReason("FIELD_INVALID"));
+  access_.event.phase = access::Phase::kBeforeStart;
+  EXPECT_THAT(ask("users/ada"), HasReason("WINDOW_NOT_OPEN"));
+  access_.event.phase = access::Phase::kReview;
+  access_.event.rule_group = "ruleGroups/h";
+  EXPECT_THAT(ask("users/ada"), HasReason("NOT_FOUND"));
+  access_.event.status = access::EventStatus::kClosed;
+  EXPECT_THAT(ask("users/state"), HasReason("WINDOW_CLOSED"));
 }
 
 TEST_F(ServiceTest, WaiverIsOverAfterItsDay) {
@@ -1516,13 +1667,7 @@ TEST_F(ServiceTest, SnapshotGivesTheVersions) {
 }
 
 TEST_F(ServiceTest, LastYearComesWithTheReport) {
-  v1::Rule rule = EnrollmentRule("T-1", R"json("reference": {
-      "dataset": "datasets/last_year_enrollment", "columns": ["student_uid"],
-      "other_columns": ["student_uid"], "mode": "MUST_NOT_EXIST"},
-      "fixtures": [{"rows": [
-        {"values": {"student_uid": "s1"}, "must_fire": true},
-        {"values": {"student_uid": "s2"}},
-        {"dataset": "datasets/last_year_enrollment", "values": {"student_uid": "s1"}}]}])json");
+  v1::Rule rule = RuleOfLastYear("T-1");
   MakeGroupOf(rule);
   const absl::StatusOr<v1::RuleGroup> group = GetGroup("ruleGroups/g");
   ASSERT_THAT(group, IsOk());
@@ -1600,6 +1745,48 @@ TEST_F(ServiceTest, GroupThatIsNotActiveMakesNoReport) {
   EXPECT_THAT(CreateReport(), IsOk());
 }
 
+TEST_F(ServiceTest, GroupGoesOutOfUseAndBack) {
+  MakeGroup();
+  CountInBackground();
+  access_.event.published_at = absl::Now();
+  const absl::StatusOr<v1::RuleGroup> inactive = DeactivateGroup(*GetGroup("ruleGroups/g"));
+  ASSERT_THAT(inactive, IsOk());
+  EXPECT_EQ(inactive->state(), v1::RuleGroup::INACTIVE);
+  EXPECT_EQ(inactive->active_version(), 1);
+  EXPECT_THAT(DeactivateGroup(*inactive), HasReason("TRANSITION_NOT_ALLOWED"));
+  v1::ListRuleGroupsRequest offered;
+  offered.add_state(v1::RuleGroup::ACTIVE);
+  EXPECT_EQ(Call(&Stub::ListRuleGroups, offered)->rule_groups_size(), 0);
+
+  // The event that has it goes on; no other begins, and nobody makes a report of it alone.
+  const auto of_event = CreateReport();
+  ASSERT_THAT(of_event, IsOk());
+  Work(of_event->name());
+  EXPECT_EQ(GetReport(of_event->name(), "users/ada")->state(), v1::Report::COMPLETED);
+  access_.event.published_at = absl::Now() + absl::Seconds(1);
+  EXPECT_THAT(CreateReport(), HasReason("RULE_GROUP_INACTIVE"));
+  v1::CreateReportRequest alone = ReportRequest();
+  alone.set_rule_group("ruleGroups/g");
+  EXPECT_THAT(Call(&Stub::CreateReport, alone), HasReason("RULE_GROUP_INACTIVE"));
+
+  // Nothing is counted, also what was due before.
+  EXPECT_THAT(OpenFindings(), HasReason("RULE_GROUP_INACTIVE"));
+  Sql("UPDATE validation.background_run SET due_at = now() - interval '1 s'");
+  pg::Database db = server_.database().db();
+  EXPECT_EQ(AcceptDueRuns(db, ids::IdSource::Real(), absl::Hours(1))->taken, 0);
+
+  const auto next = UpdateGroup(*inactive);
+  ASSERT_THAT(next, IsOk());
+  EXPECT_EQ(next->state(), v1::RuleGroup::INACTIVE);
+  EXPECT_THAT(DeactivateGroup(*inactive), HasReason("ETAG_MISMATCH"));
+  const auto active = ActivateGroup(*next);
+  ASSERT_THAT(active, IsOk());
+  EXPECT_EQ(active->state(), v1::RuleGroup::ACTIVE);
+  EXPECT_EQ(active->active_version(), 2);
+  EXPECT_THAT(CreateReport(), IsOk());
+  EXPECT_EQ(AcceptDueRuns(db, ids::IdSource::Real(), absl::Hours(1))->taken, 2) << "copies";
+}
+
 TEST_F(ServiceTest, RulesAreTheStatesAlone) {
   EXPECT_THAT(CreateRule(GoodRule("T-1"), "users/vera"), HasReason("NOT_PERMITTED"));
   EXPECT_EQ(server_.CountRows("rule"), 0);
@@ -1610,6 +1797,7 @@ TEST_F(ServiceTest, RulesAreTheStatesAlone) {
   EXPECT_THAT(CreateGroup("g", {rule.name()}, "users/vera"), HasReason("NOT_PERMITTED"));
   const v1::RuleGroup group = *CreateGroup("g", {rule.name()});
   EXPECT_THAT(ActivateGroup(group, "users/vera"), HasReason("NOT_PERMITTED"));
+  EXPECT_THAT(DeactivateGroup(group, "users/vera"), HasReason("NOT_PERMITTED"));
   // To read is another matter.
   EXPECT_EQ(Call(&Stub::ListRules, v1::ListRulesRequest(), "users/vera")->rules_size(), 1);
 }

@@ -6,7 +6,7 @@ import os from 'node:os';
 import path from 'node:path';
 import {after, test} from 'node:test';
 import {call, closeAll, list, Refusal} from './lib/client.mjs';
-import {cluster, clusterPy, generate, waitFor} from './lib/cluster.mjs';
+import {cluster, clusterPy, feedsAreRead, generate, sql, sqlNumber, waitFor} from './lib/cluster.mjs';
 import {
   activateRule, certificationOf, command, createCategory, createEvent, createOrganization, createUser, csvOf,
   day, download, ensureState, eventOf, getCertification, LOCAL_TOOLS, push, readDistrict,
@@ -190,5 +190,58 @@ test('what changed is counted when nobody asks', {timeout: 120_000}, async () =>
         [['FINDING-1', fatal], ['FINDING-2', Object.keys(names).length - fatal]]);
   }
   assert.equal((await reports()).length, before, 'no report is made');
+  // A certifier asks for those of his event.
   await refused('NOT_PERMITTED', call(ann, 'validation.GetOpenFindings', asked));
+  const {rule_group: group, rules} = await call(ann, 'validation.GetOpenFindings',
+      {organization: district.organization, event: event.name, copy: 'COPY_STATE'});
+  assert.deepEqual([group, rules.map(({findings}) => findings)], [rule_group, [1, 0]]);
+
+  // A group for schools is counted at each of them, as soon as it is in use.
+  const draft = await command(sam, 'validation.CreateRuleGroup', {rule_group: {title: 'Of schools',
+    level: 'LEVEL_SCHOOL', rules: [{rule: 'rules/finding-1'}, {rule: 'rules/finding-2'}]}});
+  await command(sam, 'validation.ActivateRuleGroup', {name: draft.name, etag: draft.etag});
+  const {id: school} = district.organizations.find(({kind}) => kind === 'KIND_SCHOOL');
+  const ofSchool = await waitFor('the school to be counted', async () => {
+    const answer = await call(sam, 'validation.GetOpenFindings',
+        {organization: `organizations/${school}`, rule_group: draft.name, copy: 'COPY_STATE'});
+    return !answer.stale && answer;
+  });
+  assert.deepEqual(ofSchool.rules.map(({findings}) => findings), [1, 0]);
+});
+
+test('certifiers hear once a day what became FATAL', {timeout: 120_000}, async () => {
+  const messages = async (user) => {
+    await feedsAreRead();
+    return (await list(user, 'notification.ListMessages', {parent: `users/${user}`}, 'messages'))
+        .filter(({cause}) => cause === 'CAUSE_NEW_FATAL_FINDINGS');
+  };
+  const {rule_group} = await call(sam, 'registry.GetEvent', {name: event.name});
+  // As if the last comparison had been yesterday; waits for the next.
+  const nextDay = async () => {
+    const runs = `validation.background_run WHERE copy = 'DISTRICT' AND counted_at IS NOT NULL`;
+    await sql(`UPDATE validation.background_run SET told_at = told_at - interval '1 day'
+                WHERE copy = 'DISTRICT' AND counted_at IS NOT NULL`);
+    await waitFor('the runs to be compared', async () =>
+      await sqlNumber(`SELECT count(*) FROM ${runs} AND told_at < now() - interval '1 hour'`) === 0);
+  };
+  const count = async (names) => {
+    await arrive(named(names));
+    await waitFor('the records to be counted', async () => !(await call(sam,
+        'validation.GetOpenFindings', {organization: district.organization, rule_group,
+          copy: 'COPY_DISTRICT'})).stale);
+  };
+  await count({5: FATAL});
+  await nextDay();
+  assert.deepEqual(await messages(ann), []);
+  await count({5: FATAL, 6: FATAL, 7: FATAL, 8: SPECIAL});
+  assert.deepEqual(await messages(ann), [], 'not on the same day');
+  await nextDay();
+  const [message, ...others] = await messages(ann);
+  assert.deepEqual(others, []);
+  assert.deepEqual([message.event, message.organization, message.subject],
+      [event.name, district.organization, rule_group]);
+  assert.match(message.body, /: FINDING-1 2 more, now 3\./);
+  for (const user of [rita, sam]) assert.deepEqual(await messages(user), []);
+  await nextDay();
+  assert.equal((await messages(ann)).length, 1, 'nothing is new');
 });

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import {after, test} from 'node:test';
-import {call, closeAll, list} from './lib/client.mjs';
+import {call, closeAll, list, stream} from './lib/client.mjs';
 import {root, waitFor} from './lib/cluster.mjs';
 import {
   activateRule, certificationOf, certify, command, createCategory, createEvent, createOrganization,
@@ -105,6 +105,19 @@ test('it finds what became of it, after the event is closed', {timeout: 120_000}
       [`Lincoln (${S}) has 6 students on the count date; a year ago it had 10.`]);
   const {content} = await download(ann, name);
   assert.ok(content.includes(w.snapshot) && content.includes('last_year_enrollment'));
+});
+
+test('a rule is tried against last year before it is in use', {timeout: 60_000}, async () => {
+  const organizations = [`organizations/${D}`, `organizations/${OTHER}`];
+  const preview = async (changes) => {
+    const messages = await stream(sam, 'validation.PreviewRule', {name: w.group.rules[0].rule,
+      parameter_values: {students: '1'}, organizations, ...changes});
+    return messages.slice(0, -1).map(({organization}) =>
+      [organization.findings, organization.previous_snapshot]);
+  };
+  assert.deepEqual(await preview({}), [[0, ''], [0, '']]);
+  assert.deepEqual(await preview({previous_event: w.then.name}), [[1, w.snapshot], [0, '']]);
+  await assert.rejects(preview({previous_event: 'events/lastyear-nothing'}), {code: 'NOT_FOUND'});
 });
 
 test('a snapshot of another organisation is no last year', {timeout: 60_000}, async () => {

@@ -479,6 +479,23 @@ chapter('an event that was never published is deleted', async () => {
   assert.deepEqual(records.map(({method}) => method.split('/')[1]), ['DeleteEvent', 'CreateEvent']);
 });
 
+chapter('a rule group goes out of use, and the events that have it go on', async () => {
+  const {name} = w.group;
+  const {etag} = await call('sam', 'validation.GetRuleGroup', {name});
+  const inactive = await command('sam', 'validation.DeactivateRuleGroup', {name, etag});
+  assert.equal(inactive.state, 'INACTIVE');
+  const ask = (event) => command('ann', 'validation.CreateReport', {event, organization: D,
+    kind: 'REPORT_KIND_DISTRICT_DATA', format: 'REPORT_FORMAT_JSON'});
+  const {report} = await watchReport('ann', (await ask(w.event.name)).name);
+  assert.equal(report.state, 'COMPLETED');
+  const late = await createEvent(command, 'sam', 'late',
+      eventOf('Late', w.category.name, w.group, [district.id]), w.group);
+  await refused('FAILED_PRECONDITION', 'RULE_GROUP_INACTIVE', ask(late.name));
+  w.group = await command('sam', 'validation.ActivateRuleGroup', {name, etag: inactive.etag});
+  assert.equal(w.group.state, 'ACTIVE');
+  assert.equal((await ask(late.name)).event, late.name);
+});
+
 // What every list shows a local person.
 const CONTENT = {
   'dataset.ListSyncIssues': {district: D},

@@ -370,6 +370,12 @@ const TABLE = {
     refused: [local, outside, stale(state),
       ['state', state, () => ({name: w.group.name, etag: w.group.etag}), ...MOVE],
       ['existence', state, {name: 'ruleGroups/refusal-nothing'}, ...NOT_FOUND]]},
+  'validation.DeactivateRuleGroup': {
+    user: state,
+    request: () => ({name: w.group.name, etag: w.group.etag}),
+    refused: [local, outside, stale(state),
+      ['state', state, () => ({name: w.draftGroup.name, etag: w.draftGroup.etag}), ...MOVE],
+      ['existence', state, {name: 'ruleGroups/refusal-nothing'}, ...NOT_FOUND]]},
   'validation.CreateReport': {
     user: ann,
     request: () => ({event: w.event.name, organization: `organizations/${D1}`,

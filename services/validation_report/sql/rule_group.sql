@@ -19,6 +19,7 @@ SELECT $1, $2, m.place, m.rule_id, m.rule_version, m.severity, decode(m.settings
 -- name: get_group
 -- One group at a version; 0 is the newest, -1 the one in use (of a draft, the newest).
 SELECT g.rule_group_id, g.level, g.state, g.row_version, g.created_at, g.updated_at,
+       g.deactivated_at,
        CASE WHEN g.state = 'DRAFT' THEN 0 ELSE g.version END AS active_version,
        coalesce(g.newest_version, g.version) AS newest_version,
        g.state <> 'DRAFT' AND v.version = g.version OR EXISTS (
@@ -32,6 +33,7 @@ SELECT g.rule_group_id, g.level, g.state, g.row_version, g.created_at, g.updated
 
 -- name: list_groups
 SELECT g.rule_group_id, g.level, g.state, g.row_version, g.created_at, g.updated_at,
+       g.deactivated_at,
        CASE WHEN g.state = 'DRAFT' THEN 0 ELSE g.version END AS active_version,
        coalesce(g.newest_version, g.version) AS newest_version,
        g.state <> 'DRAFT' AS was_active,
@@ -81,7 +83,14 @@ SELECT g.rule_group_id, g.version, '', g.updated_at FROM validation.rule_group g
 -- Only when the row is still as the caller read it.
 UPDATE validation.rule_group
    SET state = 'ACTIVE', version = $3, newest_version = coalesce(newest_version, version),
-       title = $4, row_version = row_version + 1, updated_at = clock_timestamp()
+       title = $4, deactivated_at = NULL, row_version = row_version + 1, updated_at = clock_timestamp()
+ WHERE rule_group_id = $1 AND row_version = $2;
+
+-- name: deactivate_group
+-- Only when the row is still as the caller read it.
+UPDATE validation.rule_group
+   SET state = 'INACTIVE', deactivated_at = clock_timestamp(),
+       row_version = row_version + 1, updated_at = clock_timestamp()
  WHERE rule_group_id = $1 AND row_version = $2;
 
 -- name: record_group_activation

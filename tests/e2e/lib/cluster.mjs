@@ -69,7 +69,8 @@ export async function waitFor(what, look, seconds = 60) {
 
 // Who reads whose feed to make what people see.
 const READERS = [['dataset', 'event_registry'], ['workflow', 'event_registry'],
-  ['notification', 'event_registry'], ['notification', 'workflow']];
+  ['notification', 'event_registry'], ['notification', 'workflow'],
+  ['notification', 'validation_report']];
 
 // All in one statement, which sees one moment: nothing waits for its position, and no reader is
 // behind.

@@ -1,0 +1,1 @@
+ALTER TABLE rule_group DROP COLUMN deactivated_at;
