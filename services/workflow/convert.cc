@@ -180,6 +180,12 @@ v1::Step ToProto(const Step& step) {
     to.set_rules_errored(count.rules_errored);
     to.set_records_waived(count.waived);
   }
+  for (const UnexplainedRule& rule : step.unexplained_rules) {
+    v1::Step::UnexplainedRule& to = *out.add_unexplained_rules();
+    to.set_rule(rule.rule);
+    to.set_rule_code(rule.code);
+    to.set_findings(rule.findings);
+  }
   for (const VersionFact& version : step.versions) {
     v1::Step::DataVersion& to = *out.add_data_versions();
     to.set_dataset(version.dataset);

@@ -55,11 +55,14 @@ absl::StatusOr<Explanations> WorkflowService::AskForExplanations(const rpc::Call
   const Step& step = view.steps[2];
   Explanations explanations;
   if (step.state != StepState::kCompleted || !NeedsExplanations(step.counts)) return explanations;
-  ASSIGN_OR_RETURN(explanations.unexplained_rules,
+  ASSIGN_OR_RETURN(const std::vector<UnexplainedRule> unexplained,
                    reports_.UnexplainedRules(call, step.report, std::nullopt));
+  for (const UnexplainedRule& rule : unexplained) {
+    explanations.unexplained_rules.push_back(rule.rule);
+  }
   // Stored times are a little coarser.
   if (explanations.unexplained_rules.empty() && first + absl::Milliseconds(1) < call.arrival()) {
-    ASSIGN_OR_RETURN(const std::vector<std::string> then,
+    ASSIGN_OR_RETURN(const std::vector<UnexplainedRule> then,
                      reports_.UnexplainedRules(call, step.report, first));
     explanations.in_time = then.empty();
   }

@@ -165,11 +165,24 @@ class Peers {
                                    validation::v1::ListFindingGroupsResponse* response) override {
       const absl::MutexLock lock(&peers_.mutex_);
       const bool by = request->has_explained_by_time();
+      std::vector<std::string> groups;
       for (const auto& [rule, explained_at] : peers_.warnings_) {
         const bool explained =
             explained_at.has_value() &&
             (!by || *explained_at <= rpc::FromProto(request->explained_by_time()));
-        if (!explained) response->add_groups()->set_rule(rule);
+        if (!explained) groups.push_back(rule);
+      }
+      // A rule has two groups, and a page one of them: who asks must go on.
+      const std::size_t place =
+          request->page_token().empty() ? 0 : std::stoul(request->page_token());
+      if (place >= 2 * groups.size()) return grpc::Status::OK;
+      const std::string& rule = groups[place / 2];
+      auto* group = response->add_groups();
+      group->set_rule(rule);
+      group->set_rule_code("CODE-" + rule.substr(rule.find('/') + 1));
+      group->set_unexplained(static_cast<int64_t>(place % 2) + 1);
+      if (place + 1 < 2 * groups.size()) {
+        response->set_next_page_token(std::to_string(place + 1));
       }
       return grpc::Status::OK;
     }

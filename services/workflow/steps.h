@@ -71,6 +71,13 @@ struct VersionFact {
   int64_t now = 0;
 };
 
+// A rule with special warnings that nobody has explained.
+struct UnexplainedRule {
+  std::string rule;
+  std::string code;
+  int64_t findings = 0;
+};
+
 // One step, as the caller sees it now.
 struct Step {
   int number = 1;
@@ -78,6 +85,7 @@ struct Step {
   std::string report;
   std::string snapshot;
   std::vector<SeverityCount> counts;
+  std::vector<UnexplainedRule> unexplained_rules;
   std::vector<VersionFact> versions;
   bool data_changed = false;
   std::string data_change_text;

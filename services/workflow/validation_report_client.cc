@@ -13,7 +13,7 @@ namespace v1 = ::edcert::validation::v1;
 // Enough to find, behind failed ones and those on other snapshots, the one that counts.
 constexpr int kReportsOfAStep = 20;
 // Enough to name rules; what is left out is asked about again.
-constexpr int kUnexplainedGroups = 100;
+constexpr int kUnexplainedGroups = 1000;
 
 v1::ReportKind KindOf(int step) {
   if (step == 1) return v1::REPORT_KIND_DISTRICT_DATA;
@@ -101,22 +101,29 @@ absl::StatusOr<ReportFact> ValidationReportClient::CreateReport(
   return FactOf(response);
 }
 
-absl::StatusOr<std::vector<std::string>> ValidationReportClient::UnexplainedRules(
+absl::StatusOr<std::vector<UnexplainedRule>> ValidationReportClient::UnexplainedRules(
     const rpc::Call& call, const std::string& report, std::optional<absl::Time> by) const {
-  grpc::ClientContext context;
-  RETURN_IF_ERROR(call.Forward(context));
   v1::ListFindingGroupsRequest request;
   request.set_report(report);
   request.set_severity(type::SEVERITY_SPECIAL_WARNING);
   request.set_unexplained_only(true);
   request.set_page_size(kUnexplainedGroups);
   if (by.has_value()) *request.mutable_explained_by_time() = rpc::ToProto(*by);
-  v1::ListFindingGroupsResponse response;
-  RETURN_IF_ERROR(rpc::FromGrpc(stub_->ListFindingGroups(&context, request, &response)));
-  std::vector<std::string> rules;
-  for (const v1::FindingGroup& group : response.groups()) {
-    if (rules.empty() || rules.back() != group.rule()) rules.push_back(group.rule());
-  }
+  std::vector<UnexplainedRule> rules;
+  do {
+    grpc::ClientContext context;
+    RETURN_IF_ERROR(call.Forward(context));
+    v1::ListFindingGroupsResponse response;
+    RETURN_IF_ERROR(rpc::FromGrpc(stub_->ListFindingGroups(&context, request, &response)));
+    // The groups of a rule stand together.
+    for (const v1::FindingGroup& group : response.groups()) {
+      if (rules.empty() || rules.back().rule != group.rule()) {
+        rules.push_back({group.rule(), group.rule_code(), 0});
+      }
+      rules.back().findings += group.unexplained();
+    }
+    request.set_page_token(response.next_page_token());
+  } while (!request.page_token().empty());
   return rules;
 }
 

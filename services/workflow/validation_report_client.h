@@ -35,11 +35,11 @@ class ValidationReportClient {
                                           const std::string& snapshot,
                                           const std::string& previous_snapshot, int format) const;
 
-  // The rules, `rules/...`, whose special warnings in a report nobody has explained, or had not by
-  // an instant.
-  absl::StatusOr<std::vector<std::string>> UnexplainedRules(const rpc::Call& call,
-                                                            const std::string& report,
-                                                            std::optional<absl::Time> by) const;
+  // The rules whose special warnings in a report nobody has explained, or had not by an instant, by
+  // code.
+  absl::StatusOr<std::vector<UnexplainedRule>> UnexplainedRules(const rpc::Call& call,
+                                                                const std::string& report,
+                                                                std::optional<absl::Time> by) const;
 
   // The service's feed, for a Relay.
   absl::StatusOr<feed::Page> ListChanges(int64_t after, int limit) const;

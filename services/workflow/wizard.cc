@@ -55,6 +55,10 @@ absl::StatusOr<WizardView> Wizard::Look(const rpc::Call& call, const Certificati
     ASSIGN_OR_RETURN(view.steps[2].data_change_text,
                      snapshots_.DescribeChanges(call, certification.candidate_snapshot));
   }
+  if (describe && NeedsExplanations(view.steps[2].counts)) {
+    ASSIGN_OR_RETURN(view.steps[2].unexplained_rules,
+                     reports_.UnexplainedRules(call, view.steps[2].report, std::nullopt));
+  }
   return view;
 }
 

@@ -38,7 +38,8 @@ class Wizard {
          const SnapshotClient& snapshots, const DatasetClient& datasets)
       : store_(store), reports_(reports), snapshots_(snapshots), datasets_(datasets) {}
 
-  // `describe` also asks what changed since the snapshot, in words.
+  // `describe` also asks what changed since the snapshot, in words, and what is to be explained
+  // before anybody signs.
   absl::StatusOr<WizardView> Look(const rpc::Call& call, const Certification& certification,
                                   const access::Access& access, bool describe) const;
 

@@ -568,6 +568,37 @@ TEST_F(WorkflowServiceTest, SpecialWarningsAreExplainedBeforeTheSignatureArrives
   EXPECT_THAT(Call(&Stub::SubmitCertification, request), IsOk());
 }
 
+TEST_F(WorkflowServiceTest, TheWizardTellsWhichSpecialWarningsAreUnexplained) {
+  const auto told = [&] {
+    std::vector<std::string> rules;
+    const v1::Certification certification = Get();
+    EXPECT_EQ(certification.steps(0).unexplained_rules_size(), 0);
+    EXPECT_EQ(certification.steps(1).unexplained_rules_size(), 0);
+    for (const auto& rule : certification.steps(2).unexplained_rules()) {
+      rules.push_back(fmt::format("{} {} {}", rule.rule(), rule.rule_code(), rule.findings()));
+    }
+    return rules;
+  };
+  Prepare();
+  peers_.Warn("rules/a", Now());
+  peers_.Warn("rules/b", std::nullopt);
+  peers_.Warn("rules/c", std::nullopt);
+  EXPECT_THAT(told(), ::testing::IsEmpty()) << "the report has no special warnings";
+  for (const auto& count : {CountOf(type::SEVERITY_SPECIAL_WARNING, 1, 0),
+                            CountOf(type::SEVERITY_SPECIAL_WARNING, 0, 1)}) {
+    ChangeReports([&](auto& r) {
+      r.clear_counts();
+      *r.add_counts() = count;
+    });
+    EXPECT_THAT(told(), ::testing::ElementsAre("rules/b CODE-b 3", "rules/c CODE-c 3"));
+  }
+  // Who has not viewed the report yet sees it too.
+  ChangeReports([](auto& r) { r.clear_viewed_by_caller_at(); });
+  EXPECT_THAT(told(), ::testing::ElementsAre("rules/b CODE-b 3", "rules/c CODE-c 3"));
+  for (const char* rule : {"rules/b", "rules/c"}) peers_.Warn(rule, Now());
+  EXPECT_THAT(told(), ::testing::IsEmpty());
+}
+
 TEST_F(WorkflowServiceTest, WhatCameTooEarlyIsJudgedByTheNextAttempt) {
   Prepare();
   const auto request = Submission();

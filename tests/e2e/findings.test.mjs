@@ -149,6 +149,10 @@ test('special warnings are explained before anybody signs', {timeout: 120_000}, 
   await arrive(named({0: FATAL, 1: FATAL, 3: SPECIAL, 4: SPECIAL}));
   for (const step of [1, 2]) await reviewStep(ann, certification, step);
   await takeSnapshot(ann, certification);
+  const unexplained = async () => (await getCertification(ann, certification)).steps
+      .map(({unexplained_rules: rules}) => rules.map((rule) => ({...rule})));
+  assert.deepEqual(await unexplained(),
+      [[], [], [{rule: 'rules/finding-2', rule_code: 'FINDING-2', findings: 2}]]);
   await refused('EXPLANATION_MISSING', sign(ann, certification), {rules: 'rules/finding-2'});
   const {report: name} = (await getCertification(ann, certification)).steps[2];
   const [group] = await groupsOf({name}, 'SEVERITY_SPECIAL_WARNING');
@@ -160,6 +164,7 @@ test('special warnings are explained before anybody signs', {timeout: 120_000}, 
   const [explained] = await groupsOf({name}, 'SEVERITY_SPECIAL_WARNING');
   assert.deepEqual([explained.unexplained, explained.explanation.author],
       [0, `users/${rita}`]);
+  assert.deepEqual(await unexplained(), [[], [], []]);
   const signed = await sign(ann, certification);
   assert.equal(signed.status, 'SENT');
   assert.deepEqual(signed.signatures.map(({waived_findings: waived}) => waived), [2]);
