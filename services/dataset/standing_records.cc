@@ -38,8 +38,7 @@ std::vector<std::string> StandingRecords::NotBrought() const {
   std::vector<std::string> prefixes;
   for (const auto& [key, line] : lines_) {
     if (line != kNotBrought) continue;
-    prefixes.push_back(
-        absl::BytesToHexString({reinterpret_cast<const char*>(key.parts), kPrefix}));
+    prefixes.push_back(absl::BytesToHexString({reinterpret_cast<const char*>(key.parts), kPrefix}));
   }
   return prefixes;
 }

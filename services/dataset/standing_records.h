@@ -1,10 +1,11 @@
-// Which records stand in a copy, by their hashes: what a batch brings again as it is need not be staged.
+// Which records stand in a copy, by their hashes: what a batch brings again need not be staged.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -39,7 +40,8 @@ class StandingRecords {
   static constexpr std::size_t kPrefix = 12;
 
  private:
-  // The beginning of a SHA-256: two of a million records have the same one with a chance of 1 : 10^16.
+  // The beginning of a SHA-256: two of a million records have the same one with a chance of 1 :
+  // 10^16.
   struct Key {
     uint32_t parts[kPrefix / sizeof(uint32_t)];
     bool operator==(const Key&) const = default;
