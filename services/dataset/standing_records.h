@@ -14,7 +14,7 @@ namespace edcert::dataset {
 
 class StandingRecords {
  public:
-  // Of so many records the memory is 36 MiB; a copy with more is not known.
+  // Of so many records the memory is 42 MiB; a copy with more is not known.
   static constexpr int64_t kMost = (int64_t{1} << 21) / 8 * 7;
 
   StandingRecords() = default;
@@ -37,11 +37,10 @@ class StandingRecords {
   // The beginnings (kPrefix bytes, hexadecimal) of the hashes of those that it did not bring.
   std::vector<std::string> NotBrought() const;
 
-  static constexpr std::size_t kPrefix = 12;
+  static constexpr std::size_t kPrefix = 16;
 
  private:
-  // The beginning of a SHA-256: two of a million records have the same one with a chance of 1 :
-  // 10^16.
+  // The beginning of a SHA-256, so much of it that nobody makes two records with the same one.
   struct Key {
     uint32_t parts[kPrefix / sizeof(uint32_t)];
     bool operator==(const Key&) const = default;

@@ -150,7 +150,7 @@ SELECT c.ctid, b.ctid
   FULL JOIN (SELECT ctid, record_key, row_hash FROM ${table}
               WHERE copy = $1 AND district_id = $2
                 AND (valid_from > $3::bigint
-                     OR substr(row_hash, 1, 12) IN (SELECT decode(prefix, 'hex')
+                     OR substr(row_hash, 1, 16) IN (SELECT decode(prefix, 'hex')
                                                       FROM unnest($4::text[]) one (prefix)))) c
     ON c.record_key = b.record_key
  WHERE c.row_hash IS DISTINCT FROM b.row_hash;
