@@ -21,7 +21,7 @@ namespace edcert::validation_report {
 struct BackgroundTarget {
   std::string rule_group;                       // id
   std::string organization;                     // resource name
-  std::string district;                         // resource name: itself, or that of the school
+  std::string district = {};                    // resource name: itself, or that of the school
   ReportKind kind = ReportKind::kDistrictData;  // which copy; never that of a snapshot
 
   std::string district_id() const { return district.substr(district.find('/') + 1); }
