@@ -34,6 +34,12 @@ std::string Literal(std::string_view text) {
   return out + "'";
 }
 
+// A statement that looks up what stands now for so many rows: a few one by one, many at once.
+std::string WithCurrent(const pg::Statement& statement, const Dataset& dataset, int64_t rows) {
+  const pg::Statement& current = rows <= kFewRows ? sql::kCurrentOfFew : sql::kCurrentOfMany;
+  return Replace(SqlFor(statement, dataset), "current", SqlFor(current, dataset));
+}
+
 // The district under which the records of one are stored.
 std::string PlaceOf(const Dataset& dataset, const std::string& district) {
   return dataset.keeper == Keeper::kServiceForAll ? "" : district;
@@ -125,12 +131,9 @@ absl::Status RecordBatch::Restore(bool repeats, int64_t staged) {
     if (status::ReasonOf(kept) == "VERSION_PURGED") return status::Conflict();
     RETURN_IF_ERROR(kept);
   }
-  const bool few = !repeats || staged <= kFewRows;
-  const std::string asked =
-      Replace(SqlFor(sql::kAskedFor, dataset_), "current",
-              SqlFor(few ? sql::kCurrentOfFew : sql::kCurrentOfMany, dataset_));
   ASSIGN_OR_RETURN(const pg::Result rows,
-                   tx_.RunText(asked, ToString(copy_), district_, dataset_.id, repeats));
+                   tx_.RunText(WithCurrent(sql::kAskedFor, dataset_, repeats ? staged : 0),
+                               ToString(copy_), district_, dataset_.id, repeats));
   return StageAgain(rows, table);
 }
 
@@ -163,10 +166,8 @@ absl::StatusOr<int64_t> RecordBatch::Run(const pg::Statement& statement) {
 }
 
 absl::StatusOr<int64_t> RecordBatch::List(const pg::Statement& statement, int64_t rows) {
-  const pg::Statement& current = rows <= kFewRows ? sql::kCurrentOfFew : sql::kCurrentOfMany;
-  const std::string text =
-      Replace(SqlFor(statement, dataset_), "current", SqlFor(current, dataset_));
-  ASSIGN_OR_RETURN(const pg::Result done, tx_.RunText(text, ToString(copy_), district_));
+  ASSIGN_OR_RETURN(const pg::Result done,
+                   tx_.RunText(WithCurrent(statement, dataset_, rows), ToString(copy_), district_));
   return done.affected();
 }
 

@@ -34,12 +34,11 @@ class StandingRecords {
   int64_t version() const { return version_; }
   // How many the batch brought.
   int64_t brought() const { return brought_; }
-  // The beginnings (kPrefix bytes, hexadecimal) of the hashes of those that it did not bring.
+  // The beginnings (16 bytes, hexadecimal) of the hashes of those that it did not bring.
   std::vector<std::string> NotBrought() const;
 
-  static constexpr std::size_t kPrefix = 16;
-
  private:
+  static constexpr std::size_t kPrefix = 16;
   // The beginning of a SHA-256, so much of it that nobody makes two records with the same one.
   struct Key {
     uint32_t parts[kPrefix / sizeof(uint32_t)];

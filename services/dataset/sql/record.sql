@@ -143,7 +143,7 @@ SELECT c.ctid, b.ctid
 
 -- name: list_replaced
 -- Mode REPLACE_ALL: also what is not in the batch. What the batch brought without staging it stood at
--- the version $3, and is not among the hashes $4 of those that did, too.
+-- the version $3, and is not among those that did, too, whose hashes begin with $4.
 INSERT INTO batch_difference (present, put)
 SELECT c.ctid, b.ctid
   FROM (SELECT ctid, record_key, row_hash FROM batch_row WHERE reason IS NULL) b
