@@ -109,7 +109,7 @@ class Benchmark {
     CHECK(page.ok() && !page->empty());
   }
 
-  static constexpr VersionPair kVersions = {.district = 1, .state = 1};
+  static constexpr VersionPair kVersions = {.district = 1, .state = 1, .records = 1'000'000};
   const std::vector<pg::Component> components_;
   edcert::testing::TestDatabase database_;
   const Catalogue catalogue_;

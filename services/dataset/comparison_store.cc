@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <map>
+#include <thread>
+#include <utility>
 
+#include "common/status/error.h"
 #include "common/status/errors.h"
 #include "common/status/macros.h"
 #include "services/dataset/record_sql.h"
@@ -90,6 +93,86 @@ absl::StatusOr<std::vector<std::string>> KeysInOrder(pg::Database& db, const Com
   return keys;
 }
 
+bool MayRead(const Schools& schools, const std::string& school) {
+  return !schools.has_value() ||
+         std::find(schools->begin(), schools->end(), school) != schools->end();
+}
+
+// Of one half of the keys, or of all.
+absl::StatusOr<pg::Result> CountHalf(pg::Database& db, const Comparison& of, int64_t most_keys,
+                                     std::optional<bool> half) {
+  return CompareAll(db, SqlFor(sql::kCompareSchools, of.dataset),
+                    {of.district, of.versions.district, of.versions.state, most_keys, half});
+}
+
+// Both halves, beside each other.
+absl::StatusOr<std::vector<pg::Result>> CountHalves(pg::Database& db, const Comparison& of,
+                                                    int64_t most_keys) {
+  absl::StatusOr<pg::Result> helped = pg::Result(nullptr);
+  absl::StatusOr<pg::Result> worked = pg::Result(nullptr);
+  {
+    const std::jthread helper(
+        [&, own = db]() mutable { helped = CountHalf(own, of, most_keys, true); });
+    worked = CountHalf(db, of, most_keys, false);
+  }
+  // With one connection for both, one after the other.
+  if (worked.ok() && status::ReasonOf(helped.status()) == "OVERLOADED") {
+    helped = CountHalf(db, of, most_keys, true);
+  } else if (helped.ok() && status::ReasonOf(worked.status()) == "OVERLOADED") {
+    worked = CountHalf(db, of, most_keys, false);
+  }
+  RETURN_IF_ERROR(worked.status());
+  RETURN_IF_ERROR(helped.status());
+  std::vector<pg::Result> halves;
+  halves.push_back(*std::move(worked));
+  halves.push_back(*std::move(helped));
+  return halves;
+}
+
+// The counts of records that have these schools in the copies.
+void AddPair(const pg::Row& row, const Schools& schools,
+             std::map<std::string, SchoolCounts>& counts) {
+  const bool in_district = row.Has("district_school");
+  const bool in_state = row.Has("state_school");
+  const int64_t records = row.Int("records");
+  if (in_district && MayRead(schools, row.Text("district_school"))) {
+    SchoolCounts& one = counts[row.Text("district_school")];
+    one.district_rows += records;
+    one.only_district += in_state ? 0 : records;
+    one.different += row.Int("different");
+  }
+  if (in_state && MayRead(schools, row.Text("state_school"))) {
+    SchoolCounts& one = counts[row.Text("state_school")];
+    one.state_rows += records;
+    one.only_state += in_district ? 0 : records;
+  }
+}
+
+SchoolComparison Together(const std::vector<pg::Result>& parts, const Schools& schools,
+                          int64_t most_keys) {
+  SchoolComparison comparison;
+  std::map<std::string, SchoolCounts> counts;
+  for (const pg::Result& part : parts) {
+    for (const pg::Row row : part) {
+      AddPair(row, schools, counts);
+      // Of the DISTRICT copy, if it is there.
+      const char* school = row.Has("district_school") ? "district_school" : "state_school";
+      if (!row.Has("keys") || !MayRead(schools, row.Text(school))) continue;
+      for (std::string& key : row.TextArray("keys")) comparison.keys.push_back(std::move(key));
+    }
+  }
+  for (auto& [school, one] : counts) {
+    one.school = school;
+    comparison.differing += one.only_district + one.only_state + one.different;
+    comparison.schools.push_back(std::move(one));
+  }
+  const auto found = static_cast<int64_t>(comparison.keys.size());
+  if (found != comparison.differing || found > most_keys) comparison.keys.clear();
+  // Bytes, as the collation "C" has it.
+  std::sort(comparison.keys.begin(), comparison.keys.end());
+  return comparison;
+}
+
 absl::StatusOr<std::map<std::string, Pair>> ReadPairs(pg::Querier& db, const Dataset& dataset,
                                                       const std::string& district,
                                                       const VersionPair& versions,
@@ -110,11 +193,6 @@ absl::StatusOr<std::map<std::string, Pair>> ReadPairs(pg::Querier& db, const Dat
     }
   }
   return pairs;
-}
-
-bool MayRead(const Schools& schools, const std::string& school) {
-  return !schools.has_value() ||
-         std::find(schools->begin(), schools->end(), school) != schools->end();
 }
 
 std::vector<ColumnDifference> DifferencesOf(const Dataset& dataset, const Pair& pair,
@@ -149,29 +227,17 @@ absl::StatusOr<std::vector<std::string>> KeysOfPage(pg::Database& db, const Comp
 absl::StatusOr<SchoolComparison> CompareSchools(pg::Database& db, const Dataset& dataset,
                                                 const std::string& district,
                                                 const VersionPair& versions, const Schools& schools,
-                                                int64_t most_keys) {
-  SchoolComparison comparison;
-  if (dataset.read_only()) return comparison;
-  ASSIGN_OR_RETURN(const pg::Result rows,
-                   CompareAll(db, SqlFor(sql::kCompareSchools, dataset),
-                              {district, versions.district, versions.state, schools, most_keys}));
-  for (const pg::Row row : rows) {
-    if (row.Has("record_key")) {
-      comparison.keys.push_back(row.Text("record_key"));
-      continue;
-    }
-    const SchoolCounts& counts =
-        comparison.schools.emplace_back(SchoolCounts{.school = row.Text("school"),
-                                                     .district_rows = row.Int("district_rows"),
-                                                     .state_rows = row.Int("state_rows"),
-                                                     .only_district = row.Int("only_district"),
-                                                     .only_state = row.Int("only_state"),
-                                                     .different = row.Int("different")});
-    comparison.differing += counts.only_district + counts.only_state + counts.different;
+                                                const ComparisonLimits& limits) {
+  if (dataset.read_only()) return SchoolComparison();
+  const Comparison of{dataset, district, versions, schools};
+  std::vector<pg::Result> parts;
+  if (versions.records > limits.records_at_once) {
+    ASSIGN_OR_RETURN(parts, CountHalves(db, of, limits.keys));
+  } else {
+    ASSIGN_OR_RETURN(pg::Result all, CountHalf(db, of, limits.keys, std::nullopt));
+    parts.push_back(std::move(all));
   }
-  // Bytes, as the collation "C" has it.
-  std::sort(comparison.keys.begin(), comparison.keys.end());
-  return comparison;
+  return Together(parts, schools, limits.keys);
 }
 
 absl::StatusOr<std::vector<Difference>> CompareRecords(pg::Database& db, const Dataset& dataset,

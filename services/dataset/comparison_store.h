@@ -21,6 +21,7 @@ struct SchoolCounts {
   int64_t only_district = 0;
   int64_t only_state = 0;
   int64_t different = 0;
+  bool operator==(const SchoolCounts&) const = default;
 };
 
 // A column that is not the same in both copies. A value is absent when the record of that copy is
@@ -42,14 +43,19 @@ struct Difference {
 struct SchoolComparison {
   std::vector<SchoolCounts> schools;  // by school
   int64_t differing = 0;
-  // All keys that differ, in order, when there are at most `most_keys`: the first page need not
-  // look for them once more.
+  // All keys that differ, in order, unless they are too many: the first page need not look for them
+  // once more.
   std::vector<std::string> keys;
+};
+struct ComparisonLimits {
+  int64_t keys = 10'000;
+  // A copy with more records is compared in two halves beside each other, on two connections.
+  int64_t records_at_once = 50'000;
 };
 absl::StatusOr<SchoolComparison> CompareSchools(pg::Database& db, const Dataset& dataset,
                                                 const std::string& district,
                                                 const VersionPair& versions, const Schools& schools,
-                                                int64_t most_keys = 10'000);
+                                                const ComparisonLimits& limits = {});
 
 // Where a page of differences begins.
 struct PageStart {

@@ -279,7 +279,8 @@ absl::StatusOr<VersionPair> GetVersionPair(pg::Querier& db, const Dataset& datas
                    db.Run(sql::kVersionPair, dataset.id, PlaceOf(dataset, district)));
   const int64_t state = rows[0].Int("state");
   return VersionPair{.district = dataset.read_only() ? state : rows[0].Int("district"),
-                     .state = state};
+                     .state = state,
+                     .records = rows[0].Int("records")};
 }
 
 absl::StatusOr<std::vector<std::string>> DatasetsWithRecords(pg::Querier& db,

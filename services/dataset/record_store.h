@@ -129,6 +129,7 @@ absl::StatusOr<std::vector<Version>> LockVersions(pg::Transaction& tx, Copy copy
 struct VersionPair {
   int64_t district = 0;
   int64_t state = 0;
+  int64_t records = 0;  // of the larger copy; 0 when that is not known
 };
 absl::StatusOr<VersionPair> GetVersionPair(pg::Querier& db, const Dataset& dataset,
                                            const std::string& district);

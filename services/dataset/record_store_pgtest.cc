@@ -600,8 +600,24 @@ TEST_F(RecordStoreTest, TheComparisonIsThatOfTheShadows) {
   for (const auto& [key, columns] : expected) keys.push_back(key);
   EXPECT_EQ(schools->keys, keys);
   // Too many to name.
-  EXPECT_THAT(CompareSchools(db, dataset_, kDistrict, versions, Schools(), /*most_keys=*/0)->keys,
+  EXPECT_THAT(CompareSchools(db, dataset_, kDistrict, versions, Schools(), {.keys = 0})->keys,
               IsEmpty());
+  // The same in two halves.
+  VersionPair large = versions;
+  large.records = 1'000'000;
+  const auto halves = CompareSchools(db, dataset_, kDistrict, large, Schools());
+  ASSERT_THAT(halves, IsOk());
+  EXPECT_EQ(halves->schools, schools->schools);
+  EXPECT_EQ(halves->differing, differing);
+  EXPECT_EQ(halves->keys, keys);
+  // One connection does for both.
+  pg::Pool one({.conninfo = database_.conninfo(), .size = 1, .max_wait = absl::Milliseconds(1)});
+  pg::Database narrow(one, clock::Clock::Real().Now() + absl::Seconds(30));
+  const auto in_turn = CompareSchools(narrow, dataset_, kDistrict, large, Schools());
+  ASSERT_THAT(in_turn, IsOk());
+  EXPECT_EQ(in_turn->schools, schools->schools);
+  const ComparisonLimits one_less = {.keys = differing - 1};
+  EXPECT_THAT(CompareSchools(db, dataset_, kDistrict, large, Schools(), one_less)->keys, IsEmpty());
 }
 
 // A page of a district in which much differs reads a part of it, wherever it begins.

@@ -278,7 +278,8 @@ SELECT v.dataset, v.version, v.changed_at, v.row_count, coalesce(h.kept_from, 0)
 -- name: version_pair
 -- Both copies' versions at one moment.
 SELECT coalesce(max(version) FILTER (WHERE copy = 'DISTRICT'), 0) AS district,
-       coalesce(max(version) FILTER (WHERE copy = 'STATE'), 0) AS state
+       coalesce(max(version) FILTER (WHERE copy = 'STATE'), 0) AS state,
+       coalesce(max(row_count), 0) AS records
   FROM dataset.data_version WHERE dataset = $1 AND district_id = $2;
 
 -- name: with_records
