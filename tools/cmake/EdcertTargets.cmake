@@ -59,6 +59,13 @@ function(edcert_binary name)
   edcert_precompile(${name} code)
 endfunction()
 
+# edcert_benchmark(<name> SRCS ... DEPS ...): a program that measures; `tools/dev bench` builds it.
+function(edcert_benchmark name)
+  edcert_binary(${name} ${ARGN})
+  set_target_properties(${name} PROPERTIES EXCLUDE_FROM_ALL ON)
+  add_dependencies(benchmarks ${name})
+endfunction()
+
 # edcert_test(<name> SRCS ... DEPS ... [LABEL hermetic|pg|redis]): a GoogleTest program. Its label
 # follows the suffix of the name: _pgtest and _redistest use the servers of `tools/cluster.py
 # test-env`. EDCERT_TEST_OPTIONS are options of a preset for the compiler.
