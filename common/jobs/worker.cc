@@ -306,7 +306,8 @@ void Worker::Execute(const Claim& claim) {
     }
     result = runner_->Run(running);
     if (result.ok() && !running.completed()) result = status::Internal("a job completed nothing");
-    lost = running.lost();
+    // A heartbeat that waited for the job's end finds it no longer running either.
+    lost = running.lost() && !running.completed();
     {
       const absl::MutexLock lock(&mutex_);
       running_ = nullptr;

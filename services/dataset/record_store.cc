@@ -14,8 +14,8 @@
 namespace edcert::dataset {
 namespace {
 
-// Up to so many rows are looked up one by one in the index.
-constexpr int64_t kFewRows = 1000;
+// To look a row up in the index takes at most about so many times as long as to read one of all.
+constexpr int64_t kLookupCost = 20;
 // To stage a row takes about so many times as long as to read the hash of one that stands.
 constexpr int64_t kStagingCost = 10;
 constexpr std::size_t kHashBytes = 32;
@@ -35,8 +35,10 @@ std::string Literal(std::string_view text) {
 }
 
 // A statement that looks up what stands now for so many rows: a few one by one, many at once.
-std::string WithCurrent(const pg::Statement& statement, const Dataset& dataset, int64_t rows) {
-  const pg::Statement& current = rows <= kFewRows ? sql::kCurrentOfFew : sql::kCurrentOfMany;
+std::string WithCurrent(const pg::Statement& statement, const Dataset& dataset, int64_t rows,
+                        int64_t standing) {
+  const bool few = rows * kLookupCost <= standing;
+  const pg::Statement& current = few ? sql::kCurrentOfFew : sql::kCurrentOfMany;
   return Replace(SqlFor(statement, dataset), "current", SqlFor(current, dataset));
 }
 
@@ -80,14 +82,16 @@ absl::Status RecordBatch::KnowStanding(pg::Database db, int64_t rows) {
     ASSIGN_OR_RETURN(const pg::Result found,
                      tx.Run(sql::kStandingVersion, ToString(copy_), dataset_.id, district_));
     know_at_ = std::numeric_limits<int64_t>::max();
-    if (found.empty()) return absl::OkStatus();
-    const int64_t standing = found[0].Int("row_count");
-    if (standing == 0 || standing > StandingRecords::kMost) return absl::OkStatus();
+    const int64_t standing = found.empty() ? 0 : found[0].Int("row_count");
+    if (standing == 0 || standing > StandingRecords::kMost) {
+      standing_.Forget();
+      return absl::OkStatus();
+    }
     if (rows < standing / kStagingCost) {
       know_at_ = standing / kStagingCost;
       return absl::OkStatus();
     }
-    standing_ = StandingRecords(found[0].Int("version"), standing);
+    standing_.Know(found[0].Int("version"), standing);
     std::string text = Replace(SqlFor(sql::kCopyStanding, dataset_), "copy", ToString(copy_));
     text = Replace(text, "district", Literal(district_));
     text = Replace(text, "version", std::to_string(standing_.version()));
@@ -97,8 +101,11 @@ absl::Status RecordBatch::KnowStanding(pg::Database db, int64_t rows) {
       return absl::OkStatus();
     });
   });
-  if (read.ok()) return read;
-  standing_ = StandingRecords();
+  if (read.ok()) {
+    if (standing_.known()) standing_.BringStaged();
+    return read;
+  }
+  standing_.Forget();
   // Without a connection for it, the batch is staged whole.
   return status::ReasonOf(read) == "OVERLOADED" ? absl::OkStatus() : read;
 }
@@ -121,6 +128,7 @@ absl::Status RecordBatch::StageAgain(const pg::Result& rows, const std::string& 
 
 absl::Status RecordBatch::Restore(bool repeats, int64_t staged) {
   if (standing_.brought() == 0) return absl::OkStatus();
+  tx_.Defer(sql::kUnstage, standing_.staged_lines());
   const std::string table = TableOf(dataset_);
   if (version_.version != standing_.version()) {
     ASSIGN_OR_RETURN(const pg::Result since,
@@ -131,9 +139,10 @@ absl::Status RecordBatch::Restore(bool repeats, int64_t staged) {
     if (status::ReasonOf(kept) == "VERSION_PURGED") return status::Conflict();
     RETURN_IF_ERROR(kept);
   }
-  ASSIGN_OR_RETURN(const pg::Result rows,
-                   tx_.RunText(WithCurrent(sql::kAskedFor, dataset_, repeats ? staged : 0),
-                               ToString(copy_), district_, dataset_.id, repeats));
+  ASSIGN_OR_RETURN(
+      const pg::Result rows,
+      tx_.RunText(WithCurrent(sql::kAskedFor, dataset_, repeats ? staged : 0, version_.row_count),
+                  ToString(copy_), district_, dataset_.id, repeats));
   return StageAgain(rows, table);
 }
 
@@ -167,7 +176,8 @@ absl::StatusOr<int64_t> RecordBatch::Run(const pg::Statement& statement) {
 
 absl::StatusOr<int64_t> RecordBatch::List(const pg::Statement& statement, int64_t rows) {
   ASSIGN_OR_RETURN(const pg::Result done,
-                   tx_.RunText(WithCurrent(statement, dataset_, rows), ToString(copy_), district_));
+                   tx_.RunText(WithCurrent(statement, dataset_, rows, version_.row_count),
+                               ToString(copy_), district_));
   return done.affected();
 }
 

@@ -16,8 +16,32 @@ StandingRecords::Key StandingRecords::KeyOf(std::string_view row_hash) {
   return key;
 }
 
+void StandingRecords::Forget() {
+  *this = StandingRecords();
+  remembers_ = false;
+}
+
+void StandingRecords::Know(int64_t version, int64_t records) {
+  version_ = version;
+  lines_.clear();
+  lines_.reserve(static_cast<std::size_t>(records));
+}
+
+void StandingRecords::BringStaged() {
+  remembers_ = false;
+  for (const auto& [key, line] : std::exchange(remembered_, {})) {
+    if (Bring(key, line)) staged_lines_.push_back(line);
+  }
+}
+
 bool StandingRecords::Bring(std::string_view row_hash, int64_t line) {
-  const auto found = lines_.find(KeyOf(row_hash));
+  const Key key = KeyOf(row_hash);
+  if (remembers_) remembered_.emplace_back(key, line);
+  return Bring(key, line);
+}
+
+bool StandingRecords::Bring(const Key& key, int64_t line) {
+  const auto found = lines_.find(key);
   if (found == lines_.end() || found->second != kNotBrought) return false;
   constexpr int64_t kLast = std::numeric_limits<uint32_t>::max();
   found->second = static_cast<uint32_t>(std::min(line, kLast));

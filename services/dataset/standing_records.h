@@ -14,26 +14,31 @@ namespace edcert::dataset {
 
 class StandingRecords {
  public:
-  // Of so many records the memory is 42 MiB; a copy with more is not known.
+  // Of so many records the memory is 42 MiB, and 6 MiB for what a batch brought before they were
+  // known; a copy with more is not known.
   static constexpr int64_t kMost = (int64_t{1} << 21) / 8 * 7;
 
-  StandingRecords() = default;
-  // All records that stood at the version, but for those that went while they were read.
-  StandingRecords(int64_t version, int64_t records) : version_(version) {
-    lines_.reserve(static_cast<std::size_t>(records));
-  }
-
+  // Until it is known what stands, what the batch brings is staged; it is remembered as long as
+  // that may still be known.
+  void Forget();
+  // All records that stood at the version, but for those that went while they were read, are added.
+  void Know(int64_t version, int64_t records);
   void Add(std::string_view row_hash) { lines_.try_emplace(KeyOf(row_hash), kNotBrought); }
+  // After the last one: what was staged and stands is brought by it. See staged_lines.
+  void BringStaged();
 
   // Whether the record stands and the batch did not bring it yet: then the line brings it.
   bool Bring(std::string_view row_hash, int64_t line);
   // Takes that back, because the record must be staged after all: the line that brought it, if any.
   std::optional<int64_t> TakeBack(std::string_view row_hash);
 
+  bool known() const { return version_ != kUnknown; }
   // The version at which they were read; before all versions when nothing is known.
   int64_t version() const { return version_; }
   // How many the batch brought.
   int64_t brought() const { return brought_; }
+  // The lines that brought some of them after they had been staged.
+  const std::vector<int64_t>& staged_lines() const { return staged_lines_; }
   // The beginnings (16 bytes, hexadecimal) of the hashes of those that it did not bring.
   std::vector<std::string> NotBrought() const;
 
@@ -49,10 +54,15 @@ class StandingRecords {
     }
   };
   static constexpr uint32_t kNotBrought = 0;
+  static constexpr int64_t kUnknown = -1;
   static Key KeyOf(std::string_view row_hash);
+  bool Bring(const Key& key, int64_t line);
 
   absl::flat_hash_map<Key, uint32_t> lines_;
-  int64_t version_ = -1;
+  bool remembers_ = true;
+  std::vector<std::pair<Key, int64_t>> remembered_;
+  std::vector<int64_t> staged_lines_;
+  int64_t version_ = kUnknown;
   int64_t brought_ = 0;
 };
 

@@ -35,6 +35,10 @@ COPY (SELECT row_hash FROM ${table}
        WHERE copy = '${copy}' AND district_id = ${district} AND valid_from <= ${version})
   TO STDOUT (FORMAT binary);
 
+-- name: unstage
+-- What was staged before it was known to stand.
+DELETE FROM batch_row WHERE line = ANY ($1::bigint[]) AND reason IS NULL;
+
 -- name: closed_since
 -- What stood at the version $3 and does not stand any more.
 SELECT ctid AS place, row_hash
