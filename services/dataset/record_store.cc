@@ -19,6 +19,7 @@ constexpr int64_t kLookupCost = 20;
 // To stage a row takes about so many times as long as to read the hash of one that stands.
 constexpr int64_t kStagingCost = 10;
 constexpr std::size_t kHashBytes = 32;
+constexpr std::size_t kLengthBytes = 4;  // of a field in a binary COPY
 
 Version VersionOf(const pg::Row& row, std::string dataset) {
   return {.dataset = std::move(dataset),
@@ -96,8 +97,11 @@ absl::Status RecordBatch::KnowStanding(pg::Database db, int64_t rows) {
     text = Replace(text, "district", Literal(district_));
     text = Replace(text, "version", std::to_string(standing_.version()));
     return tx.CopyOut(text, [this](std::string_view row) {
-      // One message a row, which ends with its only column; the trailer is shorter.
-      if (row.size() > kHashBytes) standing_.Add(row.substr(row.size() - kHashBytes));
+      // One message a row, which ends with its two columns; the trailer is shorter.
+      constexpr std::size_t kPlaceAt = kHashBytes + kLengthBytes + StandingRecords::kPlace;
+      if (row.size() <= kPlaceAt) return absl::OkStatus();
+      standing_.Add(row.substr(row.size() - kPlaceAt, StandingRecords::kPlace),
+                    row.substr(row.size() - kHashBytes));
       return absl::OkStatus();
     });
   });
@@ -181,6 +185,26 @@ absl::StatusOr<int64_t> RecordBatch::List(const pg::Statement& statement, int64_
   return done.affected();
 }
 
+absl::StatusOr<int64_t> RecordBatch::ListReplaced() {
+  const StandingRecords::Rest rest = standing_.NotBrought();
+  const auto count = static_cast<int64_t>(rest.places.size());
+  if (version_.version == standing_.version() && count * kLookupCost <= version_.row_count) {
+    // A row that stands may have been moved by VACUUM FULL.
+    ASSIGN_OR_RETURN(const pg::Result found,
+                     tx_.RunText(SqlFor(sql::kCountInPlace, dataset_), ToString(copy_), district_,
+                                 rest.places, rest.prefixes));
+    if (found[0].Int("found") == count) {
+      ASSIGN_OR_RETURN(const pg::Result done,
+                       tx_.RunText(SqlFor(sql::kListReplacedInPlace, dataset_), rest.places));
+      return done.affected();
+    }
+  }
+  ASSIGN_OR_RETURN(const pg::Result done,
+                   tx_.RunText(SqlFor(sql::kListReplaced, dataset_), ToString(copy_), district_,
+                               standing_.version(), rest.prefixes));
+  return done.affected();
+}
+
 absl::Status RecordBatch::RaiseVersion(Changes& changes) {
   changes.version = version_.version;
   if (!changes.any()) return absl::OkStatus();
@@ -220,10 +244,7 @@ absl::StatusOr<Changes> RecordBatch::Apply(Mode mode, int64_t rows, int64_t reje
       return ApplyListed(listed, 0);
     }
     case Mode::kReplaceAll: {
-      ASSIGN_OR_RETURN(const pg::Result done,
-                       tx_.RunText(SqlFor(sql::kListReplaced, dataset_), ToString(copy_), district_,
-                                   standing_.version(), standing_.NotBrought()));
-      const int64_t listed = done.affected();
+      ASSIGN_OR_RETURN(const int64_t listed, ListReplaced());
       if (rejected > 0) {
         tx_.Defer(pg::Statement{"", SqlFor(sql::kSpareRejected, dataset_)}, ToString(copy_),
                   district_);

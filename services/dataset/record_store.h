@@ -95,6 +95,8 @@ class RecordBatch {
   // Lists what differs for so many rows: a few are looked up one by one, many meet all rows of the
   // district at once. How much it is.
   absl::StatusOr<int64_t> List(const pg::Statement& statement, int64_t rows);
+  // Lists what REPLACE_ALL puts and removes. How much it is.
+  absl::StatusOr<int64_t> ListReplaced();
   // Runs a statement on what is listed, with copy, district and the next version; the rows that it
   // touched.
   absl::StatusOr<int64_t> Run(const pg::Statement& statement);

@@ -498,13 +498,32 @@ TEST_F(RecordStoreTest, ABatchThatStandsAlreadyStagesNothing) {
   ASSERT_THAT(outcome, IsOk());
   EXPECT_EQ(outcome->left_out, 1500);
   EXPECT_FALSE(outcome->changes.any());
-  rows.resize(1400);
+  rows.resize(1450);
   rows[7][2] = "2.00";
   outcome = Push(Mode::kReplaceAll, rows);
   ASSERT_THAT(outcome, IsOk());
-  EXPECT_EQ(outcome->left_out, 1399);
+  EXPECT_EQ(outcome->left_out, 1449);
   EXPECT_EQ(outcome->changes.updated, 1);
-  EXPECT_EQ(outcome->changes.deleted, 100);
+  EXPECT_EQ(outcome->changes.deleted, 50);
+}
+
+TEST_F(RecordStoreTest, WhatStandsMayBeMovedMeanwhile) {
+  ASSERT_THAT(Push(Mode::kUpsert, Students(1, 1500, "1.00")), IsOk());
+  ASSERT_THAT(Push(Mode::kDelete, Students(1, 20, "1.00")), IsOk());
+  leave_out_ = true;
+  std::vector<Values> rows = Students(21, 1480, "1.00");
+  rows[7][2] = "2.00";
+  // Others lie now where some of these lay.
+  meanwhile_ = [&] {
+    ASSERT_THAT(database_.owner().RunScript("VACUUM FULL dataset.lunches"), IsOk());
+  };
+  const auto outcome = Push(Mode::kReplaceAll, rows);
+  ASSERT_THAT(outcome, IsOk());
+  EXPECT_EQ(outcome->changes.updated, 1);
+  EXPECT_EQ(outcome->changes.deleted, 20);
+  Shadow expected;
+  for (const Values& row : rows) expected[KeyOf(row)] = row;
+  EXPECT_EQ(Read(Copy::kDistrict, outcome->changes.version, 2000), expected);
 }
 
 TEST_F(RecordStoreTest, WhatWasLeftOutAndIsPurgedMustBePushedAgain) {

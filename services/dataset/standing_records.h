@@ -14,7 +14,7 @@ namespace edcert::dataset {
 
 class StandingRecords {
  public:
-  // Of so many records the memory is 42 MiB, and 6 MiB for what a batch brought before they were
+  // Of so many records the memory is 58 MiB, and 6 MiB for what a batch brought before they were
   // known; a copy with more is not known.
   static constexpr int64_t kMost = (int64_t{1} << 21) / 8 * 7;
 
@@ -23,7 +23,9 @@ class StandingRecords {
   void Forget();
   // All records that stood at the version, but for those that went while they were read, are added.
   void Know(int64_t version, int64_t records);
-  void Add(std::string_view row_hash) { lines_.try_emplace(KeyOf(row_hash), kNotBrought); }
+  static constexpr std::size_t kPlace = 6;  // bytes
+  // The place is where the row lies: a tid as a binary COPY gives it.
+  void Add(std::string_view place, std::string_view row_hash);
   // After the last one: what was staged and stands is brought by it. See staged_lines.
   void BringStaged();
 
@@ -39,8 +41,13 @@ class StandingRecords {
   int64_t brought() const { return brought_; }
   // The lines that brought some of them after they had been staged.
   const std::vector<int64_t>& staged_lines() const { return staged_lines_; }
-  // The beginnings (16 bytes, hexadecimal) of the hashes of those that it did not bring.
-  std::vector<std::string> NotBrought() const;
+  // Those that it did not bring, if any: where they lay, and the beginnings (16 bytes, hexadecimal)
+  // of their hashes.
+  struct Rest {
+    std::vector<std::string> places;
+    std::vector<std::string> prefixes;
+  };
+  Rest NotBrought() const;
 
  private:
   static constexpr std::size_t kPrefix = 16;
@@ -54,11 +61,16 @@ class StandingRecords {
     }
   };
   static constexpr uint32_t kNotBrought = 0;
+  struct Record {
+    uint32_t block = 0;  // as it came: the first byte is the highest
+    uint16_t item = 0;
+    uint32_t line = kNotBrought;
+  };
   static constexpr int64_t kUnknown = -1;
   static Key KeyOf(std::string_view row_hash);
   bool Bring(const Key& key, int64_t line);
 
-  absl::flat_hash_map<Key, uint32_t> lines_;
+  absl::flat_hash_map<Key, Record> records_;
   bool remembers_ = true;
   std::vector<std::pair<Key, int64_t>> remembered_;
   std::vector<int64_t> staged_lines_;

@@ -30,8 +30,8 @@ SELECT version, row_count FROM dataset.data_version
  WHERE copy = $1 AND dataset = $2 AND district_id = $3;
 
 -- name: copy_standing
--- The hashes of what stood at the version and still stands.
-COPY (SELECT row_hash FROM ${table}
+-- Where what stood at the version and still stands lies, and its hashes.
+COPY (SELECT ctid, row_hash FROM ${table}
        WHERE copy = '${copy}' AND district_id = ${district} AND valid_from <= ${version})
   TO STDOUT (FORMAT binary);
 
@@ -156,6 +156,22 @@ SELECT c.ctid, b.ctid
                 AND (valid_from > $3::bigint
                      OR substr(row_hash, 1, 16) IN (SELECT decode(prefix, 'hex')
                                                       FROM unnest($4::text[]) one (prefix)))) c
+    ON c.record_key = b.record_key
+ WHERE c.row_hash IS DISTINCT FROM b.row_hash;
+
+-- name: count_in_place
+-- How many of the records at the places $3 have hashes that begin with $4.
+SELECT count(c.row_hash) AS found
+  FROM unnest($3::tid[], $4::text[]) p (place, prefix)
+  JOIN ${table} c ON c.ctid = p.place AND substr(c.row_hash, 1, 16) = decode(p.prefix, 'hex')
+ WHERE c.ctid = ANY ($3::tid[]) AND c.copy = $1 AND c.district_id = $2;
+
+-- name: list_replaced_in_place
+-- The same where nothing came since, and what the batch did not bring lies at the places $1.
+INSERT INTO batch_difference (present, put)
+SELECT c.ctid, b.ctid
+  FROM (SELECT ctid, record_key, row_hash FROM batch_row WHERE reason IS NULL) b
+  FULL JOIN (SELECT ctid, record_key, row_hash FROM ${table} WHERE ctid = ANY ($1::tid[])) c
     ON c.record_key = b.record_key
  WHERE c.row_hash IS DISTINCT FROM b.row_hash;
 
