@@ -123,7 +123,7 @@ absl::Status OnePush::Load(pg::Transaction& tx, RecordBatch& batch) {
   if (replaces) content_.LeaveOut(&batch.standing());
   const absl::Status read = content_.Read([&](std::string_view rows) {
     if (replaces && rows.size() >= Content::kPiece) {
-      RETURN_IF_ERROR(batch.KnowStanding(call_.db(), content_.records()));
+      RETURN_IF_ERROR(batch.KnowStanding(call_.db(), header_.mode, content_.records()));
     }
     return tx.CopyData(rows);
   });

@@ -76,7 +76,7 @@ std::string RecordBatch::CopyStatement() const {
   return Replace(sql::kCopyBatch.sql, "batch_columns", BatchColumns(dataset_));
 }
 
-absl::Status RecordBatch::KnowStanding(pg::Database db, int64_t rows) {
+absl::Status RecordBatch::KnowStanding(pg::Database db, Mode mode, int64_t rows) {
   if (rows < know_at_) return absl::OkStatus();
   const absl::Status read = db.RunInTransaction([&](pg::Transaction& tx) -> absl::Status {
     // Before the rows: of this version only what goes meanwhile is missing.
@@ -88,7 +88,8 @@ absl::Status RecordBatch::KnowStanding(pg::Database db, int64_t rows) {
       standing_.Forget();
       return absl::OkStatus();
     }
-    if (rows < standing / kStagingCost) {
+    // What replaces all records has about as many of them.
+    if (mode != Mode::kReplaceAll && rows < standing / kStagingCost) {
       know_at_ = standing / kStagingCost;
       return absl::OkStatus();
     }

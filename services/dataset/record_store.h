@@ -60,9 +60,10 @@ class RecordBatch {
   std::string CopyStatement() const;
   // What stands as it is brought, and so is not staged: nothing before KnowStanding has read it.
   StandingRecords& standing() { return standing_; }
-  // Reads what stands once the batch has so many rows that this pays. On a connection of its own:
-  // the transaction would keep a column from being added for as long as the push takes.
-  absl::Status KnowStanding(pg::Database db, int64_t rows);
+  // Reads what stands once the batch has so many rows, or such a mode, that this pays. On a
+  // connection of its own: the transaction would keep a column from being added for as long as the
+  // push takes.
+  absl::Status KnowStanding(pg::Database db, Mode mode, int64_t rows);
   // Locks the version row; the version as it is. CONFLICT when the definition is not the one that
   // the rows were made by.
   absl::StatusOr<Version> Lock();

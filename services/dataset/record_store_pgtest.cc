@@ -118,7 +118,7 @@ class RecordStoreTest : public ::testing::Test {
       int64_t line = 1;
       for (const Values& row : rows) {
         if (leave_out && line == 1 + known_after_) {
-          RETURN_IF_ERROR(batch.KnowStanding(database_.db(), kManyRows));
+          RETURN_IF_ERROR(batch.KnowStanding(database_.db(), mode, kManyRows));
         }
         encoder.Encode(++line, std::vector<std::string_view>(row.begin(), row.end()), copy);
       }

@@ -160,11 +160,12 @@ SELECT c.ctid, b.ctid
  WHERE c.row_hash IS DISTINCT FROM b.row_hash;
 
 -- name: count_in_place
--- How many of the records at the places $3 have hashes that begin with $4.
-SELECT count(c.row_hash) AS found
+-- How many of the records at the places $3 have hashes that begin with $4. The district is asked for
+-- last: see close_changed.
+SELECT count(c.row_hash) FILTER (WHERE c.copy = $1 AND c.district_id = $2) AS found
   FROM unnest($3::tid[], $4::text[]) p (place, prefix)
   JOIN ${table} c ON c.ctid = p.place AND substr(c.row_hash, 1, 16) = decode(p.prefix, 'hex')
- WHERE c.ctid = ANY ($3::tid[]) AND c.copy = $1 AND c.district_id = $2;
+ WHERE c.ctid = ANY ($3::tid[]);
 
 -- name: list_replaced_in_place
 -- The same where nothing came since, and what the batch did not bring lies at the places $1.
