@@ -30,9 +30,8 @@ absl::Status CheckCage(const std::string& rules_conninfo) {
   ASSIGN_OR_RETURN(const std::vector<std::string> doors, FindOpenDoors(db, role));
   ASSIGN_OR_RETURN(const bool sees_all, SeesAllDistricts(db, role));
   if (sees_all) {
-    log::Warning(
-        "the role of rules still sees every district: run deploy/postgres/rule_exec.sql"
-        " once all replicas run this version");
+    log::Warning("the role of rules still sees every district",
+                 {{"once no earlier version runs", "run deploy/postgres/rule_exec.sql"}});
   }
   for (const std::string& door : doors) {
     log::Error("the role of rules is not shut in", {{"door", door}});
