@@ -390,7 +390,7 @@ TEST_F(EvaluatorTest, DatasetThatIsNotThereIsAnError) {
 
 TEST_F(EvaluatorTest, RoleOfRulesReadsTheViewsOnly) {
   pg::Database db(pool_, Deadline());
-  EXPECT_THAT(db.RunText("SELECT count(*) FROM dataset_read.enrollment"), IsOk());
+  EXPECT_THAT(db.RunText("SELECT count(*) FROM rule_read.enrollment"), IsOk());
   EXPECT_EQ(pg::SqlStateOf(db.RunText("SELECT count(*) FROM validation.rule").status()), "42501");
   EXPECT_EQ(pg::SqlStateOf(db.RunText("DELETE FROM rule_read.enrollment").status()), "42501");
 }
