@@ -1,6 +1,7 @@
 -- Shuts the role that runs rules, rule_exec, into its cage. A superuser runs this in the database of
--- edcert once the roles exist, and again when a role is added; validation_report does not start while
--- a door is open. It may be run any number of times.
+-- edcert once the roles exist, again when a role is added, and again after all replicas run a version
+-- whose changelog says so; validation_report does not start while a door is open. It may be run any
+-- number of times.
 --
 -- The guard (services/validation_report/sql_guard.h) lets none of this through. This is for the day
 -- on which it is wrong.
@@ -26,6 +27,18 @@ BEGIN
     EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO %I', current_database(), role_name);
     EXECUTE format('GRANT USAGE ON LANGUAGE plpgsql TO %I', role_name);
   END LOOP;
+  -- Earlier versions let it read every district.
+  IF to_regnamespace('dataset_read') IS NOT NULL THEN
+    REVOKE ALL ON SCHEMA dataset_read FROM rule_exec;
+    REVOKE ALL ON ALL TABLES IN SCHEMA dataset_read FROM rule_exec;
+    FOR role_name IN
+      SELECT DISTINCT defaclrole::regrole::text FROM pg_default_acl
+       WHERE defaclnamespace = to_regnamespace('dataset_read')
+    LOOP
+      EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE %s IN SCHEMA dataset_read'
+                     ' REVOKE ALL ON TABLES FROM rule_exec', role_name);
+    END LOOP;
+  END IF;
   -- What acts beyond the statement: waits, settings, sequences, large objects, locks, messages,
   -- other sessions, files, and what runs a text as a statement.
   FOR routine IN

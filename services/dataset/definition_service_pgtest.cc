@@ -138,13 +138,15 @@ TEST_F(DefinitionTest, ADatasetOfTheStateIsOneLikeTheOthers) {
   compare.set_dataset(kRides);
   EXPECT_EQ(Unary(&v1::Datasets::Stub::CompareCopies, compare)->differences_size(), 1);
 
-  for (const char* role : {"validation", "snapshot", "rule_exec"}) {
-    EXPECT_THAT(Ask(role,
-                    "SELECT rider, miles FROM dataset_read.state_rides WHERE copy = 'STATE'"
-                    " AND valid_from <= 1 AND 1 < valid_to"),
+  for (const std::string role : {"validation", "snapshot", "rule_exec"}) {
+    const std::string from = role == "rule_exec" ? "rule_read" : "dataset_read";
+    EXPECT_THAT(Ask(role, "SELECT rider, miles FROM " + from +
+                              ".state_rides WHERE copy = 'STATE'"
+                              " AND valid_from <= 1 AND 1 < valid_to"),
                 IsOk());
     EXPECT_FALSE(Ask(role, "SELECT rider FROM dataset.state_rides").ok());
   }
+  EXPECT_FALSE(Ask("rule_exec", "SELECT rider FROM dataset_read.state_rides").ok());
 }
 
 TEST_F(DefinitionTest, ColumnsAreAddedBehindTheOthers) {
@@ -175,7 +177,7 @@ TEST_F(DefinitionTest, ColumnsAreAddedBehindTheOthers) {
   ASSERT_EQ(records->records_size(), 2);
   EXPECT_EQ(records->records(0).values(9), "Joe");
   EXPECT_EQ(records->records(1).values(3), "10000.5");
-  EXPECT_THAT(Ask("rule_exec", "SELECT driver FROM dataset_read.state_rides"), IsOk());
+  EXPECT_THAT(Ask("rule_exec", "SELECT driver, miles FROM rule_read.state_rides"), IsOk());
   longer.set_precision(5);
   EXPECT_EQ(FieldOf(Add(kRides, {longer})), "columns[0]");
 }
@@ -245,10 +247,10 @@ TEST_F(DefinitionTest, WaitsForReadersOnlyShortly) {
   ASSERT_THAT(Create(), IsOk());
   const auto reader =
       pg::Connection::Open(fmt::format("{} user=rule_exec", server_.database().owner_conninfo()));
-  ASSERT_THAT((*reader)->RunScript("BEGIN; SELECT rider FROM dataset_read.state_rides"), IsOk());
+  ASSERT_THAT((*reader)->RunScript("BEGIN; SELECT rider FROM rule_read.state_rides"), IsOk());
   EXPECT_THAT(Add(kRides, {ColumnOf("driver", v1::Column::TYPE_STRING, 40)}),
               ::testing::AnyOf(HasReason("CONFLICT"), HasReason("DEADLINE_EXCEEDED")));
-  ASSERT_THAT((*reader)->RunScript("SELECT rider FROM dataset_read.state_rides; COMMIT"), IsOk());
+  ASSERT_THAT((*reader)->RunScript("SELECT rider FROM rule_read.state_rides; COMMIT"), IsOk());
   EXPECT_THAT(Add(kRides, {ColumnOf("driver", v1::Column::TYPE_STRING, 40)}), IsOk());
 }
 
@@ -333,6 +335,7 @@ TEST_F(DefinitionTest, TheRoleOfTheServiceCanDoNoMore) {
   EXPECT_FALSE(Ask("dataset", "ALTER TABLE dataset.state_a ADD COLUMN b int").ok());
   EXPECT_FALSE(Ask("dataset", "CREATE VIEW dataset_read.mine AS SELECT 1").ok());
   EXPECT_FALSE(Ask("rule_exec", "SELECT dataset.make_records('state_a')").ok());
+  EXPECT_FALSE(Ask("dataset", "SELECT dataset.make_rule_view('enrollment')").ok());
   EXPECT_EQ(server_.CountRows("batch"), 0);
 }
 

@@ -5,10 +5,12 @@
 
 #include <algorithm>
 #include <atomic>
+#include <fstream>
 #include <functional>
 #include <map>
 #include <random>
 #include <set>
+#include <sstream>
 #include <thread>
 #include <utility>
 
@@ -24,6 +26,7 @@
 #include "services/dataset/organization_feed.h"
 #include "services/dataset/organization_store.h"
 #include "services/dataset/record_encoder.h"
+#include "services/dataset/record_sql.h"
 #include "services/dataset/record_store.h"
 #include "services/dataset/resync_store.h"
 #include "services/dataset/schema.h"
@@ -302,7 +305,7 @@ class RecordStoreTest : public ::testing::Test {
 
   // What a role that reads the published views sees of a query: rows as `(a,b)`.
   std::vector<std::string> Published(const std::string& sql) {
-    const auto reader = pg::Connection::Open(database_.owner_conninfo() + " user=rule_exec");
+    const auto reader = pg::Connection::Open(database_.owner_conninfo() + " user=validation");
     CHECK(reader.ok());
     pg::Transaction tx(**reader, clock::Clock::Real().Now() + absl::Seconds(30));
     const auto rows = tx.RunText("SELECT q::text AS line FROM (" + sql + ") q");
@@ -867,7 +870,7 @@ TEST_F(RecordStoreTest, ASchoolThatNobodyWaitedForSetsOffNothing) {
 TEST_F(RecordStoreTest, ReadersSeeTheViewsAndNothingElse) {
   ASSERT_THAT(Push(Mode::kUpsert, {Lunch("a", "1.00")}), IsOk());
   ASSERT_THAT(Push(Mode::kUpsert, {Lunch("a", "2.00")}), IsOk());
-  for (const char* role : {"validation", "snapshot", "rule_exec"}) {
+  for (const char* role : {"validation", "snapshot"}) {
     const auto reader =
         pg::Connection::Open(fmt::format("{} user={}", database_.owner_conninfo(), role));
     ASSERT_THAT(reader, IsOk());
@@ -879,6 +882,77 @@ TEST_F(RecordStoreTest, ReadersSeeTheViewsAndNothingElse) {
     EXPECT_FALSE((*reader)->RunScript("SELECT price FROM dataset.lunches").ok());
     EXPECT_FALSE((*reader)->RunScript("DELETE FROM dataset_read.lunches").ok());
   }
+}
+
+TEST_F(RecordStoreTest, RulesSeeOneDistrict) {
+  Arrive("d1", {{"kind", "DISTRICT"}});
+  Arrive("d2", {{"kind", "DISTRICT"}});
+  const auto rules = pg::Connection::Open(database_.owner_conninfo() + " user=rule_exec");
+  ASSERT_THAT(rules, IsOk());
+  const auto seen = [&](const std::string& dataset, const std::string& district) {
+    pg::Transaction tx(**rules, clock::Clock::Real().Now() + absl::Seconds(30));
+    if (!district.empty()) {
+      EXPECT_THAT(tx.RunText("SET LOCAL edcert.district = '" + district + "'"), IsOk());
+    }
+    const auto rows = tx.RunText(
+        "SELECT coalesce(string_agg(DISTINCT district_id, ','), '') AS seen FROM rule_read." +
+        dataset);
+    EXPECT_THAT(rows, IsOk());
+    std::string districts = rows.ok() ? (*rows)[0].Text("seen") : "error";
+    tx.Rollback();
+    return districts;
+  };
+  const auto check = [&] {
+    ASSERT_THAT(database_.owner().RunScript(
+                    "INSERT INTO dataset.lunches (copy, district_id, record_key, valid_from,"
+                    " row_hash) SELECT 'STATE', d, 'k', 1, '' FROM unnest('{d1,d2}'::text[]) d"
+                    " ON CONFLICT DO NOTHING"),
+                IsOk());
+    for (const char* dataset : {"lunches", "organization", "code"}) {
+      EXPECT_EQ(seen(dataset, "d1"), "d1") << dataset;
+      EXPECT_EQ(seen(dataset, "d2"), "d2") << dataset;
+      EXPECT_EQ(seen(dataset, "nowhere"), "") << dataset;
+      EXPECT_EQ(seen(dataset, ""), "") << dataset;  // and what was set is over
+    }
+    EXPECT_EQ(Number("SELECT count(*) AS n FROM pg_class WHERE relnamespace ="
+                     " 'rule_read'::regnamespace AND 'security_barrier=true' = ANY (reloptions)"),
+              3);
+    EXPECT_FALSE((*rules)->RunScript("DELETE FROM rule_read.lunches").ok());
+  };
+  check();
+  EXPECT_FALSE((*rules)->RunScript("SELECT price FROM dataset_read.lunches").ok());
+  EXPECT_FALSE((*rules)->RunScript("SELECT version FROM dataset_read.data_version").ok());
+  // A column more, and one that is longer.
+  Dataset wider = Lunches();
+  wider.columns[2].precision = 12;
+  wider.columns.push_back({.name = "note", .length = 100});
+  const auto install = [&] {
+    return Install(database_.owner(), *Catalogue::Make({wider, organization_, code_}), {});
+  };
+  ASSERT_THAT(install(), IsOk());
+  check();
+  EXPECT_THAT((*rules)->RunScript("SELECT note, price FROM rule_read.lunches"), IsOk());
+  // Back to the version of before, which let the role read all, and to this one again.
+  pg::Connection& owner = database_.owner();
+  ASSERT_THAT(owner.RunScript("SET search_path = dataset;"
+                              "GRANT USAGE ON SCHEMA dataset_read TO rule_exec;"
+                              "GRANT SELECT ON ALL TABLES IN SCHEMA dataset_read TO rule_exec"),
+              IsOk());
+  for (const bool up : {false, true}) {
+    std::ostringstream text;
+    text << std::ifstream(
+                fmt::format("services/dataset/migrations/0005_rules_see_one_district.{}.sql",
+                            up ? "up" : "down"))
+                .rdbuf();
+    ASSERT_THAT(text.str(), ::testing::HasSubstr("make_rule_view"));
+    ASSERT_THAT(owner.RunScript(Replace(text.str(), "schema", "dataset")), IsOk());
+    ASSERT_THAT(owner.RunScript("SELECT make_records('lunches')"), IsOk());
+  }
+  ASSERT_THAT(owner.RunScript("RESET search_path"), IsOk());
+  ASSERT_THAT(install(), IsOk());
+  check();
+  // It keeps what it was granted: binaries of before may still run.
+  EXPECT_THAT((*rules)->RunScript("SELECT price FROM dataset_read.lunches"), IsOk());
 }
 
 TEST_F(RecordStoreTest, OrganizationsAreRecordsOfTheirDistrict) {

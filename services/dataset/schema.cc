@@ -16,8 +16,16 @@ namespace edcert::dataset {
 namespace {
 
 constexpr absl::Duration kTimeout = absl::Minutes(10);
-// Who reads the records: the services that evaluate and freeze them, and the role of rules.
-constexpr std::array kReaders = {"validation", "snapshot", "rule_exec"};
+struct Reader {
+  const char* role;
+  const char* from;  // the schema
+};
+// Who reads the records: the services that evaluate and freeze them, and the role of rules, which
+// sees one district. What an earlier version granted it besides, binaries of that version still
+// need; deploy/postgres/rule_exec.sql takes it.
+constexpr std::array kReaders = {Reader{"validation", "dataset_read"},
+                                 Reader{"snapshot", "dataset_read"},
+                                 Reader{"rule_exec", "rule_read"}};
 
 absl::Status InstallDataset(pg::Transaction& tx, const Dataset* known, const Dataset& builtin,
                             int64_t revision) {
@@ -47,10 +55,12 @@ absl::Status InstallAll(pg::Transaction& tx, const Catalogue& catalogue,
        {sql::kViewDataVersion, sql::kViewDatasetDefinition, sql::kViewColumnDefinition}) {
     RETURN_IF_ERROR(tx.Run(statement).status());
   }
-  for (const char* role : kReaders) {
+  RETURN_IF_ERROR(tx.Run(sql::kMakeRuleViews).status());
+  for (const Reader& reader : kReaders) {
     for (const pg::Statement& statement :
          {sql::kCreateReader, sql::kGrantReadSchema, sql::kGrantRead, sql::kGrantReadLater}) {
-      RETURN_IF_ERROR(tx.RunText(Replace(statement.sql, "role", role)).status());
+      const std::string text = Replace(statement.sql, "role", reader.role);
+      RETURN_IF_ERROR(tx.RunText(Replace(text, "from", reader.from)).status());
     }
   }
   return InstallPins(tx);

@@ -214,7 +214,7 @@ class Run {
     const absl::Time end = clock::Clock::Real().Now() + limits_.statement;
     return pg::Database(db.pool(), std::min(db.deadline(), end))
         .RunInTransaction([&](pg::Transaction& tx) -> absl::Status {
-          LimitTransaction(tx);
+          LimitTransaction(tx, request_.district);
           if (unit.rules.empty()) return Count(tx, unit);
           for (const std::size_t i : unit.rules) {
             evaluation_.results[i] = {};
@@ -357,8 +357,8 @@ absl::StatusOr<std::vector<bool>> Evaluator::JudgeColumns(const EvaluationReques
   columnar::Tables tables;
   for (const auto& [dataset, columns] : wanted) {
     absl::StatusOr<std::shared_ptr<const columnar::Table>> table =
-        tables_.Get({pool_, deadline}, request.sources.at(dataset), request.definitions.at(dataset),
-                    {columns.begin(), columns.end()});
+        tables_.Get({pool_, deadline}, request.district, request.sources.at(dataset),
+                    request.definitions.at(dataset), {columns.begin(), columns.end()});
     if (!table.ok() && !IsStatementError(table.status(), deadline)) return table.status();
     if (!table.ok() || *table == nullptr) continue;
     evaluation.rows[dataset] = static_cast<int64_t>((*table)->rows);
@@ -385,13 +385,14 @@ absl::StatusOr<std::vector<bool>> Evaluator::JudgeColumns(const EvaluationReques
   return done;
 }
 
-void LimitTransaction(pg::Transaction& tx) {
+void LimitTransaction(pg::Transaction& tx, const std::string& district) {
   tx.Defer(sql::kReadOnly);
   tx.Defer(sql::kLimitTime);
   tx.Defer(sql::kNoJit);
   tx.Defer(sql::kOneProcess);
   tx.Defer(sql::kSortMemory);
   tx.Defer(sql::kNoNestedLoops);
+  tx.Defer({"", SetDistrict(district)});
 }
 
 absl::StatusOr<Evaluation> Evaluator::Evaluate(const EvaluationRequest& request,
@@ -442,7 +443,7 @@ absl::StatusOr<std::vector<FixtureResult>> Evaluator::RunFixtures(const Compiled
         pg::Database(pool_, std::min(deadline, clock::Clock::Real().Now() + limits_.statement))
             .RunInTransaction([&](pg::Transaction& tx) -> absl::Status {
               found.clear();
-              LimitTransaction(tx);
+              LimitTransaction(tx, /*district=*/"");
               return tx.Stream(sql, {}, [&](const pg::Row& row) {
                 std::string_view keys = row.ViewAt(0);
                 while (!keys.empty()) {

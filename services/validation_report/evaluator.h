@@ -29,6 +29,7 @@ struct Candidate {
 
 struct EvaluationRequest {
   std::string organization;  // resource name, for fingerprints
+  std::string district;      // id; of all sources, and the only one whose records are seen
   std::vector<Candidate> rules;
   Definitions definitions;
   RowSources sources;  // a rule over another dataset gets the outcome ERROR
@@ -57,8 +58,9 @@ struct FixtureResult {
 RowSources SourcesOf(const CompiledRule& rule, const Fixture& fixture,
                      const Definitions& definitions);
 
-// Bounds a transaction in which rules are run: read only, limited in time and memory.
-void LimitTransaction(pg::Transaction& tx);
+// Bounds a transaction in which rules are run: read only, limited in time and memory, and to the
+// records of one district; of none when it is empty.
+void LimitTransaction(pg::Transaction& tx, const std::string& district);
 
 // What bounds one statement and what it gives.
 struct EvaluationLimits {

@@ -123,6 +123,7 @@ class EvaluatorTest : public ::testing::Test {
 
   Evaluation Evaluate(const std::vector<v1::Rule>& rules, std::string_view school = "") {
     EvaluationRequest request{.organization = "organizations/north",
+                              .district = "north",
                               .rules = {},
                               .definitions = definitions_,
                               .sources = Sources(school),
@@ -359,6 +360,7 @@ TEST_F(EvaluatorTest, ManyRulesShareWhatAReportStores) {
 TEST_F(EvaluatorTest, StopsWhenItsProgressIsNotWanted) {
   MakeSpells(20);
   EvaluationRequest request{.organization = "organizations/north",
+                            .district = "north",
                             .rules = {},
                             .definitions = definitions_,
                             .sources = Sources(),
@@ -374,6 +376,7 @@ TEST_F(EvaluatorTest, StopsWhenItsProgressIsNotWanted) {
 TEST_F(EvaluatorTest, DatasetThatIsNotThereIsAnError) {
   EvaluationRequest request{
       .organization = "organizations/north",
+      .district = "north",
       .rules = {{.rule = Compile(EnrollmentRule("T-1", R"("row": {"expression": "true"})"))},
                 {.problem = "FIELD_INVALID"}},
       .definitions = definitions_,
@@ -387,9 +390,9 @@ TEST_F(EvaluatorTest, DatasetThatIsNotThereIsAnError) {
 
 TEST_F(EvaluatorTest, RoleOfRulesReadsTheViewsOnly) {
   pg::Database db(pool_, Deadline());
-  EXPECT_THAT(db.RunText("SELECT count(*) FROM dataset_read.enrollment"), IsOk());
+  EXPECT_THAT(db.RunText("SELECT count(*) FROM rule_read.enrollment"), IsOk());
   EXPECT_EQ(pg::SqlStateOf(db.RunText("SELECT count(*) FROM validation.rule").status()), "42501");
-  EXPECT_EQ(pg::SqlStateOf(db.RunText("DELETE FROM dataset_read.enrollment").status()), "42501");
+  EXPECT_EQ(pg::SqlStateOf(db.RunText("DELETE FROM rule_read.enrollment").status()), "42501");
 }
 
 TEST_F(EvaluatorTest, FixturesTellWhatIsMissedAndWhatIsTooMuch) {

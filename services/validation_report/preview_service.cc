@@ -108,6 +108,7 @@ absl::StatusOr<v1::PreviewRuleResponse::Organization> ValidationReportService::P
       report.data_versions,
       reports_.ReadVersions(db, CopyOf(asked.kind), district.id(), ThisYear(checked.rule.content)));
   const EvaluationRequest request{.organization = place.organization,
+                                  .district = district.id(),
                                   .rules = {{std::make_shared<const CompiledRule>(checked.rule)}},
                                   .definitions = checked.definitions,
                                   .sources = SourcesOf(report, checked.definitions),

@@ -90,6 +90,7 @@ inline void PublishDatasets(pg::Connection& owner) {
     sql += fmt::format("INSERT INTO dataset_read.dataset_definition VALUES ('{}', '{}', '{}');\n",
                        dataset.id, dataset.school_column, dataset.keeper);
     std::string columns;
+    std::string names = "copy, district_id, record_key, valid_from, valid_to, row_hash";
     bool has_school = false;
     int ordinal = 0;
     for (const auto& [name, type] : dataset.columns) {
@@ -97,10 +98,14 @@ inline void PublishDatasets(pg::Connection& owner) {
           fmt::format("INSERT INTO dataset_read.column_definition VALUES ('{}', {}, '{}', '{}');\n",
                       dataset.id, ++ordinal, name, type);
       columns += fmt::format(", \"{}\" {}", name, kTypes.at(type));
+      names += fmt::format(", \"{}\"", name);
       if (dataset.digits.contains(name)) columns += fmt::format("({})", dataset.digits.at(name));
       has_school = has_school || name == "school_id";
     }
-    if (!has_school) columns += ", school_id text";
+    if (!has_school) {
+      columns += ", school_id text";
+      names += ", school_id";
+    }
     sql += fmt::format(
         "CREATE TABLE dataset_read.{} (copy text NOT NULL, district_id text NOT NULL,"
         " record_key text COLLATE \"C\" NOT NULL, valid_from bigint NOT NULL DEFAULT 1,"
@@ -108,10 +113,16 @@ inline void PublishDatasets(pg::Connection& owner) {
         " row_hash bytea NOT NULL DEFAULT ''{},"
         " PRIMARY KEY (copy, district_id, record_key, valid_from));\n",
         dataset.id, columns);
+    sql += fmt::format(
+        "CREATE VIEW rule_read.{0} WITH (security_barrier = true) AS SELECT {1} FROM"
+        " dataset_read.{0} WHERE district_id = current_setting('edcert.district', true);\n",
+        dataset.id, names);
   }
   sql +=
-      "GRANT USAGE ON SCHEMA dataset_read TO validation, rule_exec;"
-      "GRANT SELECT ON ALL TABLES IN SCHEMA dataset_read TO validation, rule_exec;";
+      "GRANT USAGE ON SCHEMA dataset_read TO validation;"
+      "GRANT SELECT ON ALL TABLES IN SCHEMA dataset_read TO validation;"
+      "GRANT USAGE ON SCHEMA rule_read TO rule_exec;"
+      "GRANT SELECT ON ALL TABLES IN SCHEMA rule_read TO rule_exec;";
   CHECK(owner.RunScript(sql).ok());
 }
 

@@ -362,6 +362,7 @@ absl::StatusOr<BackgroundCounts> ReportBuilder::Count(
   ASSIGN_OR_RETURN(
       Evaluation evaluation,
       evaluator_.Evaluate({.organization = report.organization,
+                           .district = IdOf(report.district),
                            .rules = std::move(candidates),
                            .definitions = group->definitions,
                            .sources = SourcesOf(report, group->definitions),
@@ -386,6 +387,7 @@ absl::StatusOr<BuiltReport> ReportBuilder::Build(
   ASSIGN_OR_RETURN(
       Evaluation evaluation,
       evaluator_.Evaluate({.organization = report.organization,
+                           .district = IdOf(report.district),
                            .rules = group->candidates,
                            .definitions = group->definitions,
                            .sources = SourcesOf(report, group->definitions),

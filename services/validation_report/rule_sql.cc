@@ -219,9 +219,13 @@ std::string QuoteName(std::string_view name) {
   return out + "\"";
 }
 
+std::string SetDistrict(std::string_view district) {
+  return fmt::format("SET LOCAL edcert.district = {}", QuoteLiteral(district));
+}
+
 std::string RowsOfSlice(const Definition& definition, const Slice& slice) {
   std::string sql = fmt::format(
-      "SELECT record_key, school_id AS \"S\", {} FROM dataset_read.{}"
+      "SELECT record_key, school_id AS \"S\", {} FROM rule_read.{}"
       " WHERE copy = {} AND district_id = {} AND valid_from <= {} AND valid_to > {}",
       Columns(definition.ColumnNames()), QuoteName(DatasetOf(definition.id)),
       QuoteLiteral(slice.copy), QuoteLiteral(slice.district), slice.version, slice.version);

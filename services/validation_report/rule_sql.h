@@ -27,7 +27,9 @@ struct Slice {
 // By dataset id, a SELECT of its rows: all columns, `record_key` and "S".
 using RowSources = std::map<std::string, std::string>;
 
-// The rows of a slice in the published view of the dataset.
+// Has the views of rules show a district until the transaction ends; without it, or with '', none.
+std::string SetDistrict(std::string_view district);
+// The rows of a slice in the view that rules have of the dataset.
 std::string RowsOfSlice(const Definition& definition, const Slice& slice);
 // No rows: of last year's records where nothing was certified.
 std::string NoRows(const Definition& definition);

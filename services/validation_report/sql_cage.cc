@@ -15,13 +15,24 @@ absl::StatusOr<std::vector<std::string>> FindOpenDoors(pg::Querier& db, const st
   return doors;
 }
 
+absl::StatusOr<bool> SeesAllDistricts(pg::Querier& db, const std::string& role) {
+  ASSIGN_OR_RETURN(const pg::Result rows, db.Run(sql::kSeesAllDistricts, role));
+  return rows[0].Bool("sees");
+}
+
 absl::Status CheckCage(const std::string& rules_conninfo) {
   pg::Pool pool({.conninfo = rules_conninfo, .size = 1});
   pg::Database db(pool, clock::Clock::Real().Now() + absl::Seconds(10));
   const absl::StatusOr<pg::Result> me = db.Run(sql::kWhoAmI);
   if (me.status().code() == absl::StatusCode::kUnavailable) return absl::OkStatus();
   RETURN_IF_ERROR(me.status());
-  ASSIGN_OR_RETURN(const std::vector<std::string> doors, FindOpenDoors(db, (*me)[0].Text("role")));
+  const std::string role = (*me)[0].Text("role");
+  ASSIGN_OR_RETURN(const std::vector<std::string> doors, FindOpenDoors(db, role));
+  ASSIGN_OR_RETURN(const bool sees_all, SeesAllDistricts(db, role));
+  if (sees_all) {
+    log::Warning("the role of rules still sees every district",
+                 {{"once no earlier version runs", "run deploy/postgres/rule_exec.sql"}});
+  }
   for (const std::string& door : doors) {
     log::Error("the role of rules is not shut in", {{"door", door}});
   }

@@ -14,7 +14,11 @@ namespace edcert::validation_report {
 // `db` is any connection to the database of rules.
 absl::StatusOr<std::vector<std::string>> FindOpenDoors(pg::Querier& db, const std::string& role);
 
-// Not OK while a door is open to the role of `rules_conninfo`; the log names the doors. Without a
+// Whether the role sees dataset_read, as an earlier version needed it to.
+absl::StatusOr<bool> SeesAllDistricts(pg::Querier& db, const std::string& role);
+
+// Not OK while a door is open to the role of `rules_conninfo`; the log names the doors, and warns
+// of a role that sees all districts. Without a
 // database there is nobody to ask, and it is OK: nothing runs then either.
 absl::Status CheckCage(const std::string& rules_conninfo);
 

@@ -48,7 +48,8 @@ class CageTest : public ::testing::Test {
     auto session = pg::Connection::Open(conninfo());
     EXPECT_THAT(session, IsOk());
     EXPECT_THAT((*session)->RunScript("SET default_transaction_read_only = off;"
-                                      "SET search_path = dataset_read"),
+                                      "SET search_path = rule_read;"
+                                      "SET edcert.district = 'north'"),
                 IsOk());
     return *std::move(session);
   }
@@ -87,6 +88,7 @@ class CageTest : public ::testing::Test {
   RuleResult Evaluate(const CompiledRule& rule, EvaluationLimits limits = {}) {
     const EvaluationRequest request{
         .organization = "organizations/north",
+        .district = "north",
         .rules = {{.rule = std::make_shared<const CompiledRule>(rule)}},
         .definitions = definitions_,
         .sources = {{"enrollment",
@@ -122,7 +124,8 @@ TEST_F(CageTest, DoorsAreSeenUntilTheyAreShut) {
   EXPECT_THAT(Doors(), IsEmpty());
   for (const std::string what :
        {"EXECUTE ON FUNCTION pg_sleep(double precision)", "USAGE ON SCHEMA validation",
-        "CREATE ON SCHEMA dataset_read", "INSERT ON dataset_read.enrollment"}) {
+        "CREATE ON SCHEMA dataset_read", "INSERT ON dataset_read.enrollment",
+        "DELETE ON rule_read.enrollment"}) {
     Sql("GRANT " + what + " TO rule_exec");
     EXPECT_EQ(Doors().size(), 1U) << what;
     Sql("REVOKE " + what + " FROM rule_exec");
@@ -133,11 +136,11 @@ TEST_F(CageTest, DoorsAreSeenUntilTheyAreShut) {
 TEST_F(CageTest, RoleAloneStopsWhatIsNotItsBusiness) {
   ShutCage();
   const auto session = Session();
-  EXPECT_EQ(StateOf(*session, "SELECT count(*) FROM dataset_read.enrollment"), "");
+  EXPECT_EQ(StateOf(*session, "SELECT count(*) FROM rule_read.enrollment"), "");
   for (const char* sql :
        {// Files.
         "SELECT pg_read_file('/etc/passwd')", "SELECT pg_ls_dir('/')",
-        "SELECT lo_import('/etc/passwd')", "COPY dataset_read.enrollment TO '/tmp/x'",
+        "SELECT lo_import('/etc/passwd')", "COPY rule_read.enrollment TO '/tmp/x'",
         "COPY (SELECT 1) TO PROGRAM 'true'",
         // Waits and settings.
         "SELECT pg_sleep(10)", "SELECT set_config('statement_timeout', '0', false)",
@@ -145,22 +148,23 @@ TEST_F(CageTest, RoleAloneStopsWhatIsNotItsBusiness) {
         "SET ROLE validation", "SET SESSION AUTHORIZATION validation",
         // What runs a text.
         "SELECT query_to_xml('SELECT 1', true, true, '')",
-        "SELECT table_to_xml('dataset_read.enrollment', true, true, '')",
+        "SELECT table_to_xml('rule_read.enrollment', true, true, '')",
         "SELECT database_to_xml(true, true, '')", "SELECT ts_stat('SELECT ''a''::tsvector')",
         "DO 'BEGIN END'",
         // Other schemas.
         "SELECT count(*) FROM validation.rule", "SELECT count(*) FROM validation.finding",
-        "SELECT rolpassword FROM pg_authid",
+        "SELECT rolpassword FROM pg_authid", "SELECT count(*) FROM dataset_read.enrollment",
+        "SELECT count(*) FROM dataset_read.data_version",
         // Writes.
-        "INSERT INTO dataset_read.enrollment (copy) VALUES ('x')",
-        "UPDATE dataset_read.enrollment SET fte = 0", "DELETE FROM dataset_read.enrollment",
-        "TRUNCATE dataset_read.enrollment", "CREATE TABLE dataset_read.x (a int)",
+        "INSERT INTO rule_read.enrollment (copy) VALUES ('x')",
+        "UPDATE rule_read.enrollment SET fte = 0", "DELETE FROM rule_read.enrollment",
+        "TRUNCATE dataset_read.enrollment", "CREATE TABLE rule_read.x (a int)",
         "CREATE TABLE public.x (a int)", "CREATE TEMP TABLE x (a int)", "CREATE SCHEMA x",
-        "CREATE ROLE x", "GRANT SELECT ON dataset_read.enrollment TO validation",
+        "CREATE ROLE x", "GRANT SELECT ON rule_read.enrollment TO validation",
         "DROP TABLE dataset_read.enrollment", "SELECT nextval('dataset_read.s')",
-        "CREATE FUNCTION dataset_read.f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "CREATE FUNCTION rule_read.f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
         // Locks, messages, large objects, other sessions.
-        "SELECT 1 FROM dataset_read.enrollment FOR UPDATE", "SELECT pg_advisory_lock(1)",
+        "SELECT 1 FROM rule_read.enrollment FOR UPDATE", "SELECT pg_advisory_lock(1)",
         "SELECT pg_try_advisory_xact_lock(1)", "SELECT pg_notify('edcert', 'x')",
         "SELECT lo_create(0)", "SELECT lo_from_bytea(0, 'x')", "SELECT lo_get(1)",
         "SELECT pg_cancel_backend(1)", "SELECT pg_terminate_backend(1)",
@@ -206,6 +210,119 @@ TEST_F(CageTest, RoleAloneStopsTheTextsOfTheseAttacks) {
   EXPECT_EQ((*db.RunText("SELECT count(*) AS n FROM dataset_read.enrollment"))[0].Int("n"), 100);
 }
 
+// One district.
+
+TEST_F(CageTest, AViewOfRulesThatIsNoBarrierIsADoor) {
+  ShutCage();
+  Sql("ALTER VIEW rule_read.enrollment RESET (security_barrier)");
+  EXPECT_THAT(Doors(), ::testing::ElementsAre(HasSubstr("rule_read.enrollment")));
+  Sql("ALTER VIEW rule_read.enrollment SET (security_barrier = true);"
+      "CREATE TABLE rule_read.copied (a int)");
+  EXPECT_THAT(Doors(), ::testing::ElementsAre(HasSubstr("rule_read.copied")));
+}
+
+// What an earlier version granted is no reason not to start while its binaries run.
+TEST_F(CageTest, ScriptTakesWhatAnEarlierVersionGranted) {
+  ShutCage();
+  Sql("GRANT USAGE ON SCHEMA dataset_read TO rule_exec;"
+      "GRANT SELECT ON ALL TABLES IN SCHEMA dataset_read TO rule_exec;"
+      "ALTER DEFAULT PRIVILEGES IN SCHEMA dataset_read GRANT SELECT ON TABLES TO rule_exec");
+  pg::Database db = database_.db();
+  EXPECT_TRUE(*SeesAllDistricts(db, "rule_exec"));
+  EXPECT_THAT(Doors(), IsEmpty());
+  EXPECT_THAT(CheckCage(conninfo()), IsOk());
+  const auto session = Session();
+  const std::string ask = "SELECT count(*) FROM dataset_read.enrollment";
+  EXPECT_EQ(StateOf(*session, ask), "");
+  ShutCage();
+  EXPECT_FALSE(*SeesAllDistricts(db, "rule_exec"));
+  EXPECT_EQ(StateOf(*session, ask), "42501");
+  Sql("CREATE TABLE dataset_read.later (a int)");
+  EXPECT_EQ((*db.RunText("SELECT has_table_privilege('rule_exec', 'dataset_read.later', 'SELECT')"
+                         "::text AS sees"))[0]
+                .Text("sees"),
+            "false");
+}
+
+class DistrictTest : public CageTest {
+ protected:
+  DistrictTest() {
+    ShutCage();
+    // Its values fail each cast that those of the north pass, with the value in the error.
+    Sql("UPDATE dataset_read.enrollment SET student_uid = '1';"
+        "INSERT INTO dataset_read.enrollment (copy, district_id, record_key, student_uid,"
+        " school_id, entry_date) SELECT 'STATE', 'south', 'x' || i, 'secret', 'school-2',"
+        " '2025-08-18' FROM generate_series(1, 50) i; ANALYZE dataset_read.enrollment");
+  }
+
+  // One value of one row, or the SQLSTATE.
+  static std::string Ask(pg::Connection& session, const std::string& district,
+                         const std::string& sql) {
+    pg::Transaction tx(session, clock::Clock::Real().Now() + absl::Seconds(20));
+    if (!district.empty()) LimitTransaction(tx, district);
+    const auto rows = tx.RunText("SELECT (" + sql + ")::text AS value");
+    std::string value = rows.ok() ? (*rows)[0].Text("value") : pg::SqlStateOf(rows.status());
+    tx.Rollback();
+    return value;
+  }
+};
+
+TEST_F(DistrictTest, IsAllThatAStatementSees) {
+  const auto session = pg::Connection::Open(conninfo());
+  ASSERT_THAT(session, IsOk());
+  const std::string all = "SELECT count(*) FROM rule_read.enrollment";
+  // What runs on a record of the south fails, and its error holds the value.
+  const std::string leak = "SELECT count(*) FROM rule_read.enrollment WHERE student_uid::int >= 0";
+  EXPECT_EQ(Ask(**session, "", all), "0");
+  EXPECT_EQ(Ask(**session, "north", all), "100");
+  EXPECT_EQ(Ask(**session, "north", leak), "100");
+  // Cheap for the planner, who would run it first.
+  EXPECT_EQ(Ask(**session, "north",
+                "SELECT count(*) FROM rule_read.enrollment WHERE student_uid::int >= 0"
+                " AND md5(md5(md5(district_id))) = md5(md5(md5('south')))"),
+            "0");
+  EXPECT_EQ(Ask(**session, "south", all), "50");
+  EXPECT_EQ(Ask(**session, "south", leak), "22P02");
+  EXPECT_EQ(Ask(**session, "nowhere", all), "0");
+  // It ended with the transaction.
+  EXPECT_EQ(Ask(**session, "", all), "0");
+  EXPECT_EQ(Ask(**session, "o'hara\\", all), "0");
+}
+
+TEST_F(DistrictTest, IsAllThatAHostileTextSees) {
+  CompiledRule rule = Unguarded(
+      "SELECT e.record_key, (SELECT string_agg(DISTINCT o.district_id, ',') || count(*)"
+      " FROM rule_read.enrollment o) AS seen FROM enrollment e WHERE record_key = 'k1'");
+  rule.query_columns.emplace_back("seen");
+  rule.outputs = {"seen"};
+  rule.content.fields = {"seen"};
+  const RuleResult result = Evaluate(rule);
+  ASSERT_EQ(result.stored.size(), 1U) << result.error;
+  EXPECT_EQ(result.stored[0].fields.at("seen"), "north100");
+  EXPECT_EQ(Evaluate(Unguarded("SELECT record_key FROM dataset_read.enrollment")).outcome,
+            Outcome::kError);
+}
+
+TEST_F(DistrictTest, IsFoundByTheIndex) {
+  Sql("INSERT INTO dataset_read.enrollment (copy, district_id, record_key, student_uid,"
+      " school_id, entry_date) SELECT 'STATE', 'd' || i % 100, 'x' || i, 's', 'school-2',"
+      " '2025-08-18' FROM generate_series(1, 20000) i; ANALYZE dataset_read.enrollment");
+  const auto session = pg::Connection::Open(conninfo());
+  ASSERT_THAT(session, IsOk());
+  pg::Database db = database_.db();
+  const Definitions definitions = *ReadDefinitions(db, {"enrollment"});
+  pg::Transaction tx(**session, clock::Clock::Real().Now() + absl::Seconds(20));
+  LimitTransaction(tx, "d7");
+  const auto plan = tx.RunText(
+      "EXPLAIN (FORMAT JSON) SELECT count(*) FROM (" +
+      RowsOfSlice(definitions.at("enrollment"), {.copy = "STATE", .district = "d7", .version = 1}) +
+      ") AS rows WHERE entry_date > '2025-01-01'");
+  ASSERT_THAT(plan, IsOk());
+  EXPECT_THAT(std::string((*plan)[0].ViewAt(0)),
+              ::testing::ContainsRegex("\"Index Cond\": .*district_id = 'd7'"));
+  tx.Rollback();
+}
+
 // Read only.
 
 TEST_F(CageTest, ReadOnlyTransactionAloneStopsWrites) {
@@ -223,7 +340,7 @@ TEST_F(CageTest, ReadOnlyTransactionAloneStopsWrites) {
     const absl::Status status =
         pg::Database(*owners_, clock::Clock::Real().Now() + absl::Seconds(20))
             .RunInTransaction([&](pg::Transaction& tx) -> absl::Status {
-              LimitTransaction(tx);
+              LimitTransaction(tx, "north");
               return tx.RunText(sql).status();
             });
     EXPECT_EQ(pg::SqlStateOf(status), "25006") << sql;
@@ -232,11 +349,11 @@ TEST_F(CageTest, ReadOnlyTransactionAloneStopsWrites) {
 
 TEST_F(CageTest, RoleBeginsItsTransactionsReadOnly) {
   ShutCage();
-  Sql("GRANT INSERT ON dataset_read.enrollment TO rule_exec");
+  Sql("GRANT INSERT ON rule_read.enrollment TO rule_exec");
   const auto session = pg::Connection::Open(conninfo());
   ASSERT_THAT(session, IsOk());
   EXPECT_EQ(StateOf(**session,
-                    "INSERT INTO dataset_read.enrollment (copy, district_id, record_key)"
+                    "INSERT INTO rule_read.enrollment (copy, district_id, record_key)"
                     " VALUES ('x', 'y', 'z')"),
             "25006");
 }
@@ -292,6 +409,7 @@ TEST_F(CageTest, OneRuleThatIsStoppedSpoilsNoOther) {
   const CompiledRule quick = Unguarded("SELECT record_key FROM enrollment");
   const EvaluationRequest request{
       .organization = "organizations/north",
+      .district = "north",
       .rules = {{.rule = std::make_shared<const CompiledRule>(slow)},
                 {.rule = std::make_shared<const CompiledRule>(quick)}},
       .definitions = definitions_,

@@ -116,6 +116,7 @@ class StateTest : public ::testing::Test {
 
   Keys Find(Evaluator& evaluator, const std::string& district) {
     EvaluationRequest request{.organization = "organizations/" + district,
+                              .district = district,
                               .rules = rules_,
                               .definitions = definitions_,
                               .sources = {},

@@ -29,7 +29,8 @@ ALTER TABLE ${target} ADD COLUMN IF NOT EXISTS ${column};
 GRANT SELECT, INSERT, UPDATE, DELETE ON ${table}, ${history} TO dataset;
 
 -- name: drop_kept_view
-DROP VIEW IF EXISTS dataset_read.${id};
+-- The view of rules, which stands on it, goes first: so do readers.
+DROP VIEW IF EXISTS rule_read.${id}, dataset_read.${id};
 
 -- name: create_view_of_districts
 -- What the service keeps of each district stands once, in the STATE copy, and is read in both.

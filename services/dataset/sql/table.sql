@@ -31,6 +31,12 @@ SELECT dataset, ordinal, name, type, length, precision, scale, code_list, requir
        description, unit, date_column
   FROM dataset.definition_column;
 
+-- name: make_rule_views
+-- Where there is none: of what the service keeps, and, once, of what was there before rules had views.
+SELECT dataset.make_rule_view(dataset) FROM dataset.definition
+ WHERE to_regclass(format('rule_read.%I', dataset)) IS NULL
+ ORDER BY dataset;
+
 -- name: create_reader
 -- A role that another service will log in as; whoever comes first makes it.
 DO $$ BEGIN
@@ -40,14 +46,14 @@ DO $$ BEGIN
 EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
 
 -- name: grant_read_schema
-GRANT USAGE ON SCHEMA dataset_read TO ${role};
+GRANT USAGE ON SCHEMA ${from} TO ${role};
 
 -- name: grant_read
-GRANT SELECT ON ALL TABLES IN SCHEMA dataset_read TO ${role};
+GRANT SELECT ON ALL TABLES IN SCHEMA ${from} TO ${role};
 
 -- name: grant_read_later
 -- The same for the views of datasets to come.
-ALTER DEFAULT PRIVILEGES IN SCHEMA dataset_read GRANT SELECT ON TABLES TO ${role};
+ALTER DEFAULT PRIVILEGES IN SCHEMA ${from} GRANT SELECT ON TABLES TO ${role};
 
 -- name: put_code
 INSERT INTO dataset.code (code_list, code, label, valid_from, valid_to)

@@ -318,6 +318,7 @@ class ColumnarTest : public ::testing::Test {
   int64_t Compare(const std::vector<std::shared_ptr<const CompiledRule>>& rules,
                   const RowSources& sources) {
     EvaluationRequest request{.organization = "organizations/north",
+                              .district = "north",
                               .rules = {},
                               .definitions = definitions_,
                               .sources = sources,
@@ -350,6 +351,7 @@ class ColumnarTest : public ::testing::Test {
 
   Evaluation Evaluate(const std::vector<v1::Rule>& rules, const RowSources& sources) {
     EvaluationRequest request{.organization = "organizations/north",
+                              .district = "north",
                               .rules = {},
                               .definitions = definitions_,
                               .sources = sources,
@@ -586,6 +588,7 @@ TEST_F(ColumnarTest, KeepsColumnsWithinTheirLimit) {
   const std::vector<std::shared_ptr<const CompiledRule>> rules = {
       Compile(EnrollmentRule("T-1", R"("row": {"expression": "fte > 1"})"))};
   EvaluationRequest request{.organization = "organizations/north",
+                            .district = "north",
                             .rules = {{.rule = rules.front()}},
                             .definitions = definitions_,
                             .sources = sources_,

@@ -209,8 +209,8 @@ bool HasColumns(const Table& table, const std::vector<std::string>& columns,
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<const Table>> TableCache::Get(
-    pg::Database db, const std::string& source, const Definition& definition,
-    const std::vector<std::string>& columns) {
+    pg::Database db, const std::string& district, const std::string& source,
+    const Definition& definition, const std::vector<std::string>& columns) {
   std::set<std::string> wanted(columns.begin(), columns.end());
   {
     absl::MutexLock lock(&mutex_);
@@ -230,6 +230,7 @@ absl::StatusOr<std::shared_ptr<const Table>> TableCache::Get(
     reader.emplace(definition, std::vector<std::string>(wanted.begin(), wanted.end()), max_bytes_);
     tx.Defer(sql::kReadOnly);
     tx.Defer(sql::kLimitTime);
+    tx.Defer({"", SetDistrict(district)});
     ASSIGN_OR_RETURN(const pg::Result order, tx.Run(sql::kBytewiseOrder));
     bytewise = order[0].Bool("bytewise");
     return tx.CopyOut(CopyOfRows(source, reader->names()), [&](std::string_view data) {

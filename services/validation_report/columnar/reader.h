@@ -25,9 +25,10 @@ class TableCache {
   // Bytes of all tables kept, and at the most of one that is read.
   explicit TableCache(std::size_t max_bytes) : max_bytes_(max_bytes) {}
 
-  // The rows of `source` with at least these columns. `db` reads as the rules' role. Null when they
-  // are too many for the limit or hold what columns cannot.
-  absl::StatusOr<std::shared_ptr<const Table>> Get(pg::Database db, const std::string& source,
+  // The rows of `source`, which are of this district, with at least these columns. `db` reads as
+  // the rules' role. Null when they are too many for the limit or hold what columns cannot.
+  absl::StatusOr<std::shared_ptr<const Table>> Get(pg::Database db, const std::string& district,
+                                                   const std::string& source,
                                                    const Definition& definition,
                                                    const std::vector<std::string>& columns);
 

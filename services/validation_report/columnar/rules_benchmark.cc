@@ -135,6 +135,7 @@ int Main(int64_t rows, int64_t rows_of_district) {
   pg::Database db = database.db();
   EvaluationRequest request{
       .organization = "organizations/large",
+      .district = "large",
       .rules = {},
       .definitions = *ReadDefinitions(db, {"attendance_summary", "enrollment"}),
       .sources = {},

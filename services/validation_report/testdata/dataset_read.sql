@@ -1,6 +1,7 @@
 -- What the dataset service publishes, as plain tables without records; rule_fixture.h makes those of
 -- the datasets from their definitions. Tests fill them as the owner.
 CREATE SCHEMA dataset_read;
+CREATE SCHEMA rule_read;
 
 CREATE TABLE dataset_read.data_version (
   copy text NOT NULL, dataset text NOT NULL, district_id text NOT NULL, version bigint NOT NULL,

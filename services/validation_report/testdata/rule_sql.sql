@@ -1,5 +1,5 @@
 -- row, of a school
-WITH "enrollment" AS NOT MATERIALIZED (SELECT record_key, school_id AS "S", "student_uid", "school_id", "entry_date", "exit_date", "fte" FROM dataset_read."enrollment" WHERE copy = 'STATE' AND district_id = E'o''hara\\north' AND valid_from <= 41 AND valid_to > 41 AND school_id = 'lincoln')
+WITH "enrollment" AS NOT MATERIALIZED (SELECT record_key, school_id AS "S", "student_uid", "school_id", "entry_date", "exit_date", "fte" FROM rule_read."enrollment" WHERE copy = 'STATE' AND district_id = E'o''hara\\north' AND valid_from <= 41 AND valid_to > 41 AND school_id = 'lincoln')
 SELECT record_key COLLATE "C" AS "K", "S", "M0", "student_uid"::text AS "student_uid", "entry_date"::text AS "entry_date"
   FROM (SELECT *,
                  CASE WHEN exit_date < entry_date THEN 1::bigint ELSE 0 END +
@@ -7,7 +7,7 @@ SELECT record_key COLLATE "C" AS "K", "S", "M0", "student_uid"::text AS "student
  WHERE ("M0") <> 0 ORDER BY "K";
 
 -- unique
-WITH "enrollment" AS NOT MATERIALIZED (SELECT record_key, school_id AS "S", "student_uid", "school_id", "entry_date", "exit_date", "fte" FROM dataset_read."enrollment" WHERE copy = 'STATE' AND district_id = E'o''hara\\north' AND valid_from <= 41 AND valid_to > 41)
+WITH "enrollment" AS NOT MATERIALIZED (SELECT record_key, school_id AS "S", "student_uid", "school_id", "entry_date", "exit_date", "fte" FROM rule_read."enrollment" WHERE copy = 'STATE' AND district_id = E'o''hara\\north' AND valid_from <= 41 AND valid_to > 41)
 SELECT record_key COLLATE "C" AS "K", "S", "student_uid"::text AS "student_uid", "entry_date"::text AS "entry_date"
   FROM "enrollment"
  WHERE "student_uid" IS NOT NULL AND "entry_date" IS NOT NULL AND (fte > 0)
@@ -15,8 +15,8 @@ SELECT record_key COLLATE "C" AS "K", "S", "student_uid"::text AS "student_uid",
  ORDER BY "K";
 
 -- reference, must exist
-WITH "enrollment" AS NOT MATERIALIZED (SELECT record_key, school_id AS "S", "student_uid", "school_id", "entry_date", "exit_date", "fte" FROM dataset_read."enrollment" WHERE copy = 'STATE' AND district_id = E'o''hara\\north' AND valid_from <= 41 AND valid_to > 41),
-     "program" AS NOT MATERIALIZED (SELECT record_key, school_id AS "S", "student", "year", "active", "seen_at" FROM dataset_read."program" WHERE copy = 'STATE' AND district_id = E'o''hara\\north' AND valid_from <= 41 AND valid_to > 41)
+WITH "enrollment" AS NOT MATERIALIZED (SELECT record_key, school_id AS "S", "student_uid", "school_id", "entry_date", "exit_date", "fte" FROM rule_read."enrollment" WHERE copy = 'STATE' AND district_id = E'o''hara\\north' AND valid_from <= 41 AND valid_to > 41),
+     "program" AS NOT MATERIALIZED (SELECT record_key, school_id AS "S", "student", "year", "active", "seen_at" FROM rule_read."program" WHERE copy = 'STATE' AND district_id = E'o''hara\\north' AND valid_from <= 41 AND valid_to > 41)
 SELECT this.record_key COLLATE "C" AS "K", this."S", this."student_uid"::text AS "student_uid", this."entry_date"::text AS "entry_date"
   FROM "enrollment" AS this
  WHERE this."student_uid" IS NOT NULL
@@ -24,8 +24,8 @@ SELECT this.record_key COLLATE "C" AS "K", this."S", this."student_uid"::text AS
  ORDER BY "K";
 
 -- reference, must not exist
-WITH "enrollment" AS NOT MATERIALIZED (SELECT record_key, school_id AS "S", "student_uid", "school_id", "entry_date", "exit_date", "fte" FROM dataset_read."enrollment" WHERE copy = 'STATE' AND district_id = E'o''hara\\north' AND valid_from <= 41 AND valid_to > 41),
-     "program" AS NOT MATERIALIZED (SELECT record_key, school_id AS "S", "student", "year", "active", "seen_at" FROM dataset_read."program" WHERE copy = 'STATE' AND district_id = E'o''hara\\north' AND valid_from <= 41 AND valid_to > 41)
+WITH "enrollment" AS NOT MATERIALIZED (SELECT record_key, school_id AS "S", "student_uid", "school_id", "entry_date", "exit_date", "fte" FROM rule_read."enrollment" WHERE copy = 'STATE' AND district_id = E'o''hara\\north' AND valid_from <= 41 AND valid_to > 41),
+     "program" AS NOT MATERIALIZED (SELECT record_key, school_id AS "S", "student", "year", "active", "seen_at" FROM rule_read."program" WHERE copy = 'STATE' AND district_id = E'o''hara\\north' AND valid_from <= 41 AND valid_to > 41)
 SELECT this.record_key COLLATE "C" AS "K", this."S", this."student_uid"::text AS "student_uid", this."entry_date"::text AS "entry_date"
   FROM "enrollment" AS this
  WHERE this."student_uid" IS NOT NULL
@@ -33,7 +33,7 @@ SELECT this.record_key COLLATE "C" AS "K", this."S", this."student_uid"::text AS
  ORDER BY "K";
 
 -- overlap
-WITH "enrollment" AS NOT MATERIALIZED (SELECT record_key, school_id AS "S", "student_uid", "school_id", "entry_date", "exit_date", "fte" FROM dataset_read."enrollment" WHERE copy = 'STATE' AND district_id = E'o''hara\\north' AND valid_from <= 41 AND valid_to > 41)
+WITH "enrollment" AS NOT MATERIALIZED (SELECT record_key, school_id AS "S", "student_uid", "school_id", "entry_date", "exit_date", "fte" FROM rule_read."enrollment" WHERE copy = 'STATE' AND district_id = E'o''hara\\north' AND valid_from <= 41 AND valid_to > 41)
 SELECT record_key COLLATE "C" AS "K", "S", "student_uid"::text AS "student_uid", "entry_date"::text AS "entry_date"
   FROM (SELECT *, coalesce("exit_date", 'infinity'::date) AS "E",
                max(coalesce("exit_date", 'infinity'::date)) OVER (PARTITION BY "student_uid" ORDER BY "entry_date", record_key
@@ -48,20 +48,20 @@ SELECT record_key COLLATE "C" AS "K", "S", "student_uid"::text AS "student_uid",
  ORDER BY "K";
 
 -- aggregate
-WITH "enrollment" AS NOT MATERIALIZED (SELECT record_key, school_id AS "S", "student_uid", "school_id", "entry_date", "exit_date", "fte" FROM dataset_read."enrollment" WHERE copy = 'STATE' AND district_id = E'o''hara\\north' AND valid_from <= 41 AND valid_to > 41)
+WITH "enrollment" AS NOT MATERIALIZED (SELECT record_key, school_id AS "S", "student_uid", "school_id", "entry_date", "exit_date", "fte" FROM rule_read."enrollment" WHERE copy = 'STATE' AND district_id = E'o''hara\\north' AND valid_from <= 41 AND valid_to > 41)
 SELECT concat_ws('|', replace(replace(coalesce("school_id"::text, ''), '\', '\\'), '|', '\|'), replace(replace(coalesce("entry_date"::text, ''), '\', '\\'), '|', '\|')) COLLATE "C" AS "K", "S" AS "S", "heads"::text AS "heads", "time"::text AS "time", "school_id"::text AS "school_id"
   FROM (SELECT "school_id", "entry_date", count(*) AS "heads", sum(fte) AS "time", min("S") AS "S" FROM "enrollment" GROUP BY "school_id", "entry_date" OFFSET 0) AS "T"
  WHERE (heads > "time") ORDER BY "K";
 
 -- aggregate, with its members
-WITH "enrollment" AS NOT MATERIALIZED (SELECT record_key, school_id AS "S", "student_uid", "school_id", "entry_date", "exit_date", "fte" FROM dataset_read."enrollment" WHERE copy = 'STATE' AND district_id = E'o''hara\\north' AND valid_from <= 41 AND valid_to > 41)
+WITH "enrollment" AS NOT MATERIALIZED (SELECT record_key, school_id AS "S", "student_uid", "school_id", "entry_date", "exit_date", "fte" FROM rule_read."enrollment" WHERE copy = 'STATE' AND district_id = E'o''hara\\north' AND valid_from <= 41 AND valid_to > 41)
 SELECT "R" COLLATE "C" AS "K", "S" AS "S", "heads"::text AS "heads", "time"::text AS "time", "school_id"::text AS "school_id"
   FROM (SELECT "school_id", "entry_date", count(*) AS "heads", sum(fte) AS "time", min("S") AS "S", string_agg(record_key, ',') AS "R" FROM "enrollment" GROUP BY "school_id", "entry_date" OFFSET 0) AS "T"
  WHERE (heads > "time") ORDER BY "K";
 
 -- query
-WITH "enrollment" AS NOT MATERIALIZED (SELECT record_key, school_id AS "S", "student_uid", "school_id", "entry_date", "exit_date", "fte" FROM dataset_read."enrollment" WHERE copy = 'STATE' AND district_id = E'o''hara\\north' AND valid_from <= 41 AND valid_to > 41),
-     "program" AS NOT MATERIALIZED (SELECT record_key, school_id AS "S", "student", "year", "active", "seen_at" FROM dataset_read."program" WHERE copy = 'STATE' AND district_id = E'o''hara\\north' AND valid_from <= 41 AND valid_to > 41)
+WITH "enrollment" AS NOT MATERIALIZED (SELECT record_key, school_id AS "S", "student_uid", "school_id", "entry_date", "exit_date", "fte" FROM rule_read."enrollment" WHERE copy = 'STATE' AND district_id = E'o''hara\\north' AND valid_from <= 41 AND valid_to > 41),
+     "program" AS NOT MATERIALIZED (SELECT record_key, school_id AS "S", "student", "year", "active", "seen_at" FROM rule_read."program" WHERE copy = 'STATE' AND district_id = E'o''hara\\north' AND valid_from <= 41 AND valid_to > 41)
 SELECT DISTINCT ON ("P".record_key COLLATE "C")
        "P".record_key COLLATE "C" AS "K", "P"."S", "P"."student_uid"::text AS "student_uid", "Q"."year"::text AS "year"
   FROM (SELECT e.record_key, p.year FROM enrollment e JOIN program p ON p.student = e.student_uid) AS "Q"
@@ -69,8 +69,8 @@ SELECT DISTINCT ON ("P".record_key COLLATE "C")
  ORDER BY "P".record_key COLLATE "C", "Q"."year"::text COLLATE "C";
 
 -- reference to last year
-WITH "enrollment" AS NOT MATERIALIZED (SELECT record_key, school_id AS "S", "student_uid", "school_id", "entry_date", "exit_date", "fte" FROM dataset_read."enrollment" WHERE copy = 'STATE' AND district_id = E'o''hara\\north' AND valid_from <= 41 AND valid_to > 41),
-     "last_year_program" AS NOT MATERIALIZED (SELECT record_key, school_id AS "S", "student", "year", "active", "seen_at" FROM dataset_read."program" WHERE copy = 'STATE' AND district_id = E'o''hara\\north' AND valid_from <= 41 AND valid_to > 41)
+WITH "enrollment" AS NOT MATERIALIZED (SELECT record_key, school_id AS "S", "student_uid", "school_id", "entry_date", "exit_date", "fte" FROM rule_read."enrollment" WHERE copy = 'STATE' AND district_id = E'o''hara\\north' AND valid_from <= 41 AND valid_to > 41),
+     "last_year_program" AS NOT MATERIALIZED (SELECT record_key, school_id AS "S", "student", "year", "active", "seen_at" FROM rule_read."program" WHERE copy = 'STATE' AND district_id = E'o''hara\\north' AND valid_from <= 41 AND valid_to > 41)
 SELECT this.record_key COLLATE "C" AS "K", this."S", this."student_uid"::text AS "student_uid", this."entry_date"::text AS "entry_date"
   FROM "enrollment" AS this
  WHERE this."student_uid" IS NOT NULL
@@ -88,5 +88,5 @@ SELECT record_key COLLATE "C" AS "K", "S", "M0", "student_uid"::text AS "student
 SELECT (SELECT count(*) FROM (SELECT record_key, NULL::text AS "S", "student", "year", "active", "seen_at" FROM jsonb_to_recordset('[]'::jsonb) AS rows(record_key text, "student" text, "year" bigint, "active" boolean, "seen_at" timestamptz)) AS rows);
 
 -- count
-SELECT (SELECT count(*) FROM (SELECT record_key, school_id AS "S", "student_uid", "school_id", "entry_date", "exit_date", "fte" FROM dataset_read."enrollment" WHERE copy = 'STATE' AND district_id = E'o''hara\\north' AND valid_from <= 41 AND valid_to > 41) AS rows), (SELECT count(*) FROM (SELECT record_key, school_id AS "S", "student", "year", "active", "seen_at" FROM dataset_read."program" WHERE copy = 'STATE' AND district_id = E'o''hara\\north' AND valid_from <= 41 AND valid_to > 41) AS rows), (SELECT count(*) FROM (SELECT record_key, school_id AS "S", "student", "year", "active", "seen_at" FROM dataset_read."program" WHERE copy = 'STATE' AND district_id = E'o''hara\\north' AND valid_from <= 41 AND valid_to > 41) AS rows);
+SELECT (SELECT count(*) FROM (SELECT record_key, school_id AS "S", "student_uid", "school_id", "entry_date", "exit_date", "fte" FROM rule_read."enrollment" WHERE copy = 'STATE' AND district_id = E'o''hara\\north' AND valid_from <= 41 AND valid_to > 41) AS rows), (SELECT count(*) FROM (SELECT record_key, school_id AS "S", "student", "year", "active", "seen_at" FROM rule_read."program" WHERE copy = 'STATE' AND district_id = E'o''hara\\north' AND valid_from <= 41 AND valid_to > 41) AS rows), (SELECT count(*) FROM (SELECT record_key, school_id AS "S", "student", "year", "active", "seen_at" FROM rule_read."program" WHERE copy = 'STATE' AND district_id = E'o''hara\\north' AND valid_from <= 41 AND valid_to > 41) AS rows);
 
