@@ -269,13 +269,11 @@ class Checker:
         self.report_matches(path, sql, SELECT_STAR, "S2", "{0}; name the columns")
         if parts[0] not in ("services", "common"):
             return
-        schemas = {row["package"] for row in self.services.values()}
-        schemas |= {"dataset_read", "rule_read"}
+        schemas = {schema for row in self.services.values()
+                   for schema in (row["package"], *row.get("publishes", []))}
         if parts[0] == "services":
             row = self.services.get(parts[1], {"package": None})
-            schemas -= {row["package"], *row.get("reads", [])}
-            if row["package"] == "dataset":
-                schemas -= {"dataset_read", "rule_read"}
+            schemas -= {row["package"], *row.get("publishes", []), *row.get("reads", [])}
         pattern = re.compile(rf"(?<![\w.])({'|'.join(sorted(schemas))})\.\w+", re.IGNORECASE)
         self.report_matches(path, sql, pattern, "R6", "{0} belongs to another service")
 

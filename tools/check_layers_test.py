@@ -68,7 +68,8 @@ calls = ["event_registry", "dataset"]
     def test_the_cluster_knows_the_same_calls(self):
         with open(TOOLS / "layers.toml", "rb") as file:
             services = tomllib.load(file)["services"]
-        owners = {f"{row['package']}_read": name for name, row in services.items()}
+        owners = {schema: name for name, row in services.items()
+                  for schema in row.get("publishes", [])}
         self.assertEqual({name: (row["package"], set(row["calls"]) |
                                  {owners[schema] for schema in row.get("reads", [])})
                           for name, row in services.items()},
