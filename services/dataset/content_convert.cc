@@ -151,6 +151,7 @@ absl::Status Content::ReadAll(Write write) {
     return status::FieldInvalid(kind_ == Kind::kRows ? "rows.columns" : "csv",
                                 "the names of the columns are missing");
   }
+  encoder_.Finish(buffer_);
   return write(buffer_);
 }
 

@@ -68,6 +68,28 @@ absl::Status CsvParser::EndRecord(Each each) {
   return taken;
 }
 
+absl::StatusOr<bool> CsvParser::TakePlain(const char*& at, const char* end, Each each) {
+  fields_.clear();
+  const char* begin = at;
+  while (true) {
+    const char* stop = Skip(begin, end, kStops);
+    const bool too_much =
+        fields_.size() == kMaxFields || static_cast<std::size_t>(stop - at) > kMaxRecordBytes;
+    if (stop == end || too_much || *stop == '"' || *stop == '\0') return false;
+    fields_.emplace_back(begin, static_cast<std::size_t>(stop - begin));
+    begin = stop + 1;
+    if (*stop == ',') continue;
+    if (*stop == '\r') {
+      if (begin == end || *begin != '\n') return false;
+      ++begin;
+    }
+    at = begin;
+    RETURN_IF_ERROR(each(line_, fields_));
+    first_line_ = ++line_;
+    return true;
+  }
+}
+
 absl::Status CsvParser::Take(const char*& at, const char* end, Each each) {
   switch (state_) {
     case State::kMark:
@@ -145,7 +167,13 @@ absl::Status CsvParser::Take(const char*& at, const char* end, Each each) {
 absl::Status CsvParser::Parse(std::string_view chunk, Each each) {
   const char* at = chunk.data();
   const char* end = at + chunk.size();
-  while (at != end) RETURN_IF_ERROR(Take(at, end, each));
+  while (at != end) {
+    if (state_ == State::kFieldStart && ends_.empty()) {
+      ASSIGN_OR_RETURN(const bool taken, TakePlain(at, end, each));
+      if (taken) continue;
+    }
+    RETURN_IF_ERROR(Take(at, end, each));
+  }
   return absl::OkStatus();
 }
 

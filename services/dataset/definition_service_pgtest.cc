@@ -210,6 +210,31 @@ TEST_F(DefinitionTest, AnUpgradeOfTheProductKeepsWhatTheStateAdded) {
   EXPECT_EQ(records->records(2).values(last), "x");
 }
 
+TEST_F(DefinitionTest, RulesSeeOneDistrictOfTheStatesDatasets) {
+  // An error when there are none.
+  const auto records_of = [this](const std::string& district) {
+    return Ask("rule_exec",
+               fmt::format("BEGIN; SET LOCAL edcert.district = '{}';"
+                           "SELECT 1 / count(rider) FROM rule_read.state_rides; COMMIT",
+                           district));
+  };
+  const auto check = [&] {
+    EXPECT_THAT(records_of("255901"), IsOk());
+    EXPECT_FALSE(records_of("255902").ok());
+    EXPECT_FALSE(records_of("").ok());
+  };
+  ASSERT_THAT(Create(), IsOk());
+  ASSERT_THAT(PushRides(std::string(kRidesHeader) + "1,255901001,2025-10-01,12.5,,,,,\n"), IsOk());
+  check();
+  ASSERT_THAT(Add(kRides, {ColumnOf("driver", v1::Column::TYPE_STRING, 40)}), IsOk());
+  check();
+  // As a version of the product left it that had no views for rules.
+  pg::Connection& owner = server_.database().owner();
+  ASSERT_THAT(owner.RunScript("DROP VIEW rule_read.state_rides"), IsOk());
+  ASSERT_THAT(Install(owner, *BuiltinCatalogue(), *BuiltinCodes()), IsOk());
+  check();
+}
+
 // What the push read by the old definition would leave the new column as it was.
 TEST_F(DefinitionTest, APushThatBeganBeforeAColumnCameIsRepeated) {
   ASSERT_THAT(Create(), IsOk());

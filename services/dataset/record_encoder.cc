@@ -30,6 +30,9 @@ void PutText(std::string& out, std::string_view text) {
   out.append(text);
 }
 
+// It ends the row of a record.
+std::string_view HashOf(std::string_view row) { return row.substr(row.size() - kHashBytes); }
+
 bool HasExtraSchool(const Dataset& dataset) { return dataset.Find(kSchoolId) < 0; }
 
 void AppendKeyPart(std::string& key, std::string_view part) {
@@ -175,58 +178,69 @@ bool RecordEncoder::MayRepeatKeys() {
   return std::adjacent_find(key_hashes_.begin(), key_hashes_.end()) != key_hashes_.end();
 }
 
-void RecordEncoder::Encode(int64_t line, const std::vector<std::string_view>& fields,
-                           std::string& copy) {
-  ++records_;
-  const std::size_t begin = copy.size();
-  Failure failure;
-  bool has_key = false;
+bool RecordEncoder::WriteRecord(int64_t line, const std::vector<std::string_view>& fields,
+                                std::string& copy, Failure& failure, bool& has_key) {
   if (fields.size() != fields_) {
     failure = {"FIELD_COUNT", "",
                fmt::format("the record has {} fields, the header {}", fields.size(), fields_)};
-  } else {
-    PutInt16(copy, static_cast<int16_t>(kFixedColumns + dataset_.columns.size() +
-                                        (extra_school_ ? 1 : 0)));
-    PutInt32(copy, 8);
-    PutInt64(copy, line);
-    PutNull(copy);
-    PutNull(copy);
-    PutNull(copy);
-    canonical_.clear();
-    canonical_end_ = 0;
-    const bool ok = EncodeColumns(fields, copy, failure);
-    has_key = MakeKey();
-    if (has_key && key_.size() > kMaxKeyBytes) {
-      if (ok) failure = {"KEY_TOO_LONG", "", "the key has more than 1000 bytes"};
-      has_key = false;
-    }
-    if (ok && has_key) {
-      if (extra_school_ && dataset_.school < 0) PutNull(copy);
-      if (extra_school_ && dataset_.school >= 0) {
-        const Range& school = ranges_[static_cast<std::size_t>(dataset_.school)];
-        if (school.begin == school.end) {
-          PutNull(copy);
-        } else {
-          PutText(copy,
-                  std::string_view(canonical_).substr(school.begin, school.end - school.begin));
-        }
-      }
-      PutText(copy, key_);
-      if (key_hashes_.size() <= kMaxKeyHashes)
-        key_hashes_.push_back(std::hash<std::string>()(key_));
-      const auto hash = Hash(digest_.get(), std::string_view(canonical_).substr(0, canonical_end_));
-      const std::string_view row_hash(reinterpret_cast<const char*>(hash.data()), hash.size());
-      if (standing_ != nullptr && standing_->Bring(row_hash, line)) {
-        copy.resize(begin);
-      } else {
-        PutText(copy, row_hash);
-      }
-      return;
+    return false;
+  }
+  PutInt16(copy,
+           static_cast<int16_t>(kFixedColumns + dataset_.columns.size() + (extra_school_ ? 1 : 0)));
+  PutInt32(copy, 8);
+  PutInt64(copy, line);
+  PutNull(copy);
+  PutNull(copy);
+  PutNull(copy);
+  canonical_.clear();
+  canonical_end_ = 0;
+  const bool ok = EncodeColumns(fields, copy, failure);
+  has_key = MakeKey();
+  if (has_key && key_.size() > kMaxKeyBytes) {
+    if (ok) failure = {"KEY_TOO_LONG", "", "the key has more than 1000 bytes"};
+    has_key = false;
+  }
+  if (!ok || !has_key) return false;
+  if (extra_school_ && dataset_.school < 0) PutNull(copy);
+  if (extra_school_ && dataset_.school >= 0) {
+    const Range& school = ranges_[static_cast<std::size_t>(dataset_.school)];
+    if (school.begin == school.end) {
+      PutNull(copy);
+    } else {
+      PutText(copy, std::string_view(canonical_).substr(school.begin, school.end - school.begin));
     }
   }
-  copy.resize(begin);
-  if (++rejected_ == 1) first_rejected_ = fmt::format("at {}, {}", line, failure.message);
-  WriteReject(line, failure, has_key, copy);
+  PutText(copy, key_);
+  if (key_hashes_.size() <= kMaxKeyHashes) key_hashes_.push_back(std::hash<std::string>()(key_));
+  const auto hash = Hash(digest_.get(), std::string_view(canonical_).substr(0, canonical_end_));
+  PutText(copy, {reinterpret_cast<const char*>(hash.data()), hash.size()});
+  return true;
+}
+
+void RecordEncoder::Encode(int64_t line, const std::vector<std::string_view>& fields,
+                           std::string& copy) {
+  ++records_;
+  row_.clear();
+  std::string& row = standing_ == nullptr ? copy : row_;
+  const std::size_t begin = row.size();
+  Failure failure;
+  bool has_key = false;
+  if (!WriteRecord(line, fields, row, failure, has_key)) {
+    row.resize(begin);
+    if (++rejected_ == 1) first_rejected_ = fmt::format("at {}, {}", line, failure.message);
+    WriteReject(line, failure, has_key, copy);
+  } else if (standing_ != nullptr) {
+    standing_->Prefetch(HashOf(row_));
+    Finish(copy);
+    waiting_.swap(row_);
+    waiting_line_ = line;
+  }
+}
+
+void RecordEncoder::Finish(std::string& copy) {
+  if (waiting_.empty()) return;
+  if (!standing_->Bring(HashOf(waiting_), waiting_line_)) copy.append(waiting_);
+  waiting_.clear();
 }
 
 std::string RowHash(const std::vector<const std::string*>& texts) {

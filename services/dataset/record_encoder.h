@@ -41,8 +41,11 @@ class RecordEncoder {
   // From here on what stands is brought there, and not encoded. Outlives the encoder.
   void LeaveOut(StandingRecords* standing) { standing_ = standing; }
 
-  // Appends one row to `copy`: the record, unless it is left out, or what is wrong with it.
+  // Appends one row to `copy`: the record, or what is wrong with it. Where what stands is left out,
+  // it may be the record of the call before.
   void Encode(int64_t line, const std::vector<std::string_view>& fields, std::string& copy);
+  // Appends the record that has not been appended yet, if any.
+  void Finish(std::string& copy);
 
   int64_t records() const { return records_; }
   int64_t rejected() const { return rejected_; }
@@ -71,6 +74,9 @@ class RecordEncoder {
                      Failure& failure);
   // Fills key_; false when a key column has no value.
   bool MakeKey();
+  // Appends a record; false when something is wrong with it, and then part of it is there.
+  bool WriteRecord(int64_t line, const std::vector<std::string_view>& fields, std::string& copy,
+                   Failure& failure, bool& has_key);
   void WriteReject(int64_t line, const Failure& failure, bool has_key, std::string& copy);
 
   const Dataset& dataset_;
@@ -90,6 +96,11 @@ class RecordEncoder {
   std::vector<std::size_t> key_hashes_;  // of the first records, so that memory is bounded
   std::string first_rejected_;
   StandingRecords* standing_ = nullptr;
+  // The last record, and the one before: whether that one stands is asked for when it has come from
+  // memory.
+  std::string row_;
+  std::string waiting_;
+  int64_t waiting_line_ = 0;
 };
 
 // The row hash of canonical texts; for tests and other readers. A null text is no value.

@@ -81,6 +81,27 @@ TEST_F(RecordEncoderTest, KnowsWhetherKeysMayRepeat) {
   EXPECT_TRUE(encoder_.MayRepeatKeys());
 }
 
+TEST_F(RecordEncoderTest, LeavesOutWhatStandsOnce) {
+  ASSERT_TRUE(encoder_.SetHeader({"student", "day"}, "csv").ok());
+  const std::vector<std::string_view> seven = {"7", "2025-10-01"};
+  const std::vector<std::string_view> eight = {"8", "2025-10-01"};
+  const std::string row_of_eight = Encode(eight);
+  StandingRecords standing;
+  standing.Know(/*version=*/1, /*records=*/1);
+  const std::string student = "7";
+  const std::string day = "2025-10-01";
+  standing.Add(std::string(StandingRecords::kPlace, '\0'), RowHash({&student, &day}));
+  encoder_.LeaveOut(&standing);
+  std::string copy;
+  for (const auto& fields : {seven, eight, seven}) encoder_.Encode(2, fields, copy);
+  EXPECT_EQ(copy, row_of_eight) << "the last one waits";
+  encoder_.Finish(copy);
+  EXPECT_TRUE(copy.starts_with(row_of_eight) && copy.size() == 2 * row_of_eight.size());
+  encoder_.Finish(copy);
+  EXPECT_EQ(copy.size(), 2 * row_of_eight.size());
+  EXPECT_EQ(standing.brought(), 1);
+}
+
 TEST_F(RecordEncoderTest, RejectsMissingValuesAndFields) {
   ASSERT_TRUE(encoder_.SetHeader({"student", "day"}, "csv").ok());
   EXPECT_THAT(Encode({"7", ""}), HasSubstr("REQUIRED_MISSING"));

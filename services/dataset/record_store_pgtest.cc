@@ -125,6 +125,7 @@ class RecordStoreTest : public ::testing::Test {
         }
         encoder.Encode(++line, std::vector<std::string_view>(row.begin(), row.end()), copy);
       }
+      encoder.Finish(copy);
       copy += RecordEncoder::CopyTrailer();
       RETURN_IF_ERROR(tx.CopyData(copy));
       RETURN_IF_ERROR(tx.EndCopy().status());

@@ -29,6 +29,8 @@ class StandingRecords {
   // After the last one: what was staged and stands is brought by it. See staged_lines.
   void BringStaged();
 
+  // Says that the record is asked for soon: its place in memory is far from all others.
+  void Prefetch(std::string_view row_hash) const { records_.prefetch(KeyOf(row_hash)); }
   // Whether the record stands and the batch did not bring it yet: then the line brings it.
   bool Bring(std::string_view row_hash, int64_t line);
   // Takes that back, because the record must be staged after all: the line that brought it, if any.

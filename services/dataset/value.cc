@@ -15,15 +15,21 @@ namespace {
 constexpr int64_t kMicros = 1'000'000;
 constexpr int kDaysTo2000 = 10957;  // from 1970-01-01, where PostgreSQL counts from
 constexpr int kDigitsOfGroup = 4;   // PostgreSQL's numeric counts in 10,000s
+constexpr uint16_t kPositive = 0;
 constexpr uint16_t kNegative = 0x4000;
 
 template <typename T>
-void PutBigEndian(std::string& out, T value) {
-  std::array<char, sizeof(T)> bytes;
-  for (std::size_t i = 0; i < sizeof(T); ++i) {
-    bytes[sizeof(T) - 1 - i] = static_cast<char>(value & 0xFF);
-    value = static_cast<T>(value >> 8);
-  }
+char* StoreBigEndian(char* at, T value) {
+  for (std::size_t i = sizeof(T); i > 0; --i) *at++ = static_cast<char>(value >> (8 * (i - 1)));
+  return at;
+}
+
+// Appends them at once: values come in millions, and each append is a call.
+template <typename... T>
+void PutBigEndian(std::string& out, T... values) {
+  std::array<char, (sizeof(T) + ...)> bytes;
+  char* at = bytes.data();
+  ((at = StoreBigEndian(at, values)), ...);
   out.append(bytes.data(), bytes.size());
 }
 
@@ -64,8 +70,7 @@ ValueError ParseInt(std::string_view text, std::string& canonical, std::string& 
   std::array<char, 24> digits;
   const auto printed = std::to_chars(digits.data(), digits.data() + digits.size(), value);
   canonical.append(digits.data(), printed.ptr);
-  PutInt32(binary, 8);
-  PutInt64(binary, value);
+  PutBigEndian(binary, uint32_t{8}, static_cast<uint64_t>(value));
   return ValueError::kNone;
 }
 
@@ -101,11 +106,9 @@ void PutNumeric(bool negative, std::string_view whole, std::string_view fraction
   }
   while (count > first && groups[count - 1] == 0) --count;
   const std::size_t used = count - first;
-  PutInt32(binary, static_cast<int32_t>(8 + 2 * used));
-  PutInt16(binary, static_cast<int16_t>(used));
-  PutInt16(binary, static_cast<int16_t>(used == 0 ? 0 : weight));
-  PutInt16(binary, static_cast<int16_t>(negative ? kNegative : 0));
-  PutInt16(binary, static_cast<int16_t>(scale));
+  PutBigEndian(binary, static_cast<uint32_t>(8 + 2 * used), static_cast<uint16_t>(used),
+               static_cast<uint16_t>(used == 0 ? 0 : weight), negative ? kNegative : kPositive,
+               static_cast<uint16_t>(scale));
   for (std::size_t i = first; i < count; ++i) PutInt16(binary, groups[i]);
 }
 
@@ -165,8 +168,7 @@ ValueError ParseDate(std::string_view text, std::string& canonical, std::string&
       text.size() == 10 ? ReadDay(text) : std::optional<absl::CivilDay>();
   if (!day.has_value()) return ValueError::kNotADate;
   canonical.append(text);
-  PutInt32(binary, 4);
-  PutInt32(binary, static_cast<int32_t>(*day - absl::CivilDay(2000, 1, 1)));
+  PutBigEndian(binary, uint32_t{4}, static_cast<uint32_t>(*day - absl::CivilDay(2000, 1, 1)));
   return ValueError::kNone;
 }
 
@@ -180,8 +182,7 @@ ValueError ParseBool(std::string_view text, std::string& canonical, std::string&
   const bool no = word == "false" || word == "0" || word == "no" || word == "n" || word == "f";
   if (!yes && !no) return ValueError::kNotABool;
   canonical.append(yes ? "true" : "false");
-  PutInt32(binary, 1);
-  binary += static_cast<char>(yes ? 1 : 0);
+  PutBigEndian(binary, uint32_t{1}, static_cast<uint8_t>(yes ? 1 : 0));
   return ValueError::kNone;
 }
 
@@ -242,8 +243,8 @@ ValueError ParseTimestamp(std::string_view text, std::string& canonical, std::st
     canonical += digits;
   }
   canonical += 'Z';
-  PutInt32(binary, 8);
-  PutInt64(binary, *micros - int64_t{kDaysTo2000} * 24 * 3600 * kMicros);
+  PutBigEndian(binary, uint32_t{8},
+               static_cast<uint64_t>(*micros - int64_t{kDaysTo2000} * 24 * 3600 * kMicros));
   return ValueError::kNone;
 }
 
