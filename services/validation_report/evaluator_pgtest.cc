@@ -235,6 +235,17 @@ TEST_F(EvaluatorTest, Overlap) {
               Bad(oracle))
         << tolerance;
   }
+  // Rows that take no part are neither found nor the reason why another is.
+  const auto first = [](const Spell& s) { return s.school == "school-1"; };
+  EXPECT_EQ(Found(R"("overlap": {"partition_columns": ["student_uid"], "from_column": "entry_date",
+                     "to_column": "exit_date", "condition": "school_id = 'school-1'"})"),
+            Bad([&](const Spell& s) {
+              return first(s) && std::any_of(spells_.begin(), spells_.end(), [&](const Spell& o) {
+                       return first(o) && o.key != s.key && o.student == s.student &&
+                              std::min(s.exit.value_or(kOpen), o.exit.value_or(kOpen)) >=
+                                  std::max(s.entry, o.entry);
+                     });
+            }));
 }
 
 TEST_F(EvaluatorTest, Aggregate) {
