@@ -9,6 +9,7 @@
 #include <optional>
 #include <set>
 
+#include "absl/time/civil_time.h"
 #include "common/clock/clock.h"
 #include "common/jobs/jobs.h"
 #include "common/status/errors.h"
@@ -456,6 +457,43 @@ TEST_F(EvaluatorTest, FixturesOfAllProductRulesPass) {
           << ::testing::PrintToString(result.unexpected);
     }
   }
+}
+
+// The same day of the next month, or its last; anything but a day as it is.
+std::string MonthLater(const std::string& text) {
+  absl::CivilDay day;
+  if (!absl::ParseCivilTime(text, &day)) return text;
+  const absl::CivilMonth next = absl::CivilMonth(day) + 1;
+  return absl::FormatCivilTime(
+      std::min(absl::CivilDay(next) + (day.day() - 1), absl::CivilDay(next + 1) - 1));
+}
+
+TEST_F(EvaluatorTest, CountDateOfProductRulesIsWhatIsSet) {
+  // A month later all is as it was when every day lies a month later.
+  int moved = 0;
+  for (v1::Rule rule : ProductRules()) {
+    if (std::none_of(rule.parameters().begin(), rule.parameters().end(),
+                     [](const auto& each) { return each.name() == "count_month"; })) {
+      continue;
+    }
+    for (v1::Fixture& fixture : *rule.mutable_fixtures()) {
+      if (!fixture.parameter_values().contains("count_month")) {
+        (*fixture.mutable_parameter_values())["count_month"] = "11";
+        ++moved;
+        for (v1::Fixture::Row& row : *fixture.mutable_rows()) {
+          for (auto& [column, value] : *row.mutable_values()) value = MonthLater(value);
+        }
+      }
+    }
+    const auto results = Evaluator(pool_).RunFixtures(*Compile(rule), definitions_, Deadline());
+    ASSERT_THAT(results, IsOk()) << rule.code();
+    for (std::size_t i = 0; i < results->size(); ++i) {
+      EXPECT_TRUE((*results)[i].passed())
+          << rule.code() << ", " << rule.fixtures(static_cast<int>(i)).title() << ": "
+          << (*results)[i].error;
+    }
+  }
+  EXPECT_GT(moved, 21);
 }
 
 }  // namespace
