@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <sstream>
 
 #include "absl/time/civil_time.h"
 #include "common/clock/clock.h"
@@ -494,6 +495,25 @@ TEST_F(EvaluatorTest, CountDateOfProductRulesIsWhatIsSet) {
     }
   }
   EXPECT_GT(moved, 21);
+}
+
+TEST_F(EvaluatorTest, TagsOfProductRulesAreThoseOfTheReadme) {
+  std::set<std::string> said;
+  std::istringstream lines(ReadTestFile("rules/README.md"));
+  for (std::string line; std::getline(lines, line);) {
+    const std::size_t end = line.find("` |");
+    if (line.starts_with("| `") && end != std::string::npos) said.insert(line.substr(3, end - 3));
+  }
+  std::set<std::string> used;
+  for (const v1::Rule& rule : ProductRules()) {
+    EXPECT_GT(rule.tags_size(), 0) << rule.code();
+    for (const std::string& tag : rule.tags()) {
+      EXPECT_TRUE(said.contains(tag)) << rule.code() << ": " << tag;
+      used.insert(tag);
+    }
+  }
+  std::erase_if(said, [](const std::string& name) { return name.ends_with(".json"); });
+  EXPECT_EQ(said, used);
 }
 
 }  // namespace
