@@ -20,7 +20,7 @@ NOT_PLANTED = {
     "ENR-026": "a record whose code is in no list is refused when it is pushed; the rule is for"
                " codes that the state withdraws later",
     **dict.fromkeys(
-        ("ENR-022", "ENR-022B", "ENR-023", "ENR-024", "ENR-025", "ATT-018", "DIS-021", "SPE-016",
+        ("ENR-018B", "ENR-022", "ENR-022B", "ENR-023", "ENR-024", "ENR-025", "ATT-018", "DIS-021", "SPE-016",
          "SPE-016B", "SPE-021", "S504-004"),
         "they compare with what was certified a year ago, and the state has one year"),
 }
@@ -28,7 +28,7 @@ NOT_PLANTED = {
 CODES = (
     "ENR-001", "ENR-003", "ENR-007", "ENR-010B", "ENR-015", "ENR-016B", "ENR-018", "ENR-019B",
     "ENR-020B", "ENR-021B",
-    "ATT-003", "ATT-006B", "ATT-007", "ATT-009B", "ATT-012", "ATT-013", "ATT-014", "ATT-016",
+    "ATT-001B", "ATT-003", "ATT-004B", "ATT-006B", "ATT-007", "ATT-009B", "ATT-012", "ATT-013", "ATT-014", "ATT-016",
     "ATT-019", "ATT-020", "ATT-021", "ATT-023",
     "DIS-001", "DIS-002", "DIS-003", "DIS-004", "DIS-004B", "DIS-005", "DIS-006", "DIS-006B",
     "DIS-006C", "DIS-007", "DIS-008", "DIS-009", "DIS-010", "DIS-011", "DIS-012", "DIS-013",
@@ -46,6 +46,11 @@ EXITS = {
     "IDEA_C": "PART_B_ELIGIBLE PART_B_NOT_ELIGIBLE PLAN_COMPLETED D MKC PARENT_WITHDREW".split(),
     "S504": "GHS GRADALTDPL RC RMA D MKC DROPOUT PARENT_WITHDREW PLAN_ENDED".split(),
 }
+
+
+# Days that are counted again by something else; not every file has all of them.
+SPLITS = ("days_independent_study_not_earning", "days_eligible_present", "days_ineligible_present",
+          "days_remote_sync", "days_remote_async")
 
 
 def count_date(row):
@@ -215,6 +220,11 @@ class Oracle:
                 self.mark("ATT-019", "organization", [school])
 
     def summary_row(self, row):
+        splits = [row[c] for c in SPLITS if row.get(c)]
+        if any(Decimal(days) < 0 or Decimal(days) * 2 % 1 != 0 for days in splits):
+            yield "ATT-001B"
+        if row["exemption_reason"] and splits:
+            yield "ATT-004B"
         days = self.calendars.get((row["school_id"], row["calendar_track"], row["school_year"],
                                    row["reporting_period"]))
         if not days:
@@ -391,7 +401,8 @@ class Oracle:
             yield "DIS-015"
         if (removal == "REMDW" and not reason) or (removal == "REMHO" and reason):
             yield "DIS-017"
-        if removal == "REMDW" and max(number(official), number(actual)) > 45:
+        during = sum(first <= day <= last for day in taught) if first and last else 0
+        if removal == "REMDW" and max(number(official), number(actual), during) > 45:
             yield "DIS-018"
 
     def overlapping(self, suspensions):
