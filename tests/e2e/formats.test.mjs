@@ -123,6 +123,29 @@ test('a report of a group alone is made in each format, and edcertctl writes it 
   }
 });
 
+test('edcertctl tells at a terminal how far an upload is, and elsewhere prints the answer alone',
+    async () => {
+  const edcertctl = path.join(process.env.EDCERT_BUILD ?? path.join(root, 'build/dev'),
+      'bin/edcertctl');
+  const file = path.join(folder, 'terminal.csv');
+  fs.writeFileSync(file, csvOf('enrollment', district.rows.enrollment));
+  const words = [edcertctl, '--cluster', process.env.EDCERT_CLUSTER, '--as', 'ann', 'dataset',
+    'push-records', '--dataset', 'datasets/enrollment', '--district', district.organization,
+    '--mode', 'MODE_UPSERT', '--csv', file];
+  const upload = () => [...words, '--batch-id', crypto.randomUUID()];
+  const run = promisify(execFile);
+  const quiet = await run(upload()[0], upload().slice(1));
+  assert.equal(quiet.stderr, '');
+  const rows = district.rows.enrollment.length;
+  assert.equal(Number(JSON.parse(quiet.stdout).received), rows);
+  // `script` gives a program a terminal.
+  const {stdout} = await run('script', ['-qec', upload().map((word) => `'${word}'`).join(' '),
+    '/dev/null']);
+  const [told, ...answer] = stdout.split('\n');
+  assert.match(told, new RegExp(`sent 100 % of ${fs.statSync(file).size} bytes; the server applies`));
+  assert.equal(Number(JSON.parse(answer.join('\n')).received), rows);
+});
+
 test('nothing of a file is left but that of the attempt that made it', async () => {
   assert.equal(await sqlNumber(`SELECT count(*) FROM validation.report_artifact a
     JOIN validation.report r USING (report_id)
