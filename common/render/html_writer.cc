@@ -478,8 +478,8 @@ void HtmlWriter::RuleRow(const RuleResult& rule, size_t index) {
         Number{rule.tested}, Number{rule.findings},
         Markup{rule.truncated ? "<span class=\"sub\">not all listed</span>" : ""},
         Text{Share(rule.findings, rule.tested)});
-  const std::string changes = ChangesInWords(rule, "\n");
-  Print(page_, "<td class=\"n msg\">{}</td></tr>\n", Text{changes.empty() ? "–" : changes});
+  const std::string changes = ChangesInWords(rule, "<br>");  // Figures and words of ours.
+  Print(page_, "<td class=\"n\">{}</td></tr>\n", Markup{changes.empty() ? "–" : changes});
 }
 
 void HtmlWriter::WaiverTable() {

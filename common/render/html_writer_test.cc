@@ -123,7 +123,7 @@ TEST(HtmlWriterTest, SaysWhatBecameOfFindings) {
                               "reports/0199f2c4-5a00-7000-8000-000000000000, which ended on "
                               "October 13, 2025, 1:05 p.m. UTC."));
   EXPECT_THAT(html, HasSubstr("<p class=\"what\">0 new, 1 came back, 3 fixed since the last run"));
-  EXPECT_THAT(html, HasSubstr("<td class=\"n msg\">0 new\n1 came back\n3 fixed</td>"));
+  EXPECT_THAT(html, HasSubstr("<td class=\"n\">0 new<br>1 came back<br>3 fixed</td>"));
   EXPECT_THAT(html, HasSubstr("2025-08-18</bdi><span class=\"new\">Came back</span>"));
   // What was fixed is said where nothing is left, too.
   ReportHeader clear = ClearReport();
