@@ -1345,7 +1345,7 @@ TEST_F(ServiceTest, TwoApproversWaiveFatalFindings) {
   EXPECT_NE(file.find("1 FATAL finding must be corrected"), std::string::npos);
   EXPECT_NE(file.find("<h2 id=\"waived-title\">Waived</h2>"), std::string::npos);
   EXPECT_NE(file.find("The rule does not know the new calendar."), std::string::npos);
-  EXPECT_NE(file.find("(waived until "), std::string::npos);
+  EXPECT_NE(file.find(">waived until "), std::string::npos);
 
   v1::ListWaiversRequest waivers;
   waivers.set_event("events/fall");
