@@ -1086,11 +1086,19 @@ TEST_F(ServiceTest, ReportIsMadeDownloadedAndViewed) {
   v1::Report seen;
   ASSERT_TRUE(reader->Read(&seen));
   EXPECT_EQ(seen.state(), v1::Report::QUEUED);
+  // When it will start, each call tells alike.
+  for (const v1::Report& waits : {*queued, *GetReport(queued->name(), "users/ada"), seen}) {
+    EXPECT_EQ(waits.queue_position(), 1);
+    EXPECT_GT(waits.expected_start().seconds(), waits.create_time().seconds());
+    EXPECT_EQ(waits.expected_start().seconds() % 10, 0);
+  }
   Work(queued->name());
   while (reader->Read(&seen)) {
   }
   EXPECT_TRUE(reader->Finish().ok());
   EXPECT_EQ(seen.state(), v1::Report::COMPLETED);
+  EXPECT_FALSE(seen.has_expected_start());
+  EXPECT_FALSE(GetReport(queued->name(), "users/ada")->has_expected_start());
   EXPECT_EQ(seen.counts(3).severity(), type::SEVERITY_FATAL);
   EXPECT_EQ(seen.counts(3).records(), 100);
   EXPECT_FALSE(seen.has_viewed_by_caller_at());
