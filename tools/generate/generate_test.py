@@ -9,6 +9,7 @@ import unittest
 
 import generate
 import grand_bend
+import last_year
 import oracle
 import state
 import state_oracle
@@ -21,6 +22,10 @@ TRUTH_OF_THE_DEMO = {
     "ATT-004": 2, "ATT-005": 4, "ATT-006": 2, "ATT-008": 2, "ATT-009": 52, "ATT-010": 4,
     "ATT-015": 3, "ATT-017": 1, "ATT-022": 2, "ATT-024": 6, "ATT-025": 2, "ATT-026": 36,
 }
+
+# The rules that read what was certified a year ago.
+COMPARE = {"ENR-022", "ENR-022B", "ENR-023", "ENR-024", "ENR-025", "ATT-018", "DIS-021", "SPE-016",
+           "SPE-016B", "SPE-021", "S504-004"}
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -123,7 +128,8 @@ class StateTest(unittest.TestCase):
                             "--jobs", jobs, "--out", f"{folder}/{name}"])
             files = sorted(p.relative_to(f"{folder}/a") for p in pathlib.Path(folder, "a").rglob("*")
                            if p.is_file())
-            self.assertEqual(3 * 10 + 1, len(files))
+            # The first certified all a year ago, the second nothing, the third enrollment alone.
+            self.assertEqual(3 * 10 + 4 + 0 + 1 + len(("state.json", "code.csv")), len(files))
             for file in files:
                 self.assertEqual(pathlib.Path(folder, "a", file).read_bytes(),
                                  pathlib.Path(folder, "b", file).read_bytes(), file)
@@ -142,11 +148,10 @@ class StateTest(unittest.TestCase):
         for place in range(12):
             state.make(2, place, 60 + 40 * place, 1 + place // 2)
 
-    def test_every_rule_is_planted_or_said_not_to_be(self):
+    def test_oracles_know_every_rule(self):
         rules = {rule["code"]: rule for path in sorted((ROOT / "rules").glob("*.json"))
                  for rule in json.loads(path.read_text(encoding="utf-8"))}
-        said = oracle.CODES + state_oracle.CODES + tuple(state_oracle.NOT_PLANTED)
-        self.assertEqual(sorted(rules), sorted(said))
+        self.assertEqual(sorted(rules), sorted(oracle.CODES + state_oracle.CODES))
 
     def test_columns_are_those_of_the_definitions(self):
         for dataset in state.DATASETS:
@@ -154,6 +159,31 @@ class StateTest(unittest.TestCase):
             path = ROOT / "services/dataset/definitions" / f"{dataset}.textproto"
             keys = re.findall(r'^key_columns: "(\w+)"', path.read_text(encoding="utf-8"), re.M)
             self.assertEqual(tuple(keys), oracle.KEYS[dataset])
+
+    def test_last_year_is_what_the_rules_read(self):
+        read = {name.removeprefix("datasets/last_year_")
+                for path in (ROOT / "rules").glob("*.json")
+                for rule in json.loads(path.read_text(encoding="utf-8"))
+                for name in rule["datasets"] if "/last_year_" in name}
+        self.assertEqual(read, set(last_year.COLUMNS))
+        for dataset, columns in last_year.COLUMNS.items():
+            self.assertLessEqual(set(oracle.KEYS[dataset]), set(columns))
+            self.assertLessEqual(set(columns), set(state.COLUMNS[dataset]))
+
+    def test_compares_what_was_certified(self):
+        found = {}
+        for place in (0, 1, 2):
+            district, truth = state.make(1, place, 2600, 10)
+            found[place] = {code for code in COMPARE if truth[code]}
+            for dataset in last_year.COLUMNS:
+                rows = district.tables[f"last_year_{dataset}"]
+                self.assertEqual(dataset in last_year.certified(place), bool(rows))
+                self.assertFalse({row["school_year"] for row in rows} - {"2025"})
+            # Every rule that compares has a case that it must not find, too.
+            self.assertEqual(found[place], found[place] & {code for code, _ in district.inside})
+        self.assertEqual(COMPARE, found[0])
+        self.assertEqual(set(), found[1])
+        self.assertEqual({code for code in COMPARE if code.startswith("ENR-")}, found[2])
 
     def test_sizes_are_skewed_and_add_up(self):
         sizes = state.sizes(5_000_000, 1000)

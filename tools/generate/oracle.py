@@ -19,6 +19,7 @@ KEYS = {
     "behavior_action": ("school_year", "incident_id", "student_uid", "action_id"),
     "special_education": ("student_uid", "program", "program_start"),
     "organization": ("organization_id",),
+    "code": ("code_list", "code"),
 }
 
 # The datasets that a rule reads; the first is the one whose records it finds.

@@ -4,13 +4,15 @@
   state.py --seed 1 --attendance 1000000 --out DIR [--districts N] [--jobs N]
 
 writes DIR/<district>/ for each district, with organization.csv, one file per dataset that a district
-pushes, and truth.json, as generate.py does; DIR/state.json lists the districts, the largest first.
-The same arguments give the same bytes. Nobody in it exists.
+pushes, and truth.json, as generate.py does; last_year/ has what the district certified a year ago, if
+it did. DIR/state.json lists the districts, the largest first, and DIR/code.csv has the codes of the
+state. The same arguments give the same bytes. Nobody in it exists.
 
 A district is one of generate.py with more: the school calendar, behavior, special education and
 Section 504, columns of enrollment that other systems leave out, and mistakes that the remaining rules
-find. truth.json says for every rule of rules/ but those of state_oracle.NOT_PLANTED which records of
-the district it must find: what was planted and what follows from it.
+find. truth.json says for every rule of rules/ which records of the district it must find: what was
+planted and what follows from it. One code was withdrawn when the year began: the records that have it
+later are from before the state said so, for a push refuses them since.
 
 --attendance is the number of attendance summaries in the state, six to a student. The k-th largest
 district has 1/k^0.7 of the students of the largest: of 1,000 districts the first has 4 in 100. A
@@ -24,9 +26,11 @@ import multiprocessing
 import os
 import pathlib
 import random
+import re
 import sys
 
 import generate
+import last_year
 import oracle
 import state_oracle
 from generate import GRADES, SPANS, flag, pick
@@ -56,6 +60,8 @@ COLUMNS = dict(
         assessment_participation s504_start s504_disability plan_review_date accommodations
         locked""".split(),
 )
+CODE_COLUMNS = "code_list code effective_to".split()
+WITHDRAWN = ("military_connected", "NATIONAL_GUARD_OR_RESERVE")
 # What a district pushes; the organisations are the state's.
 DATASETS = tuple(name for name in COLUMNS if name != "organization")
 
@@ -82,6 +88,20 @@ def with_check_digit(body):
     return int(body + str(-total % 10))
 
 
+def codes(year):
+    """The code lists that ship; the last day of one code is the first of the school year."""
+    path = pathlib.Path(__file__).resolve().parents[2] / "services/dataset/definitions/codes.textproto"
+    rows, code_list = [], ""
+    for field, value in re.findall(r'\b(id|code): "([^"]+)"', path.read_text(encoding="utf-8")):
+        if field == "id":
+            code_list = value
+            continue
+        withdrawn = (code_list, value) == WITHDRAWN
+        rows.append(dict(code_list=code_list, code=value, effective_to=generate.school_days(
+            year)[0].isoformat() if withdrawn else ""))
+    return rows
+
+
 def row_of(dataset, **values):
     row = dict.fromkeys(COLUMNS[dataset], "")
     row.update(values)
@@ -96,6 +116,7 @@ class StateDistrict(generate.District):
     def __init__(self, seed, place, students, schools, year, first_number, clean=False):
         self.place, self.first_number = place, first_number
         self.incidents = 0
+        self.inside = []  # (rule, record key) pairs that the rule must not find, though nearly
         super().__init__(f"{seed}/{place}", students, schools, year, PERIODS, clean)
         self.choose_schools()
 
@@ -108,6 +129,14 @@ class StateDistrict(generate.District):
 
     def may_suspend(self, grade):
         return grade not in ("KG", "01", "02")
+
+    def build(self):
+        super().build()
+        then = last_year.LastYear(self)
+        self.tables.update({f"last_year_{name}": rows for name, rows in then.tables.items()})
+        self.tables["code"] = codes(self.year)
+        self.planted += then.planted
+        self.inside += then.inside
 
     # ---- The district as it should be ----
 
@@ -387,6 +416,8 @@ class StateDistrict(generate.District):
         self.plant_behaviors_of_district()
         self.plant_funding()
         self.plant_numbers()
+        self.plant_codes()
+        self.plant_dropouts()
 
     def wrong(self, code, dataset, row, **changes):
         self.spoil(code, dataset, row, dict(row, **changes))
@@ -567,6 +598,36 @@ class StateDistrict(generate.District):
         for row in self.tables["enrollment"]:
             if row["student_uid"] in exchanged.values():
                 self.plant("ENR-001", "enrollment", row)
+
+    def plant_codes(self):
+        """A code that was withdrawn: it counts for who entered on its last day."""
+        column, code = WITHDRAWN
+        rows = {row["student_uid"]: row for row in self.tables["enrollment"]}
+        for student, _ in self.students_with(lambda _, spells: len(spells) == 1 and
+                                             spells[0]["first"] > 0):
+            row = rows[student["student_uid"]]
+            self.wrong("ENR-026", "enrollment", row, **{column: code})
+        for student, _ in self.take(lambda *_: True):
+            row = rows[student["student_uid"]]
+            if not self.clean:
+                row[column] = code
+                self.inside.append(("ENR-026", oracle.record_key("enrollment", row)))
+
+    def plant_dropouts(self):
+        """A large school says of who dropped out that he went elsewhere; see last_year.py."""
+        high = [r for r in self.tables["enrollment"]
+                if r["grade_level"] in state_oracle.HIGH_SCHOOL]
+        size = state_oracle.students(high, "school_id")
+        graduated = {r["school_id"] for r in high if r["exit_type"] == "GRADUATED"}
+        school = min((s for (s,), count in size.items() if count >= 100 and s in graduated),
+                     default=None)
+        if self.clean or school is None:
+            return
+        for row in high:
+            if row["school_id"] == school and row["exit_type"] == "DROPOUT":
+                row["exit_type"] = "TRANSFERRED"
+                if row["student_uid"] in self.programs:
+                    self.programs[row["student_uid"]]["exit_reason"] = "MKC"
 
     def take_programs(self, program, suits=lambda *_: True):
         """Programs that go on all year, of people without a mistake so far and never suspended."""
@@ -784,7 +845,11 @@ def make(seed, place, students, schools, year=2026, first_number=0, clean=False)
     """A district of the state and what the rules must find in it."""
     district = StateDistrict(seed, place, students, schools, year, first_number, clean)
     district.build()
-    return district, generate.judged(district, state_oracle.find(district.tables))
+    truth = generate.judged(district, state_oracle.find(district.tables))
+    for code, key in district.inside:
+        if key in truth[code]:
+            raise AssertionError(f"{code} finds {key}, which it must not by one")
+    return district, truth
 
 
 def sizes(attendance, districts):
@@ -803,10 +868,17 @@ def write_district(folder, district, truth):
     generate.write(folder / "organization.csv", COLUMNS["organization"], district.organizations)
     for dataset in DATASETS:
         generate.write(folder / f"{dataset}.csv", COLUMNS[dataset], district.tables[dataset])
+    then = last_year.certified(district.place)
+    if then:
+        (folder / "last_year").mkdir(exist_ok=True)
+    for dataset in then:
+        generate.write(folder / "last_year" / f"{dataset}.csv", last_year.COLUMNS[dataset],
+                       district.tables[f"last_year_{dataset}"])
     document = {
         "seed": district.seed, "school_year": district.year, "clean": district.clean,
         "district": district.district,
         "records": {dataset: len(district.tables[dataset]) for dataset in DATASETS},
+        "last_year": {dataset: len(district.tables[f"last_year_{dataset}"]) for dataset in then},
         "rules": {code: sorted(keys) for code, keys in truth.items()},
     }
     with open(folder / "truth.json", "w", encoding="utf-8") as file:
@@ -853,9 +925,9 @@ def main(argv):
     totals = {name: sum(d["records"][name] for d in made) for name in DATASETS}
     with open(args.out / "state.json", "w", encoding="utf-8") as file:
         json.dump({"seed": args.seed, "school_year": args.year, "records": totals,
-                   "not_planted": sorted(state_oracle.NOT_PLANTED), "districts": made},
-                  file, indent=1)
+                   "districts": made}, file, indent=1)
         file.write("\n")
+    generate.write(args.out / "code.csv", CODE_COLUMNS, codes(args.year))
     print(f"districts: {len(made)}")
     for dataset, rows in totals.items():
         print(f"{dataset}: {rows} rows")

@@ -1,45 +1,46 @@
 """What the rules in rules/ must find in a whole state: those that oracle.py leaves out, restated.
 
 They read more than a district's enrollment and attendance: the calendar, the organisations, behavior,
-special education, and columns that only the state's files have. Like oracle.py, slow and simple.
+special education, what was certified a year ago, and columns that only the state's files have. Like
+oracle.py, slow and simple.
 
 Dates are compared as texts, which for ISO dates is the same.
 """
 
 import bisect
 import datetime
+import functools
 import itertools
 from collections import Counter, defaultdict
 from decimal import Decimal
+from fractions import Fraction
 
 import oracle
 from oracle import record_key
 
-# The rules that no generated record breaks, and why.
-NOT_PLANTED = {
-    "ENR-026": "a record whose code is in no list is refused when it is pushed; the rule is for"
-               " codes that the state withdraws later",
-    **dict.fromkeys(
-        ("ENR-018B", "ENR-022", "ENR-022B", "ENR-023", "ENR-024", "ENR-025", "ATT-018", "DIS-021", "SPE-016",
-         "SPE-016B", "SPE-021", "S504-004"),
-        "they compare with what was certified a year ago, and the state has one year"),
-}
-
 CODES = (
-    "ENR-001", "ENR-003", "ENR-007", "ENR-010B", "ENR-015", "ENR-016B", "ENR-018", "ENR-019B",
-    "ENR-020B", "ENR-021B",
-    "ATT-001B", "ATT-003", "ATT-004B", "ATT-006B", "ATT-007", "ATT-009B", "ATT-012", "ATT-013", "ATT-014", "ATT-016",
+    "ENR-001", "ENR-003", "ENR-007", "ENR-010B", "ENR-015", "ENR-016B", "ENR-018", "ENR-018B",
+    "ENR-019B", "ENR-020B", "ENR-021B", "ENR-022", "ENR-022B", "ENR-023", "ENR-024", "ENR-025",
+    "ENR-026",
+    "ATT-001B", "ATT-003", "ATT-004B", "ATT-006B", "ATT-007", "ATT-009B", "ATT-012", "ATT-013",
+    "ATT-014", "ATT-016", "ATT-018",
     "ATT-019", "ATT-020", "ATT-021", "ATT-023",
     "DIS-001", "DIS-002", "DIS-003", "DIS-004", "DIS-004B", "DIS-005", "DIS-006", "DIS-006B",
     "DIS-006C", "DIS-007", "DIS-008", "DIS-009", "DIS-010", "DIS-011", "DIS-012", "DIS-013",
-    "DIS-014", "DIS-015", "DIS-016", "DIS-017", "DIS-018", "DIS-019", "DIS-020", "DIS-022",
-    "DIS-023",
+    "DIS-014", "DIS-015", "DIS-016", "DIS-017", "DIS-018", "DIS-019", "DIS-020", "DIS-021",
+    "DIS-022", "DIS-023",
     "SPE-001", "SPE-002", "SPE-003", "SPE-004", "SPE-005", "SPE-006", "SPE-007", "SPE-008",
-    "SPE-009", "SPE-010", "SPE-011", "SPE-012", "SPE-013", "SPE-017", "SPE-018", "SPE-019",
-    "SPE-020", "SPE-023",
-    "S504-001", "S504-002", "S504-003", "S504-005", "S504-006")
+    "SPE-009", "SPE-010", "SPE-011", "SPE-012", "SPE-013", "SPE-016", "SPE-016B", "SPE-017",
+    "SPE-018", "SPE-019", "SPE-020", "SPE-021", "SPE-023",
+    "S504-001", "S504-002", "S504-003", "S504-004", "S504-005", "S504-006")
 
 TERRITORIES = ("USA", "PRI", "GUM", "ASM", "VIR", "MNP")
+HIGH_SCHOOL = ("09", "10", "11", "12")
+# The columns that hold codes, whose lists have their names, and the day on which a code must count.
+CODED = dict.fromkeys((
+    "sex", "race", "grade_level", "entry_type", "enrollment_status", "el_status",
+    "nighttime_residence", "military_connected"), "entry_date") | {
+        "exit_type": "exit_date", "diploma_type": "diploma_date"}
 FIREARMS = {"HANDGUN", "RIFLE_OR_SHOTGUN", "OTHER_FIREARM"}
 EXITS = {
     "IDEA_B": "GHS GRADALTDPL RC RMA D MKC TRAN DROPOUT PARENT_WITHDREW".split(),
@@ -87,6 +88,7 @@ def age_on_count_date(row):
     return on.year - born.year - ((on.month, on.day) < (born.month, born.day))
 
 
+@functools.cache
 def number(text):
     return Decimal(text) if text else Decimal(0)
 
@@ -105,6 +107,49 @@ def removes(action):
 
 def length(action):
     return number(action["actual_length"] or action["official_length"])
+
+
+def measure(action):
+    """What an action counts as in a comparison of years, or None."""
+    if "EXPULSION" in action["action"]:
+        return "EXPULSIONS"
+    return "SUSPENSIONS" if action["action"] in ("ISS", "OSS") else None
+
+
+def ethnicity(row):
+    if row["hispanic_latino"] == "true":
+        return "HISPANIC_LATINO"
+    return "TWO_OR_MORE" if ";" in row["race"] else row["race"]
+
+
+def off(now, then, percent, more_than):
+    """Whether a number is farther from last year's than a share of it, and than so many."""
+    return abs(now - then) * 100 > percent * then and abs(now - then) > more_than
+
+
+def share_off(now, of, then, of_then):
+    """Whether the share of Section 504 is farther from last year's than half of it, by ten or more."""
+    return abs(now * of_then - then * of) * 2 > then * of and abs(now - then) >= 10
+
+
+def newest(rows):
+    """The rows of the newest school year."""
+    year = max((row["school_year"] for row in rows), default="")
+    return [row for row in rows if row["school_year"] == year]
+
+
+def on_count_date(rows, first="entry_date", last="exit_date"):
+    """The rows that are there on the count date of the newest school year."""
+    if not rows:
+        return []
+    day = count_date(max(rows, key=lambda row: row["school_year"]))
+    return [row for row in rows if within(day, row[first], row[last])]
+
+
+def students(rows, *columns):
+    """How many students there are for each of the values of the columns."""
+    return Counter(key[:-1] for key in {
+        tuple(row[c] for c in columns) + (row["student_uid"],) for row in rows})
 
 
 def grouped(rows, *columns):
@@ -578,15 +623,193 @@ class Oracle:
             self.mark("SPE-020", "organization", (
                 o for o in self.tables["organization"] if o["kind"] == "DISTRICT"))
 
+    # ---- Codes, and what was certified a year ago ----
+
+    def codes(self):
+        lasts = {(c["code_list"], c["code"]): c["effective_to"] for c in self.tables["code"]}
+        for row in self.enrollment:
+            for column, day in CODED.items():
+                for code in row[column].split(";") if row[column] else ():
+                    last = lasts.get((column, code))
+                    if last is None or (last and row[day] and row[day] > last):
+                        self.mark("ENR-026", "enrollment", [row])
+
+    def last_year(self):
+        self.enrollment_of_years()
+        self.attendance_of_years()
+        self.behavior_of_years()
+        self.special_of_years()
+
+    def years_of(self, dataset):
+        return self.tables[dataset], self.tables["last_year_" + dataset]
+
+    def mark_places(self, code, kind, places):
+        self.mark(code, "organization", (o for o in self.tables["organization"]
+                                         if o["kind"] == kind and o["organization_id"] in places))
+
+    def enrollment_of_years(self):
+        day = f"{self.years - 1}-10-01"
+        judged = {o["organization_id"] for o in self.schools
+                  if self.enrollment and (not o["close_date"] or o["close_date"] >= day)}
+        now, then = (on_count_date(rows) for rows in self.years_of("enrollment"))
+        main, main_then = ([r for r in rows if r["enrollment_status"] in ("", "PRIMARY")]
+                           for rows in (now, then))
+        for code, columns in (("ENR-022", ("school_id",)),
+                              ("ENR-022B", ("school_id", "grade_level"))):
+            are, were = students(main, *columns), students(main_then, *columns)
+            self.found[code].update(
+                place[0] for place, count in were.items()
+                if place[0] in judged and place[-1] and off(are[place], count, 20, 25))
+        self.ethnicities(now, then)
+        self.not_back()
+        now, then = (newest(rows) for rows in self.years_of("enrollment"))
+        ended = {r["school_id"] for r in now
+                 if r["exit_type"] in ("COMPLETED", "END_OF_SCHOOL_YEAR", "GRADUATED")}
+        graduates = students((r for r in now if r["exit_type"] == "GRADUATED"), "school_id")
+        peers = students((r for r in then if r["grade_level"] == "12"), "school_id")
+        self.mark_places("ENR-024", "SCHOOL", {
+            place[0] for place, count in peers.items() if place[0] in ended and
+            (place not in graduates or graduates[place] * 10 > count * 12)})
+        high = [r for r in now if r["grade_level"] in HIGH_SCHOOL]
+        lost = {r["school_id"] for r in high if r["exit_type"] == "DROPOUT"}
+        lost_then = {r["school_id"] for r in then if r["exit_type"] == "DROPOUT"}
+        self.mark_places("ENR-025", "SCHOOL", {
+            school for (school,), count in students(high, "school_id").items()
+            if count >= 100 and school in (ended & lost_then) - lost})
+
+    def not_back(self):
+        """The schools of those whose last spell of last year, in grades 7 to 11, says of no other school
+        where they went, and who have no spell of this year."""
+        now, then = self.years_of("enrollment")
+        last = {}
+        for row in then:
+            last[row["student_uid"]] = max(last.get(row["student_uid"], ""), row["entry_date"])
+        back, at = {row["student_uid"] for row in newest(now)}, defaultdict(set)
+        for row in newest(then):
+            if row["grade_level"] in ("07", "08", "09", "10", "11") and row["exit_type"] in (
+                    "", "END_OF_SCHOOL_YEAR", "WITHDRAWN", "NO_SHOW", "INVOLUNTARILY_REMOVED",
+                    "EXPELLED", "OTHER") and row["entry_date"] == last[row["student_uid"]]:
+                at[row["student_uid"]].add(row["school_id"])
+        if now:
+            self.mark_places("ENR-018B", "SCHOOL", {
+                min(schools) for student, schools in at.items() if student not in back})
+
+    def ethnicities(self, now, then):
+        shares = []
+        for rows in (now, then):
+            of_school = students(rows, "school_id")
+            seen = {(r["school_id"], ethnicity(r), r["student_uid"]) for r in rows}
+            shares.append(defaultdict(dict))
+            for (school, name), count in Counter(key[:2] for key in seen).items():
+                if of_school[(school,)] >= 100:
+                    shares[-1][school][name] = Fraction(100 * count, of_school[(school,)])
+        are, were = shares
+        self.mark_places("ENR-023", "SCHOOL", {
+            school for school in are.keys() & were.keys() if any(
+                abs(are[school].get(name, 0) - were[school].get(name, 0)) > 5
+                for name in are[school].keys() | were[school].keys())})
+
+    def attendance_of_years(self):
+        rates, chronic = [], []
+        for rows in self.years_of("attendance_summary"):
+            sums, there, often = defaultdict(lambda: [0, 0]), defaultdict(set), defaultdict(set)
+            for row in newest(rows):
+                if number(row["days_expected"]) > 0:
+                    school = row["school_id"]
+                    sums[school][0] += number(row["days_expected"])
+                    sums[school][1] += number(row["days_present"]) + number(
+                        row["days_present_iss"]) + number(row["days_independent_study"])
+                    there[school].add(row["student_uid"])
+                    if row["chronic_absent"] == "true":
+                        often[school].add(row["student_uid"])
+            rates.append({school: Fraction(100 * attended) / Fraction(expected)
+                          for school, (expected, attended) in sums.items()})
+            chronic.append({school: Fraction(100 * len(often[school]), len(who))
+                            for school, who in there.items()})
+        self.mark_places("ATT-018", "SCHOOL", {
+            school for school in rates[0].keys() & rates[1].keys()
+            if abs(rates[0][school] - rates[1][school]) > 3
+            or abs(chronic[0][school] - chronic[1][school]) > 10})
+
+    def behavior_of_years(self):
+        actions, actions_then = (newest(rows) for rows in self.years_of("behavior_action"))
+        if not actions_then:
+            return
+        for kind in ("SUSPENSIONS", "EXPULSIONS"):
+            now, then = (Counter(a["school_id"] for a in rows if measure(a) == kind)
+                         for rows in (actions, actions_then))
+            self.compare("DIS-021", now, then, lambda *numbers: off(*numbers, 50, 20))
+
+    def compare(self, code, now, then, differs):
+        """Marks the schools whose numbers differ, and the district when those of all do."""
+        self.mark_places(code, "SCHOOL", {school for school in now.keys() | then.keys()
+                                          if differs(now[school], then[school])})
+        if differs(sum(now.values()), sum(then.values())):
+            self.mark(code, "organization", (
+                o for o in self.tables["organization"] if o["kind"] == "DISTRICT"))
+
+    def special_of_years(self):
+        programs, programs_then = self.years_of("special_education")
+        if not programs_then:
+            return
+        self.gone(programs, programs_then)
+        if not programs:
+            return
+        counts = []
+        for program in ("IDEA_B", "S504"):
+            for rows in (programs, programs_then):
+                there = on_count_date(rows, "program_start", "program_exit")
+                counts.append(Counter(school for school, _ in {
+                    (p["school_id"], p["student_uid"]) for p in there if p["program"] == program}))
+        self.compare("SPE-021", *counts[:2], lambda *numbers: off(*numbers, 15, 10))
+        heads, heads_then = (students(on_count_date(rows), "school_id")
+                             for rows in self.years_of("enrollment"))
+        shares = {school: (counts[2][school], heads[(school,)], counts[3][school],
+                           heads_then[(school,)])
+                  for (school,) in heads.keys() & heads_then.keys()}
+        self.mark_places("S504-004", "SCHOOL", {
+            school for school, numbers in shares.items() if share_off(*numbers)})
+        if shares and share_off(*map(sum, zip(*shares.values()))):
+            self.mark("S504-004", "organization", (
+                o for o in self.tables["organization"] if o["kind"] == "DISTRICT"))
+
+    def gone(self, programs, programs_then):
+        """Of whom last year's count knows no exit, and this year no program that began by now."""
+        day_then = count_date(max(programs_then, key=lambda p: p["school_year"]))
+        counted = defaultdict(list)  # schools by student
+        for row in programs_then:
+            if row["program"] == "IDEA_B" and not row["program_exit"] and \
+                    row["program_start"] <= day_then:
+                counted[row["student_uid"]].append(row["school_id"])
+
+        def known(day):
+            return {p["student_uid"] for p in programs
+                    if p["program"] == "IDEA_B" and p["program_start"] <= day}
+
+        if self.enrollment:
+            here = known(f"{self.years - 1}-10-01")
+            self.mark("SPE-016", "enrollment", (
+                row for row in on_count_date(self.enrollment)
+                if row["student_uid"] in counted and row["student_uid"] not in here))
+        if programs:
+            day = count_date(max(programs, key=lambda p: p["school_year"]))
+            here = known(day) | {r["student_uid"] for r in self.enrollment if enrolled(r, day)}
+            schools = {min(at) for student, at in counted.items() if student not in here}
+            self.mark("SPE-016B", "organization", (
+                o for o in self.tables["organization"] if o["organization_id"] in schools))
+
 
 def find(tables):
     """For each rule of oracle.py and of here the set of keys that it must find in a district.
 
-    `tables` maps the datasets, with that of the organisations, to lists of rows, each a dict of texts.
+    `tables` maps the datasets, with those of the organisations, the codes and last year, to lists of
+    rows, each a dict of texts.
     """
     district = Oracle(tables)
     district.enrollments()
     district.attendance()
     district.behavior()
     district.special()
+    district.codes()
+    district.last_year()
     return {**oracle.find(tables), **{code: district.found[code] for code in CODES}}
