@@ -129,7 +129,7 @@ test('edcertctl tells at a terminal how far an upload is, and elsewhere prints t
   const edcertctl = path.join(process.env.EDCERT_BUILD ?? path.join(root, 'build/dev'),
       'bin/edcertctl');
   const file = path.join(folder, 'terminal.csv');
-  fs.writeFileSync(file, csvOf('enrollment', district.rows.enrollment));
+  fs.writeFileSync(file, csvOf(district.rows.enrollment));
   const words = [edcertctl, '--cluster', process.env.EDCERT_CLUSTER, '--as', 'ann', 'dataset',
     'push-records', '--dataset', 'datasets/enrollment', '--district', district.organization,
     '--mode', 'MODE_UPSERT', '--csv', file];
