@@ -566,7 +566,8 @@ class StateDistrict(generate.District):
             known = [float(row[c]) for c in ("days_present", "days_present_iss") if row[c]]
             row.update(days_eligible_present=f"{sum(known):.1f}" if known else "",
                        days_ineligible_present="0.0" if known else "")
-        places = [r for r in summary if r["days_eligible_present"]]
+        places = [r for r in summary if r["days_eligible_present"]
+                  and r["student_uid"] not in self.used]
         few = 1 + len(self.schools) // 4
         chosen = self.mistakes.sample(places, min(2 * few, len(places)))
         for row in chosen[:few] if not self.clean else ():
@@ -574,7 +575,9 @@ class StateDistrict(generate.District):
             self.planted.append(("ATT-020", "|".join(
                 row[c] for c in ("school_id", "school_year", "reporting_period"))))
         for row in chosen[few:]:
-            # What is too little here is too much there, so that the sum holds.
+            # What is too little here is too much there, so that the sum holds. Nothing else goes wrong with
+            # the student, least of all his number, which is in the key.
+            self.used.add(row["student_uid"])
             days = self.mistakes.choice([1, 0.3])
             self.wrong("ATT-001B", "attendance_summary", row, days_ineligible_present=f"{-days:.1f}",
                        days_eligible_present=f"{float(row['days_eligible_present']) + days:.1f}")
