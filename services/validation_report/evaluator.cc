@@ -342,14 +342,23 @@ absl::StatusOr<std::vector<bool>> Evaluator::JudgeColumns(const EvaluationReques
     }
   }
   columnar::Tables tables;
+  // Those that are kept first, so that none of them is dropped for one that is read.
   for (const auto& [dataset, columns] : wanted) {
+    std::shared_ptr<const columnar::Table> table =
+        tables_.Find(request.sources.at(dataset), request.definitions.at(dataset),
+                     {columns.begin(), columns.end()});
+    if (table != nullptr) tables[dataset] = std::move(table);
+  }
+  for (const auto& [dataset, columns] : wanted) {
+    if (tables.contains(dataset)) continue;
     absl::StatusOr<std::shared_ptr<const columnar::Table>> table =
         tables_.Get({pool_, deadline}, request.district, request.sources.at(dataset),
                     request.definitions.at(dataset), {columns.begin(), columns.end()});
     if (!table.ok() && !IsStatementError(table.status(), deadline)) return table.status();
-    if (!table.ok() || *table == nullptr) continue;
-    evaluation.rows[dataset] = static_cast<int64_t>((*table)->rows);
-    tables[dataset] = *std::move(table);
+    if (table.ok() && *table != nullptr) tables[dataset] = *std::move(table);
+  }
+  for (const auto& [dataset, table] : tables) {
+    evaluation.rows[dataset] = static_cast<int64_t>(table->rows);
   }
   std::vector<const CompiledRule*> rules;
   std::vector<std::size_t> places;

@@ -71,8 +71,8 @@ struct EvaluationLimits {
   // The findings of one evaluation that are stored; further ones are counted only. While it runs,
   // each statement under way may hold as many until it has ended well.
   int64_t stored = kMaxStoredPerReport;
-  // What the columns may take that are kept for later evaluations, and those of one; 0 leaves all
-  // to PostgreSQL.
+  // What all columns may take together, those that are kept for later evaluations and those that
+  // evaluations have; 0 leaves all to PostgreSQL.
   std::size_t column_bytes = 0;
 };
 

@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <map>
 #include <memory>
@@ -605,6 +606,52 @@ TEST_F(ColumnarTest, KeepsColumnsWithinTheirLimit) {
   const absl::StatusOr<Evaluation> again = columnar_.Evaluate(request, Deadline());
   ASSERT_THAT(again, IsOk());
   EXPECT_EQ(again->results[0].findings, first->results[0].findings);
+}
+
+// Each dataset fits alone; what comes second is left to PostgreSQL, and so is what reads both.
+TEST_F(ColumnarTest, OneReportHoldsNoMoreThanTheLimit) {
+  MakeRows(2000);
+  const v1::Rule enrollment =
+      EnrollmentRule("T-1", R"("row": {"expression": "fte > 1 AND student_uid <> ''"})");
+  v1::Rule both = EnrollmentRule("T-2", R"("reference": {
+      "dataset": "datasets/attendance_summary", "columns": ["student_uid"],
+      "other_columns": ["student_uid"], "mode": "MUST_EXIST"})");
+  both.add_datasets("datasets/attendance_summary");
+  v1::Rule attendance =
+      EnrollmentRule("T-3", R"("row": {"expression": "days_present > 20 AND student_uid <> ''"})");
+  attendance.set_datasets(0, "datasets/attendance_summary");
+  const auto judged = [&](std::size_t limit, const std::vector<v1::Rule>& rules) {
+    EvaluationRequest request{.organization = "organizations/north",
+                              .district = "north",
+                              .rules = {},
+                              .definitions = definitions_,
+                              .sources = sources_,
+                              .progress = nullptr};
+    for (const v1::Rule& rule : rules) request.rules.push_back({.rule = Compile(rule)});
+    Evaluator evaluator(pool_, {.column_bytes = limit});
+    const absl::StatusOr<Evaluation> got = evaluator.Evaluate(request, Deadline());
+    const absl::StatusOr<Evaluation> expected = reference_.Evaluate(request, Deadline());
+    EXPECT_THAT(got, IsOk());
+    for (std::size_t i = 0; i < rules.size(); ++i) {
+      EXPECT_EQ(got->results[i].findings, expected->results[i].findings);
+    }
+    EXPECT_EQ(got->rows, expected->rows);
+    return got->by_columns;
+  };
+  // The least under which what these rules read can be held.
+  const auto needed_for = [&](const std::vector<v1::Rule>& rules) {
+    std::size_t no = 0;
+    std::size_t yes = kColumnBytes;
+    while (yes - no > 1) {
+      const std::size_t middle = no + (yes - no) / 2;
+      (judged(middle, rules) == static_cast<int64_t>(rules.size()) ? yes : no) = middle;
+    }
+    return yes;
+  };
+  const std::size_t one = std::max(needed_for({enrollment}), needed_for({attendance}));
+  EXPECT_EQ(judged(one, {attendance}), 1);
+  EXPECT_EQ(judged(one, {enrollment, both, attendance}), 1);
+  EXPECT_EQ(judged(2 * one, {enrollment, both, attendance}), 3);
 }
 
 }  // namespace
