@@ -95,7 +95,7 @@ RuleResult ResultOf(const CompiledRule& rule, const std::string& organization,
   for (std::size_t school = 0; school < by_school.size(); ++school) {
     if (by_school[school] == 0) continue;
     const bool none = school == table.school.words.size();
-    result.schools[none ? std::string() : std::string(table.school.words[school])] =
+    result.schools[none ? std::string() : std::string(table.school.words[school])] +=
         by_school[school];
   }
   if (!stored.Wants(place)) return result;

@@ -17,7 +17,9 @@ namespace {
 constexpr std::size_t kRowsPerLook = 4096;
 // Of PostgreSQL's binary COPY: the signature, flags and the length of an extension.
 constexpr std::size_t kHeaderBytes = 19;
-constexpr int64_t kLongestDate = 1'000'000;  // days; beyond lie infinity and its like
+// 0001-01-01 and 9999-12-31 in days since 2000-01-01, what a dataset takes; beyond lies infinity.
+constexpr int64_t kFirstDate = -730'119;
+constexpr int64_t kLastDate = 2'921'939;
 
 // Reads big-endian numbers off the front of some bytes.
 class Bytes {
@@ -49,7 +51,8 @@ class Bytes {
 // Nothing for NaN, infinity and what is too long.
 std::optional<Decimal> DecimalOf(std::string_view field) {
   constexpr int16_t kNegative = 0x4000;
-  constexpr int kMostPlaces = 5;
+  constexpr int kMostPlaces = 6;   // 18 digits around a point
+  constexpr int kMostDigits = 38;  // of an __int128
   Bytes bytes(field);
   const auto places = bytes.Take<int16_t>();
   const auto weight = bytes.Take<int16_t>();
@@ -65,7 +68,7 @@ std::optional<Decimal> DecimalOf(std::string_view field) {
     value.digits = value.digits * 10'000 + *digit;
   }
   int power = *places == 0 ? 0 : (*weight - *places + 1) * 4 + *scale;
-  if (power > 18 || power < -18) return std::nullopt;
+  if (power > 18 || power < -18 || *places * 4 + power > kMostDigits) return std::nullopt;
   for (; power > 0; --power) value.digits *= 10;
   for (; power < 0; ++power) value.digits /= 10;
   if (*sign == kNegative) value.digits = -value.digits;
@@ -185,7 +188,7 @@ class Reader {
       }
       case Type::kDate: {
         const auto days = value.Take<int32_t>();
-        if (!days.has_value() || std::abs(int64_t{*days}) > kLongestDate) return false;
+        if (!days.has_value() || *days < kFirstDate || *days > kLastDate) return false;
         builder.AddNumber(*days);
         return true;
       }
