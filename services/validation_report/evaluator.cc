@@ -11,6 +11,8 @@
 #include <thread>
 #include <utility>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
 #include "common/clock/clock.h"
 #include "common/status/error.h"
 #include "common/status/macros.h"
@@ -53,12 +55,9 @@ std::string Explain(const absl::Status& status) {
   return fmt::format("{} ({})", what, sqlstate);
 }
 
-// How many findings of each rule are stored: so many, or a fair share of what a report stores.
-int64_t MostStoredOf(const EvaluationRequest& request) {
-  if (request.counts_only) return 0;
-  const auto rules = static_cast<int64_t>(request.rules.size());
-  const auto share = kMaxStoredPerReport / std::max(rules, int64_t{1});
-  return std::min(kMaxStoredPerRule, share);
+// Before anything was found.
+StoredFindings NothingStored(const EvaluationRequest& request, const EvaluationLimits& limits) {
+  return {request.rules.size(), request.counts_only ? 0 : limits.stored};
 }
 
 // At most so many bytes, cut between characters.
@@ -67,11 +66,6 @@ std::string Cell(std::string_view text) {
   std::size_t end = kMaxCellBytes;
   while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
   return std::string(text.substr(0, end)) + "...";
-}
-
-// How many bytes the values of the findings of one rule may hold.
-int64_t MostBytesOf(const EvaluationLimits& limits, std::size_t rules) {
-  return limits.stored_bytes / std::max<int64_t>(1, static_cast<int64_t>(rules));
 }
 
 // One finding of a rule, with its values by column.
@@ -86,9 +80,9 @@ Finding MakeFinding(const RuleContent& content, const std::string& organization,
   return finding;
 }
 
-// What a rule found in columns, the first of them to be stored.
+// What a rule found in columns. The first of these are stored as those of rule `place`.
 RuleResult ResultOf(const CompiledRule& rule, const std::string& organization,
-                    columnar::Verdict verdict, int64_t most_stored, int64_t most_bytes) {
+                    columnar::Verdict verdict, std::size_t place, StoredFindings& stored) {
   RuleResult result;
   if (verdict.rows.empty()) return result;
   const columnar::Table& table = *verdict.table;
@@ -98,26 +92,23 @@ RuleResult ResultOf(const CompiledRule& rule, const std::string& organization,
   for (const uint32_t row : verdict.rows) {
     ++by_school[static_cast<std::size_t>(table.school.values[row])];
   }
-  for (std::size_t place = 0; place < by_school.size(); ++place) {
-    if (by_school[place] == 0) continue;
-    const bool none = place == table.school.words.size();
-    result.schools[none ? std::string() : std::string(table.school.words[place])] =
-        by_school[place];
+  for (std::size_t school = 0; school < by_school.size(); ++school) {
+    if (by_school[school] == 0) continue;
+    const bool none = school == table.school.words.size();
+    result.schools[none ? std::string() : std::string(table.school.words[school])] +=
+        by_school[school];
   }
-  const auto end = verdict.rows.begin() + std::min(result.findings, most_stored);
+  if (!stored.Wants(place)) return result;
+  const auto end = verdict.rows.begin() + std::min(result.findings, kMaxStoredPerRule);
   std::partial_sort(verdict.rows.begin(), end, verdict.rows.end(),
                     [&](uint32_t a, uint32_t b) { return table.keys[a] < table.keys[b]; });
-  int64_t bytes = 0;
-  for (auto row = verdict.rows.begin(); row != end && bytes < most_bytes; ++row) {
+  for (auto row = verdict.rows.begin(); row != end && stored.Wants(place); ++row) {
     std::map<std::string, std::string> values;
     for (const std::string& name : rule.outputs) {
-      std::string& value = values[name];
-      value = Cell(table.Find(name)->TextAt(*row));
-      bytes += static_cast<int64_t>(value.size());
+      values[name] = Cell(table.Find(name)->TextAt(*row));
     }
-    result.stored.push_back(MakeFinding(rule.content, organization, std::string(table.keys[*row]),
-                                        table.school.TextAt(*row), std::move(values)));
-    bytes += static_cast<int64_t>(result.stored.back().message.size());
+    stored.Add(place, MakeFinding(rule.content, organization, std::string(table.keys[*row]),
+                                  table.school.TextAt(*row), std::move(values)));
   }
   return result;
 }
@@ -128,13 +119,11 @@ class Run {
  public:
   // Leaves out what is done.
   Run(const EvaluationRequest& request, const EvaluationLimits& limits,
-      const std::vector<bool>& done, Evaluation& evaluation)
+      const std::vector<bool>& done, Evaluation& evaluation, StoredFindings& stored)
       : request_(request),
         limits_(limits),
         evaluation_(evaluation),
-        most_stored_(MostStoredOf(request)),
-        most_bytes_(MostBytesOf(limits, request.rules.size())),
-        bytes_(request.rules.size()),
+        stored_(stored),
         done_(std::count(done.begin(), done.end(), true)) {
     for (const auto& [dataset, source] : request.sources) {
       if (!evaluation.rows.contains(dataset)) uncounted_[dataset] = source;
@@ -209,22 +198,24 @@ class Run {
     return {std::move(rules), std::move(statement)};
   }
 
-  // Begins the unit afresh each time.
+  // A unit that fails leaves nothing stored, and lets nothing of others be cut off.
   absl::Status RunOne(const pg::Database& db, const Unit& unit) {
     const absl::Time end = clock::Clock::Real().Now() + limits_.statement;
-    return pg::Database(db.pool(), std::min(db.deadline(), end))
-        .RunInTransaction([&](pg::Transaction& tx) -> absl::Status {
-          LimitTransaction(tx, request_.district);
-          if (unit.rules.empty()) return Count(tx, unit);
-          for (const std::size_t i : unit.rules) {
-            evaluation_.results[i] = {};
-            bytes_[i] = 0;
-          }
-          return tx.Stream(unit.statement.sql, {}, [&](const pg::Row& row) {
-            TakeRow(unit, row);
-            return absl::OkStatus();
-          });
-        });
+    StoredFindings stored = NothingStored(request_, limits_);
+    RETURN_IF_ERROR(pg::Database(db.pool(), std::min(db.deadline(), end))
+                        .RunInTransaction([&](pg::Transaction& tx) -> absl::Status {
+                          LimitTransaction(tx, request_.district);
+                          if (unit.rules.empty()) return Count(tx, unit);
+                          for (const std::size_t i : unit.rules) evaluation_.results[i] = {};
+                          stored = NothingStored(request_, limits_);
+                          return tx.Stream(unit.statement.sql, {}, [&](const pg::Row& row) {
+                            TakeRow(unit, row, stored);
+                            return absl::OkStatus();
+                          });
+                        }));
+    const absl::MutexLock lock(&mutex_);
+    stored_.Take(std::move(stored));
+    return absl::OkStatus();
   }
 
   absl::Status Count(pg::Transaction& tx, const Unit& unit) {
@@ -252,45 +243,40 @@ class Run {
     evaluation_.results[rule] = {.outcome = Outcome::kError, .error = std::move(problem)};
   }
 
-  void TakeRow(const Unit& unit, const pg::Row& row) {
-    if (unit.statement.masks == 0) return Found(unit, unit.rules.front(), row);
+  void TakeRow(const Unit& unit, const pg::Row& row, StoredFindings& stored) {
+    if (unit.statement.masks == 0) return Found(unit, unit.rules.front(), row, stored);
     for (std::size_t mask = 0; mask < unit.statement.masks; ++mask) {
       uint64_t bits = std::stoull(std::string(row.ViewAt(kFixedColumns + static_cast<int>(mask))));
       while (bits != 0) {
         const auto bit = static_cast<std::size_t>(__builtin_ctzll(bits));
-        Found(unit, unit.rules[mask * kRulesPerMask + bit], row);
+        Found(unit, unit.rules[mask * kRulesPerMask + bit], row, stored);
         bits &= bits - 1;
       }
     }
   }
 
-  void Found(const Unit& unit, std::size_t place, const pg::Row& row) {
+  void Found(const Unit& unit, std::size_t place, const pg::Row& row, StoredFindings& stored) {
     RuleResult& result = evaluation_.results[place];
     result.outcome = Outcome::kFail;
     ++result.findings;
     ++result.schools[std::string(row.ViewAt(1))];
-    if (static_cast<int64_t>(result.stored.size()) >= most_stored_) return;
-    if (bytes_[place] >= most_bytes_) return;
+    if (!stored.Wants(place)) return;
     std::map<std::string, std::string> values;
     const int first = kFixedColumns + static_cast<int>(unit.statement.masks);
     for (std::size_t i = 0; i < unit.statement.outputs.size(); ++i) {
-      std::string& value = values[unit.statement.outputs[i]];
-      value = Cell(row.ViewAt(first + static_cast<int>(i)));
-      bytes_[place] += static_cast<int64_t>(value.size());
+      values[unit.statement.outputs[i]] = Cell(row.ViewAt(first + static_cast<int>(i)));
     }
-    result.stored.push_back(MakeFinding(request_.rules[place].rule->content, request_.organization,
-                                        std::string(row.ViewAt(0)), std::string(row.ViewAt(1)),
-                                        std::move(values)));
-    bytes_[place] += static_cast<int64_t>(result.stored.back().message.size());
+    stored.Add(place, MakeFinding(request_.rules[place].rule->content, request_.organization,
+                                  std::string(row.ViewAt(0)), std::string(row.ViewAt(1)),
+                                  std::move(values)));
   }
 
   const EvaluationRequest& request_;
   const EvaluationLimits& limits_;
   // Each thread writes the results of the rules of its units; the count is one unit.
   Evaluation& evaluation_;
-  const int64_t most_stored_;
-  const int64_t most_bytes_;
-  std::vector<int64_t> bytes_;  // stored for each rule
+  absl::Mutex mutex_;
+  StoredFindings& stored_ ABSL_GUARDED_BY(mutex_);
   RowSources uncounted_;
   std::vector<Unit> units_;
   std::atomic<std::size_t> next_ = 0;
@@ -341,7 +327,8 @@ RowSources SourcesOf(const CompiledRule& rule, const Fixture& fixture,
 
 absl::StatusOr<std::vector<bool>> Evaluator::JudgeColumns(const EvaluationRequest& request,
                                                           absl::Time deadline,
-                                                          Evaluation& evaluation) {
+                                                          Evaluation& evaluation,
+                                                          StoredFindings& stored) {
   std::vector<bool> done(request.rules.size());
   if (limits_.column_bytes == 0) return done;
   std::map<std::string, std::set<std::string>> wanted;
@@ -355,14 +342,23 @@ absl::StatusOr<std::vector<bool>> Evaluator::JudgeColumns(const EvaluationReques
     }
   }
   columnar::Tables tables;
+  // Those that are kept first, so that none of them is dropped for one that is read.
   for (const auto& [dataset, columns] : wanted) {
+    std::shared_ptr<const columnar::Table> table =
+        tables_.Find(request.sources.at(dataset), request.definitions.at(dataset),
+                     {columns.begin(), columns.end()});
+    if (table != nullptr) tables[dataset] = std::move(table);
+  }
+  for (const auto& [dataset, columns] : wanted) {
+    if (tables.contains(dataset)) continue;
     absl::StatusOr<std::shared_ptr<const columnar::Table>> table =
         tables_.Get({pool_, deadline}, request.district, request.sources.at(dataset),
                     request.definitions.at(dataset), {columns.begin(), columns.end()});
     if (!table.ok() && !IsStatementError(table.status(), deadline)) return table.status();
-    if (!table.ok() || *table == nullptr) continue;
-    evaluation.rows[dataset] = static_cast<int64_t>((*table)->rows);
-    tables[dataset] = *std::move(table);
+    if (table.ok() && *table != nullptr) tables[dataset] = *std::move(table);
+  }
+  for (const auto& [dataset, table] : tables) {
+    evaluation.rows[dataset] = static_cast<int64_t>(table->rows);
   }
   std::vector<const CompiledRule*> rules;
   std::vector<std::size_t> places;
@@ -379,8 +375,7 @@ absl::StatusOr<std::vector<bool>> Evaluator::JudgeColumns(const EvaluationReques
     done[places[i]] = true;
     ++evaluation.by_columns;
     evaluation.results[places[i]] =
-        ResultOf(*rules[i], request.organization, std::move(verdicts[i]), MostStoredOf(request),
-                 MostBytesOf(limits_, request.rules.size()));
+        ResultOf(*rules[i], request.organization, std::move(verdicts[i]), places[i], stored);
   }
   return done;
 }
@@ -399,8 +394,10 @@ absl::StatusOr<Evaluation> Evaluator::Evaluate(const EvaluationRequest& request,
                                                absl::Time deadline) {
   Evaluation evaluation;
   evaluation.results.resize(request.rules.size());
-  ASSIGN_OR_RETURN(const std::vector<bool> done, JudgeColumns(request, deadline, evaluation));
-  Run run(request, limits_, done, evaluation);
+  StoredFindings stored = NothingStored(request, limits_);
+  ASSIGN_OR_RETURN(const std::vector<bool> done,
+                   JudgeColumns(request, deadline, evaluation, stored));
+  Run run(request, limits_, done, evaluation, stored);
   absl::Status helped;
   absl::Status worked;
   {
@@ -412,6 +409,9 @@ absl::StatusOr<Evaluation> Evaluator::Evaluate(const EvaluationRequest& request,
   }
   RETURN_IF_ERROR(worked);
   RETURN_IF_ERROR(helped);
+  for (std::size_t i = 0; i < evaluation.results.size(); ++i) {
+    evaluation.results[i].stored = stored.Release(i);
+  }
   if (request.progress) {
     RETURN_IF_ERROR(request.progress(static_cast<int64_t>(request.rules.size())));
   }

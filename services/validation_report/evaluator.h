@@ -18,6 +18,7 @@
 #include "services/validation_report/finding.h"
 #include "services/validation_report/rule_compiler.h"
 #include "services/validation_report/rule_sql.h"
+#include "services/validation_report/stored_findings.h"
 
 namespace edcert::validation_report {
 
@@ -67,10 +68,11 @@ struct EvaluationLimits {
   // The session's own limit on time is in evaluate.sql; whoever writes SQL could lift it. This one
   // is kept from outside: the statement is cancelled and its session closed.
   absl::Duration statement = absl::Seconds(65);
-  // The values that findings of one evaluation hold together; further ones are counted only.
-  int64_t stored_bytes = int64_t{256} << 20;
-  // What the columns may take that are kept for later evaluations, and those of one; 0 leaves all
-  // to PostgreSQL.
+  // The findings of one evaluation that are stored; further ones are counted only. While it runs,
+  // each statement under way may hold as many until it has ended well.
+  int64_t stored = kMaxStoredPerReport;
+  // What all columns may take together, those that are kept for later evaluations and those that
+  // evaluations have; 0 leaves all to PostgreSQL.
   std::size_t column_bytes = 0;
 };
 
@@ -96,7 +98,8 @@ class Evaluator {
  private:
   // Judges what columns can, into `evaluation`. Says of each rule whether it is done.
   absl::StatusOr<std::vector<bool>> JudgeColumns(const EvaluationRequest& request,
-                                                 absl::Time deadline, Evaluation& evaluation);
+                                                 absl::Time deadline, Evaluation& evaluation,
+                                                 StoredFindings& stored);
 
   pg::Pool& pool_;
   const EvaluationLimits limits_;

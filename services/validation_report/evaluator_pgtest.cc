@@ -19,6 +19,7 @@
 #include "services/validation_report/definition_store.h"
 #include "services/validation_report/evaluator.h"
 #include "services/validation_report/migrations/migrations.h"
+#include "services/validation_report/root_cause.h"
 #include "services/validation_report/rule_fixture.h"
 
 namespace edcert::validation_report {
@@ -28,6 +29,7 @@ using edcert::testing::HasReason;
 using edcert::testing::IsOk;
 
 constexpr int kVersion = 7;
+constexpr std::size_t kColumnBytes = 64'000'000;
 
 struct Spell {
   std::string key;
@@ -123,7 +125,8 @@ class EvaluatorTest : public ::testing::Test {
     return sources;
   }
 
-  Evaluation Evaluate(const std::vector<v1::Rule>& rules, std::string_view school = "") {
+  Evaluation Evaluate(const std::vector<v1::Rule>& rules, std::string_view school = "",
+                      EvaluationLimits limits = {}) {
     EvaluationRequest request{.organization = "organizations/north",
                               .district = "north",
                               .rules = {},
@@ -131,7 +134,7 @@ class EvaluatorTest : public ::testing::Test {
                               .sources = Sources(school),
                               .progress = nullptr};
     for (const v1::Rule& rule : rules) request.rules.push_back({.rule = Compile(rule)});
-    absl::StatusOr<Evaluation> evaluation = Evaluator(pool_).Evaluate(request, Deadline());
+    absl::StatusOr<Evaluation> evaluation = Evaluator(pool_, limits).Evaluate(request, Deadline());
     EXPECT_THAT(evaluation, IsOk());
     return *std::move(evaluation);
   }
@@ -354,19 +357,80 @@ TEST_F(EvaluatorTest, CountsBeyondTheCap) {
   }
 }
 
-TEST_F(EvaluatorTest, ManyRulesShareWhatAReportStores) {
+TEST_F(EvaluatorTest, RulesThatFindMostShareWhatAReportStores) {
   Sql("INSERT INTO dataset_read.enrollment (copy, district_id, record_key, school_id, student_uid)"
-      " SELECT 'DISTRICT', 'north', 'k' || i, 'school-1', 's' FROM generate_series(1, 5050) i");
+      " SELECT 'DISTRICT', 'north', 'k' || 10000 + i, 'school-1', CASE WHEN i <= 4000 THEN 't' "
+      "ELSE 's' END"
+      " FROM generate_series(1, 5050) i");
   std::vector<v1::Rule> rules;
-  for (int i = 0; i < 40; ++i) {
+  for (int i = 0; i < 60; ++i) {
+    const bool few = i % 3 == 0;
+    const char* row = few ? R"("row": {"expression": "student_uid = 's'"})"
+                          : R"("row": {"expression": "student_uid <> ''"})";
     rules.push_back(EnrollmentRule(fmt::format("T-{}", i),
-                                   i % 2 == 0 ? R"("row": {"expression": "student_uid = 's'"})"
-                                              : R"("unique": {"columns": ["student_uid"]})"));
+                                   i % 2 == 0 ? row : R"("unique": {"columns": ["school_id"]})"));
   }
-  for (const RuleResult& result : Evaluate(rules).results) {
-    EXPECT_EQ(result.findings, 5'050);
-    EXPECT_EQ(result.stored.size(), 5'000U);
-    EXPECT_TRUE(result.truncated());
+  // 10 find 1050, 50 find 5050: each of these keeps a share of what the others leave.
+  for (const std::size_t column_bytes : {std::size_t{0}, kColumnBytes}) {
+    const Evaluation evaluation = Evaluate(rules, "", {.column_bytes = column_bytes});
+    EXPECT_EQ(evaluation.by_columns, column_bytes > 0 ? 60 : 0);
+    for (std::size_t i = 0; i < rules.size(); ++i) {
+      const RuleResult& result = evaluation.results[i];
+      const bool few = i % 6 == 0;
+      EXPECT_EQ(result.findings, few ? 1'050 : 5'050);
+      EXPECT_EQ(result.stored.size(), few ? 1'050U : (200'000U - 10 * 1'050) / 50);
+      EXPECT_EQ(result.truncated(), !few);
+      EXPECT_EQ(result.stored.back().record_key, few ? "k15050" : "k13790");
+    }
+  }
+}
+
+TEST_F(EvaluatorTest, OneMissingSchoolAmongManyRulesIsStoredWhole) {
+  Sql("INSERT INTO dataset_read.enrollment (copy, district_id, record_key, school_id, student_uid)"
+      " SELECT 'DISTRICT', 'north', 'k' || i, CASE WHEN i <= 4000 THEN 'missing' ELSE 'here' END,"
+      "  's' || i FROM generate_series(1, 5000) i;"
+      "INSERT INTO dataset_read.organization (copy, district_id, record_key, organization_id)"
+      " VALUES ('DISTRICT', 'north', 'here', 'here')");
+  v1::Rule orphans = EnrollmentRule("T-0", R"("fields": ["student_uid", "school_id"],
+      "reference": {"dataset": "datasets/organization", "columns": ["school_id"],
+                    "other_columns": ["organization_id"], "mode": "MUST_EXIST"})");
+  orphans.add_datasets("datasets/organization");
+  std::vector<v1::Rule> rules = {orphans};
+  for (int i = 1; i < 112; ++i) {
+    rules.push_back(
+        EnrollmentRule(fmt::format("T-{}", i),
+                       fmt::format(R"("row": {{"expression": "student_uid = 's{}'"}})", i)));
+  }
+  for (const std::size_t column_bytes : {std::size_t{0}, kColumnBytes}) {
+    Evaluation evaluation = Evaluate(rules, "", {.column_bytes = column_bytes});
+    RuleResult& result = evaluation.results.front();
+    EXPECT_EQ(result.findings, 4'000);
+    EXPECT_EQ(result.stored.size(), 4'000U);
+    EXPECT_FALSE(result.truncated());
+    GroupByCause(Compile(orphans)->content, "organizations/north", result);
+    ASSERT_EQ(result.groups.size(), 1U);
+    EXPECT_EQ(result.groups.front().size, 4'000);
+    EXPECT_EQ(result.groups.front().cause.at("school_id"), "missing");
+    EXPECT_EQ(evaluation.results.back().stored.size(), 1U);
+  }
+}
+
+TEST_F(EvaluatorTest, CountsOnlyStoresNothing) {
+  MakeSpells(50);
+  EvaluationRequest request{
+      .organization = "organizations/north",
+      .district = "north",
+      .rules = {{.rule = Compile(EnrollmentRule("T-1", R"("row": {"expression": "true"})"))}},
+      .definitions = definitions_,
+      .sources = Sources(),
+      .progress = nullptr,
+      .counts_only = true};
+  for (const std::size_t column_bytes : {std::size_t{0}, kColumnBytes}) {
+    const absl::StatusOr<Evaluation> evaluation =
+        Evaluator(pool_, {.column_bytes = column_bytes}).Evaluate(request, Deadline());
+    ASSERT_THAT(evaluation, IsOk());
+    EXPECT_EQ(evaluation->results[0].findings, 50);
+    EXPECT_TRUE(evaluation->results[0].stored.empty());
   }
 }
 

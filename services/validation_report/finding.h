@@ -15,7 +15,7 @@ namespace edcert::validation_report {
 
 // Findings kept per rule; what is found beyond is counted only.
 inline constexpr int64_t kMaxStoredPerRule = 10'000;
-// Findings kept per report: with more than twenty rules each keeps its share.
+// Findings kept per report; where there are more, the rules that found most keep fewer.
 inline constexpr int64_t kMaxStoredPerReport = 200'000;
 
 // What became of a finding since the run before; the numbers are those of the wire.

@@ -112,7 +112,8 @@ absl::StatusOr<v1::PreviewRuleResponse::Organization> ValidationReportService::P
                                   .rules = {{std::make_shared<const CompiledRule>(checked.rule)}},
                                   .definitions = checked.definitions,
                                   .sources = SourcesOf(report, checked.definitions),
-                                  .progress = nullptr};
+                                  .progress = nullptr,
+                                  .counts_only = true};
   Message::Organization out;
   for (const ReportDataVersion& version : report.data_versions) {
     if (version.dataset == checked.rule.dataset()) out.set_version(version.version);

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "common/pg/pg.h"
+#include "common/status/macros.h"
 #include "services/validation_report/definition.h"
 
 namespace edcert::validation_report {

@@ -904,13 +904,15 @@ TEST_F(CageTest, CellsAreCut) {
 }
 
 TEST_F(CageTest, WhatFindingsHoldTogetherIsBounded) {
-  CompiledRule rule = Unguarded("SELECT record_key, repeat('x', 500) AS long FROM enrollment");
-  rule.query_columns.emplace_back("long");
-  rule.outputs = {"long"};
-  rule.content.fields = {"long"};
-  const RuleResult result = Evaluate(rule, {.stored_bytes = 5'000});
+  CompiledRule rule = Unguarded(
+      "SELECT record_key, repeat('x', 900) AS long, repeat('y', 900) AS wide FROM enrollment");
+  rule.query_columns = {"record_key", "long", "wide"};
+  rule.outputs = {"long", "wide"};
+  rule.content.fields = {"long", "wide"};
+  // Each has more bytes than one that is stored may have, and less than two.
+  const RuleResult result = Evaluate(rule, {.stored = 10});
   EXPECT_EQ(result.findings, 100);
-  EXPECT_EQ(result.stored.size(), 10U);
+  EXPECT_EQ(result.stored.size(), 5U);
   EXPECT_TRUE(result.truncated());
 }
 

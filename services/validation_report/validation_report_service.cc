@@ -13,7 +13,7 @@ ValidationReportService::ValidationReportService(const Parts& parts)
       runtime_(parts.runtime),
       access_(parts.access),
       evaluator_(parts.rules_pool),
-      previewer_(parts.rules_pool, {.statement = absl::Seconds(10), .stored_bytes = 0}) {}
+      previewer_(parts.rules_pool, {.statement = absl::Seconds(10)}) {}
 
 // Here, where alone the code of gRPC's base class is then compiled.
 ValidationReportService::~ValidationReportService() = default;

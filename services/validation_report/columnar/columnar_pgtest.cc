@@ -1,14 +1,17 @@
 // Columns against PostgreSQL, which says what a rule means: the same records, counts, values and
 // messages for the rules that ship, for every kind of rule, and for expressions made at random.
 //
-// EDCERT_EXPRESSIONS sets how many expressions are made, EDCERT_SEED with which seed.
+// EDCERT_EXPRESSIONS sets how many expressions are made, EDCERT_SEED with which seed; see
+// `tools/dev campaign`.
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <map>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <random>
 
 #include "common/clock/clock.h"
@@ -101,10 +104,13 @@ class Author {
   std::string Maybe(const char* text) { return Below(2) == 0 ? text : ""; }
   std::string Comparison() { return Pick({"=", "<>", "<", "<=", ">", ">="}); }
   std::string Word() {
-    return Pick({"'A'", "'WHITE'", "'ASIAN'", "'KG'", "'12'", "''", "'Ann'", "'é'", "' x '"});
+    return Pick({"'A'", "'WHITE'", "'ASIAN'", "'KG'", "'12'", "''", "'Ann'", "'é'", "' x '",
+                 "'\U0001f600'", "'e\u0301'", "'\u05e9'"});
   }
   std::string Digits() {
-    return Pick({"0", "1", "2", "-1", "7", "12", "2026", "0.5", "1.25", "0.10", "100.0", "-3.7"});
+    return Pick({"0", "1", "2", "-1", "7", "12", "2026", "0.5", "1.25", "0.10", "100.0", "-3.7",
+                 "9223372036854775807", "-2147483648", "999999999999999.999",
+                 "-0.000000000000001"});
   }
 
   std::string Any(int depth) {
@@ -187,7 +193,9 @@ class Author {
   }
 
   std::string Date(int depth) {
-    if (depth <= 0) return Pick({"entry_date", "exit_date", "birth_date", "date '2025-10-01'"});
+    if (depth <= 0)
+      return Pick({"entry_date", "exit_date", "birth_date", "date '2025-10-01'",
+                   "date '0001-01-01'", "date '9999-12-31'"});
     switch (Below(8)) {
       case 0:
         return fmt::format("({} {} {})", Date(depth - 1), Pick({"+", "-"}),
@@ -244,6 +252,122 @@ class Author {
       default:
         return Text(0);
     }
+  }
+
+  std::mt19937 random_;
+};
+
+// Rows of enrollment as JSON, others each time: of each column either plain values or the extremes
+// of its type, some NULL or nearly all.
+class RowMaker {
+ public:
+  explicit RowMaker(unsigned seed) : random_(seed) {}
+
+  std::string Make(int count) {
+    const std::vector<Column> columns = Columns();
+    nlohmann::json rows = nlohmann::json::array();
+    for (int i = 0; i < count; ++i) {
+      nlohmann::json row = {{"record_key", fmt::format("k{}", i)}};
+      for (const Column& column : columns) {
+        if (Below(100) < column.nulls) continue;
+        row[column.name] =
+            column.values[static_cast<std::size_t>(Below(static_cast<int>(column.values.size())))];
+      }
+      rows.push_back(std::move(row));
+    }
+    return rows.dump();
+  }
+
+ private:
+  using Values = std::vector<std::string>;
+  struct Column {
+    std::string name;
+    Values values;
+    int nulls;  // of a hundred
+  };
+
+  int Below(int bound) { return static_cast<int>(random_() % static_cast<unsigned>(bound)); }
+
+  Column Make(const std::string& name, Values plain, const Values& extremes) {
+    constexpr int kNulls[] = {0, 0, 15, 15, 50, 95};
+    if (Below(3) == 0) plain.insert(plain.end(), extremes.begin(), extremes.end());
+    return {name, std::move(plain), kNulls[Below(6)]};
+  }
+
+  // All with one scale, as a dataset has them, or each with its own, as fixtures may.
+  Values Decimals() {
+    const int most = Below(8) == 0 ? 38 : 18;  // of a dataset, and what columns hold
+    const int scale = Below(most + 1);
+    const bool mixed = Below(8) == 0;
+    Values values;
+    for (int i = 0; i < 12; ++i) {
+      const int behind = mixed ? Below(most + 1) : scale;
+      const int before = Below(3) == 0 ? most - behind : Below(most - behind + 1);
+      const int kind = Below(4);
+      std::string digits;
+      while (static_cast<int>(digits.size()) < before + behind) {
+        digits += static_cast<char>('0' + (kind == 0 ? 9 : kind == 1 ? 0 : Below(10)));
+      }
+      digits.insert(static_cast<std::size_t>(before), behind > 0 ? "." : "");
+      if (before == 0) digits.insert(0, "0");
+      values.push_back((Below(3) == 0 ? "-" : "") + digits);
+    }
+    return values;
+  }
+
+  std::vector<Column> Columns() {
+    const Values dates = {"0001-01-01", "0001-12-31", "0004-02-29", "1582-10-15",
+                          "1900-01-01", "1900-02-28", "1999-12-31", "2000-01-01",
+                          "2000-02-29", "2200-12-31", "9999-12-31"};
+    const Values texts = {"",
+                          " ",
+                          "\t",
+                          "\n",
+                          "A\nn",
+                          "\u00a0",
+                          "  A  ",
+                          "'",
+                          "\\",
+                          "%_",
+                          "e\u0301",
+                          "\u0301",
+                          "\u00e9\u00c9",
+                          "\u00df\u1e9e",
+                          "\u0130I\u0131i",
+                          "\u01c4\u01c5\u01c6",
+                          "\u03a3\u03c3\u03c2",
+                          "\u05e9\u05dc\u05d5\u05dd",
+                          "\u0645\u0631\u062d\u0628\u0627 12",
+                          "\u200f\u202eA",
+                          "A\u200d",
+                          "\U0001f600",
+                          "\U0001d49c\U0001d4b3y",
+                          "\U0010ffff",
+                          "\uffff",
+                          "\ue000",
+                          std::string(1000, 'a'),
+                          std::string(300, 'n') + "\u00fc" + std::string(300, 'N')};
+    Values fte = {"0.00", "0.50", "1.00", "1.25", "0.01"};
+    if (Below(2) == 0) fte = Decimals();
+    return {
+        Make("student_uid", {"s1", "s2", "s3"}, texts),
+        Make("school_id", {"school-1", "school-2", "school-3"}, {"", " ", "\u05e9", "\U0001f600"}),
+        Make("entry_date", {"2024-02-01", "2024-02-29", "2024-12-31", "2025-10-01"}, dates),
+        Make("exit_date", {"2024-02-29", "2024-06-30", "2025-10-01", "2025-10-31"}, dates),
+        Make("birth_date", {"2004-02-29", "2008-10-01", "2012-10-31", "2017-01-01"}, dates),
+        Make("school_year", {"2024", "2025", "2026", "0", "-1"},
+             {"9223372036854775807", "-9223372036854775808", "-9223372036854775807", "2147483647",
+              "-2147483648", "2147483648", "4294967296"}),
+        Make("first_name", {"Ann", "Bob", "", " x ", "Jos\u00e9", "A2", "Abe"}, texts),
+        Make("last_name", {"Ann", "\u00dcnal", "a.b", "aXb", "\u65e5\u672c", "y", "12"}, texts),
+        Make("race", {"WHITE", "WHITE;ASIAN", "", ";", "ASIAN"},
+             {";;", "A;", ";A", "\u00e9;A", "NULL", "null;", "{A}", "WHITE;WHITE"}),
+        Make("grade_level", {"KG", "01", "12"}, texts),
+        Make("exit_type", {"GRADUATED", "NO_SHOW"}, texts),
+        Make("fte", fte, {}),
+        Make("hispanic_latino", {"true", "false"}, {}),
+        Make("homeless", {"true", "false"}, {}),
+    };
   }
 
   std::mt19937 random_;
@@ -526,23 +650,33 @@ TEST_F(ColumnarTest, Aggregate) {
 
 TEST_F(ColumnarTest, ExpressionsMadeAtRandom) {
   const auto expressions = static_cast<std::size_t>(FromEnvironment("EDCERT_EXPRESSIONS", 3000));
+  const auto seed = static_cast<unsigned>(FromEnvironment("EDCERT_SEED", 1));
   constexpr std::size_t kAtOnce = 50;
-  MakeRows(60);
-  Author author(static_cast<unsigned>(FromEnvironment("EDCERT_SEED", 1)));
+  constexpr std::size_t kOverTheSame = 250;
+  Author author(seed);
+  RowMaker rows(seed);
+  RowSources sources = sources_;
   int64_t judged = 0;
   std::size_t made = 0;
   while (made < expressions && !HasFailure()) {
+    if (made % kOverTheSame == 0) {
+      sources["enrollment"] = RowsOfJson(definitions_.at("enrollment"), rows.Make(60));
+    }
     std::vector<std::shared_ptr<const CompiledRule>> rules;
     while (rules.size() < kAtOnce) {
       v1::Rule rule = EnrollmentRule(fmt::format("R-{}", made + rules.size()),
                                      R"("row": {"expression": "true"})");
       rule.mutable_row()->set_expression(author.Truth(4));
+      for (const char* shown :
+           {"entry_date", "exit_date", "first_name", "school_year", "homeless"}) {
+        rule.add_fields(shown);
+      }
       absl::StatusOr<CompiledRule> compiled = TryCompile(rule);
       // What the guard refuses, nobody evaluates.
       if (!compiled.ok()) continue;
       rules.push_back(std::make_shared<const CompiledRule>(*std::move(compiled)));
     }
-    judged += Compare(rules, sources_);
+    judged += Compare(rules, sources);
     made += rules.size();
   }
   RecordProperty("judged_by_columns", std::to_string(judged));
@@ -580,9 +714,35 @@ TEST_F(ColumnarTest, Overflow) {
     EXPECT_EQ(judge(fits), std::pair(int64_t{1}, false)) << fits;
   }
   for (const char* error :
-       {"length(student_uid) + 2147483643 > 0", "-2147483644 - length(student_uid) < 0"}) {
+       {"length(student_uid) + 2147483643 > 0", "-2147483644 - length(student_uid) < 0",
+        "abs(-2147483648) > 0", "9223372036854775807 + length(student_uid) > 0"}) {
     EXPECT_EQ(judge(error), std::pair(int64_t{0}, true)) << error;
   }
+}
+
+// One day or number at the end of what a dataset takes does not keep a table from columns.
+TEST_F(ColumnarTest, ExtremesAreHeld) {
+  RowSources sources = sources_;
+  sources["enrollment"] = RowsOfJson(definitions_.at("enrollment"), R"([
+      {"record_key": "1", "entry_date": "0001-01-01", "fte": "-999999999.999999999",
+       "school_year": "-9223372036854775808"},
+      {"record_key": "2", "entry_date": "9999-12-31", "fte": "100000000.000000001",
+       "school_year": "9223372036854775807"}])");
+  v1::Rule rule = EnrollmentRule(
+      "T-1", R"("row": {"expression": "fte < 0 OR entry_date > date '9999-12-30'"})");
+  for (const char* shown : {"entry_date", "fte", "school_year"}) rule.add_fields(shown);
+  EXPECT_EQ(Compare({Compile(rule)}, sources), 1);
+  EXPECT_EQ(Evaluate({rule}, sources).results[0].findings, 2);
+}
+
+// To people both are no school.
+TEST_F(ColumnarTest, RecordsWithoutSchoolAreCountedTogether) {
+  Sql("INSERT INTO dataset_read.enrollment (copy, district_id, record_key, school_id)"
+      " SELECT 'DISTRICT', 'north', 'k' || i, (array['school-1', '', NULL])[1 + i % 3]"
+      " FROM generate_series(1, 10) AS i");
+  const v1::Rule rule = EnrollmentRule("T-1", R"("row": {"expression": "true"})");
+  CompareKinds({rule});
+  EXPECT_EQ(Evaluate({rule}, sources_).results[0].schools.at(""), 7);
 }
 
 TEST_F(ColumnarTest, KeepsColumnsWithinTheirLimit) {
@@ -607,6 +767,69 @@ TEST_F(ColumnarTest, KeepsColumnsWithinTheirLimit) {
   const absl::StatusOr<Evaluation> again = columnar_.Evaluate(request, Deadline());
   ASSERT_THAT(again, IsOk());
   EXPECT_EQ(again->results[0].findings, first->results[0].findings);
+}
+
+// Each dataset fits alone; what comes second is left to PostgreSQL, and so is what reads both.
+TEST_F(ColumnarTest, OneReportHoldsNoMoreThanTheLimit) {
+  MakeRows(2000);
+  const v1::Rule enrollment =
+      EnrollmentRule("T-1", R"("row": {"expression": "fte > 1 AND student_uid <> ''"})");
+  v1::Rule both = EnrollmentRule("T-2", R"("reference": {
+      "dataset": "datasets/attendance_summary", "columns": ["student_uid"],
+      "other_columns": ["student_uid"], "mode": "MUST_EXIST"})");
+  both.add_datasets("datasets/attendance_summary");
+  v1::Rule attendance =
+      EnrollmentRule("T-3", R"("row": {"expression": "days_present > 20 AND student_uid <> ''"})");
+  attendance.set_datasets(0, "datasets/attendance_summary");
+  const auto judged = [&](std::size_t limit, const std::vector<v1::Rule>& rules) {
+    EvaluationRequest request{.organization = "organizations/north",
+                              .district = "north",
+                              .rules = {},
+                              .definitions = definitions_,
+                              .sources = sources_,
+                              .progress = nullptr};
+    for (const v1::Rule& rule : rules) request.rules.push_back({.rule = Compile(rule)});
+    Evaluator evaluator(pool_, {.column_bytes = limit});
+    const absl::StatusOr<Evaluation> got = evaluator.Evaluate(request, Deadline());
+    const absl::StatusOr<Evaluation> expected = reference_.Evaluate(request, Deadline());
+    EXPECT_THAT(got, IsOk());
+    for (std::size_t i = 0; i < rules.size(); ++i) {
+      EXPECT_EQ(got->results[i].findings, expected->results[i].findings);
+    }
+    EXPECT_EQ(got->rows, expected->rows);
+    return got->by_columns;
+  };
+  // The least under which what these rules read can be held.
+  const auto needed_for = [&](const std::vector<v1::Rule>& rules) {
+    std::size_t no = 0;
+    std::size_t yes = kColumnBytes;
+    while (yes - no > 1) {
+      const std::size_t middle = no + (yes - no) / 2;
+      (judged(middle, rules) == static_cast<int64_t>(rules.size()) ? yes : no) = middle;
+    }
+    return yes;
+  };
+  const std::size_t one = std::max(needed_for({enrollment}), needed_for({attendance}));
+  EXPECT_EQ(judged(one, {attendance}), 1);
+  EXPECT_EQ(judged(one, {enrollment, both, attendance}), 1);
+  EXPECT_EQ(judged(2 * one, {enrollment, both, attendance}), 3);
+
+  // What is kept and wanted is not dropped for what is read before it.
+  Evaluator evaluator(pool_, {.column_bytes = one});
+  EvaluationRequest request{.organization = "organizations/north",
+                            .district = "north",
+                            .rules = {{.rule = Compile(enrollment)}},
+                            .definitions = definitions_,
+                            .sources = sources_,
+                            .progress = nullptr};
+  const absl::StatusOr<Evaluation> first = evaluator.Evaluate(request, Deadline());
+  ASSERT_THAT(first, IsOk());
+  EXPECT_EQ(first->by_columns, 1);
+  Sql("UPDATE dataset_read.enrollment SET fte = 0");
+  request.rules.push_back({.rule = Compile(attendance)});
+  const absl::StatusOr<Evaluation> second = evaluator.Evaluate(request, Deadline());
+  ASSERT_THAT(second, IsOk());
+  EXPECT_EQ(second->results[0].findings, first->results[0].findings);
 }
 
 }  // namespace

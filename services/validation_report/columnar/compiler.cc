@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <charconv>
 #include <limits>
 #include <optional>
 #include <utility>
@@ -31,15 +32,11 @@ std::string_view LastOf(const Parts& parts) {
 }
 
 std::optional<int64_t> ParseInteger(std::string_view text) {
-  const bool negative = text.starts_with('-');
-  if (negative) text.remove_prefix(1);
-  if (text.empty() || text.size() > 18) return std::nullopt;
   int64_t value = 0;
-  for (const char c : text) {
-    if (c < '0' || c > '9') return std::nullopt;
-    value = value * 10 + (c - '0');
-  }
-  return negative ? -value : value;
+  const char* const end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc() || stop != end) return std::nullopt;
+  return value;
 }
 
 // Days since 2000-01-01 of an ISO date.
@@ -140,7 +137,7 @@ absl::StatusOr<Interval> ParseInterval(std::string_view text) {
     const std::optional<int64_t> count = ParseInteger(parts[i]);
     std::string unit = parts[i + 1];
     if (unit.ends_with('s')) unit.pop_back();
-    if (!count.has_value() || std::abs(*count) > 100'000) return Unknown("interval");
+    if (!count.has_value() || *count > 100'000 || *count < -100'000) return Unknown("interval");
     if (unit == "year") {
       interval.months += 12 * *count;
     } else if (unit == "month" || unit == "mon") {
@@ -220,19 +217,14 @@ Compiler::Result Compiler::Visit(const tree::AConst& constant) {
       const std::string& text = constant.fval().fval();
       const std::optional<int64_t> integer = ParseInteger(text);
       if (integer.has_value()) {
-        node.type = Type::kInt8;
+        // The least int4 is written as one too long and a sign.
+        const bool least = *integer == std::numeric_limits<int32_t>::min();
+        node.type = least ? Type::kInt4 : Type::kInt8;
         node.number = *integer;
         break;
       }
-      const std::optional<Decimal> decimal = ParseDecimal(text);
-      if (!decimal.has_value() || decimal->scale > 18 ||
-          decimal->digits > std::numeric_limits<int64_t>::max()) {
-        return Unknown("number");
-      }
-      node.type = Type::kNumeric;
-      node.scale = decimal->scale;
-      node.number = static_cast<int64_t>(decimal->digits);
-      break;
+      ASSIGN_OR_RETURN(const int decimal, Literal(text, Type::kNumeric));
+      return Wrap(decimal);
     }
     // A zero is written as nothing.
     case tree::AConst::kIval:
@@ -877,7 +869,7 @@ absl::StatusOr<int> Compiler::Literal(const std::string& text, Type type) {
     case Type::kInt4:
     case Type::kInt8: {
       const std::optional<int64_t> value = ParseInteger(text);
-      if (!value.has_value() || (type == Type::kInt4 && std::abs(*value) > 2'147'483'647)) {
+      if (!value.has_value() || (type == Type::kInt4 && *value != static_cast<int32_t>(*value))) {
         return Unknown("integer");
       }
       node.number = *value;

@@ -1,6 +1,7 @@
 #include "services/validation_report/columnar/reader.h"
 
 #include <algorithm>
+#include <functional>
 #include <optional>
 #include <set>
 #include <utility>
@@ -16,7 +17,9 @@ namespace {
 constexpr std::size_t kRowsPerLook = 4096;
 // Of PostgreSQL's binary COPY: the signature, flags and the length of an extension.
 constexpr std::size_t kHeaderBytes = 19;
-constexpr int64_t kLongestDate = 1'000'000;  // days; beyond lie infinity and its like
+// 0001-01-01 and 9999-12-31 in days since 2000-01-01, what a dataset takes; beyond lies infinity.
+constexpr int64_t kFirstDate = -730'119;
+constexpr int64_t kLastDate = 2'921'939;
 
 // Reads big-endian numbers off the front of some bytes.
 class Bytes {
@@ -48,7 +51,8 @@ class Bytes {
 // Nothing for NaN, infinity and what is too long.
 std::optional<Decimal> DecimalOf(std::string_view field) {
   constexpr int16_t kNegative = 0x4000;
-  constexpr int kMostPlaces = 5;
+  constexpr int kMostPlaces = 6;   // 18 digits around a point
+  constexpr int kMostDigits = 38;  // of an __int128
   Bytes bytes(field);
   const auto places = bytes.Take<int16_t>();
   const auto weight = bytes.Take<int16_t>();
@@ -64,7 +68,7 @@ std::optional<Decimal> DecimalOf(std::string_view field) {
     value.digits = value.digits * 10'000 + *digit;
   }
   int power = *places == 0 ? 0 : (*weight - *places + 1) * 4 + *scale;
-  if (power > 18 || power < -18) return std::nullopt;
+  if (power > 18 || power < -18 || *places * 4 + power > kMostDigits) return std::nullopt;
   for (; power > 0; --power) value.digits *= 10;
   for (; power < 0; ++power) value.digits /= 10;
   if (*sign == kNegative) value.digits = -value.digits;
@@ -91,12 +95,19 @@ std::optional<Type> TypeOf(ColumnType type) {
   return std::nullopt;
 }
 
+// A table and what it takes.
+struct Held {
+  Table table;
+  Share share;
+};
+
 // Takes one table out of a COPY.
 class Reader {
  public:
-  Reader(const Definition& definition, const std::vector<std::string>& columns,
-         std::size_t max_bytes)
-      : max_bytes_(max_bytes) {
+  // `grow` makes the share larger, or says that it cannot be.
+  Reader(const Definition& definition, const std::set<std::string>& columns, Share share,
+         std::function<bool(Share&, std::size_t)> grow)
+      : share_(std::move(share)), grow_(std::move(grow)) {
     for (const std::string& name : columns) {
       const std::optional<Type> type = TypeOf(definition.Find(name)->type);
       if (!type.has_value()) continue;
@@ -121,18 +132,22 @@ class Reader {
     return TakeRow(bytes);
   }
 
-  bool FitsMemory() const {
+  bool FitsMemory() {
     std::size_t bytes = table_.keys.bytes() + school_.bytes();
     for (const ColumnBuilder& builder : builders_) bytes += builder.bytes();
-    return bytes <= max_bytes_ && table_.rows < 0xFFFF'FFF0U;
+    return table_.rows < 0xFFFF'FFF0U && grow_(share_, bytes);
   }
 
-  std::shared_ptr<Table> Finish() && {
+  std::shared_ptr<const Table> Finish(bool bytewise_order) && {
+    table_.bytewise_order = bytewise_order;
     table_.school = std::move(school_).Finish();
     for (std::size_t i = 0; i < names_.size(); ++i) {
-      table_.columns.emplace(names_[i], std::move(builders_[i]).Finish());
+      // What the column was built of goes with its builder, before the next one is finished.
+      table_.columns.emplace(names_[i], ColumnBuilder(std::move(builders_[i])).Finish());
     }
-    return std::make_shared<Table>(std::move(table_));
+    share_.Set(table_.bytes());
+    const auto held = std::make_shared<Held>(std::move(table_), std::move(share_));
+    return {held, &held->table};
   }
 
  private:
@@ -173,7 +188,7 @@ class Reader {
       }
       case Type::kDate: {
         const auto days = value.Take<int32_t>();
-        if (!days.has_value() || std::abs(int64_t{*days}) > kLongestDate) return false;
+        if (!days.has_value() || *days < kFirstDate || *days > kLastDate) return false;
         builder.AddNumber(*days);
         return true;
       }
@@ -190,7 +205,8 @@ class Reader {
     return false;
   }
 
-  const std::size_t max_bytes_;
+  Share share_;
+  std::function<bool(Share&, std::size_t)> grow_;
   bool begun_ = false;
   std::vector<std::string> names_;
   std::vector<Type> types_;
@@ -208,26 +224,38 @@ bool HasColumns(const Table& table, const std::vector<std::string>& columns,
 
 }  // namespace
 
+std::shared_ptr<const Table> TableCache::Find(const std::string& source,
+                                              const Definition& definition,
+                                              const std::vector<std::string>& columns) {
+  absl::MutexLock lock(&mutex_);
+  const auto it = std::find_if(entries_.begin(), entries_.end(),
+                               [&](const Entry& entry) { return entry.source == source; });
+  if (it == entries_.end() || !HasColumns(*it->table, columns, definition)) return nullptr;
+  entries_.splice(entries_.begin(), entries_, it);
+  return it->table;
+}
+
 absl::StatusOr<std::shared_ptr<const Table>> TableCache::Get(
     pg::Database db, const std::string& district, const std::string& source,
     const Definition& definition, const std::vector<std::string>& columns) {
+  if (std::shared_ptr<const Table> table = Find(source, definition, columns)) return table;
   std::set<std::string> wanted(columns.begin(), columns.end());
   {
     absl::MutexLock lock(&mutex_);
     const auto it = std::find_if(entries_.begin(), entries_.end(),
                                  [&](const Entry& entry) { return entry.source == source; });
     if (it != entries_.end()) {
-      entries_.splice(entries_.begin(), entries_, it);
-      if (HasColumns(*it->table, columns, definition)) return it->table;
-      // Others need its columns: read those too, so that the two do not take turns.
+      // Others need its columns: read those too, so that the two do not take turns. It goes first.
       for (const auto& [name, column] : it->table->columns) wanted.insert(name);
+      entries_.splice(entries_.end(), entries_, it);
     }
   }
   std::optional<Reader> reader;
   bool fits = true;
   bool bytewise = false;
   const absl::Status read = db.RunInTransaction([&](pg::Transaction& tx) -> absl::Status {
-    reader.emplace(definition, std::vector<std::string>(wanted.begin(), wanted.end()), max_bytes_);
+    reader.emplace(definition, wanted, Share(sum_),
+                   [this](Share& share, std::size_t bytes) { return Grow(share, bytes); });
     tx.Defer(sql::kReadOnly);
     tx.Defer(sql::kLimitTime);
     tx.Defer({"", SetDistrict(district)});
@@ -240,32 +268,28 @@ absl::StatusOr<std::shared_ptr<const Table>> TableCache::Get(
   });
   if (!fits || (read.ok() && !reader->FitsMemory())) return std::shared_ptr<const Table>();
   RETURN_IF_ERROR(read);
-  std::shared_ptr<Table> table = std::move(*reader).Finish();
-  table->bytewise_order = bytewise;
+  std::shared_ptr<const Table> table = std::move(*reader).Finish(bytewise);
   Keep(source, table);
-  return std::shared_ptr<const Table>(std::move(table));
+  return table;
+}
+
+bool TableCache::Grow(Share& share, std::size_t bytes) {
+  absl::MutexLock lock(&mutex_);
+  const auto fits = [&] { return *sum_ - share.bytes() + bytes <= max_bytes_; };
+  for (auto it = entries_.end(); !fits() && it != entries_.begin();) {
+    --it;
+    // One that somebody has would still be there.
+    if (it->table.use_count() == 1) it = entries_.erase(it);
+  }
+  if (!fits()) return false;
+  share.Set(bytes);
+  return true;
 }
 
 void TableCache::Keep(const std::string& source, std::shared_ptr<const Table> table) {
-  const std::size_t bytes = table->bytes();
   absl::MutexLock lock(&mutex_);
-  entries_.remove_if([&](const Entry& entry) {
-    if (entry.source != source) return false;
-    bytes_ -= entry.bytes;
-    return true;
-  });
-  if (bytes > max_bytes_) return;
-  entries_.push_front({source, std::move(table), bytes});
-  bytes_ += bytes;
-  while (bytes_ > max_bytes_) {
-    bytes_ -= entries_.back().bytes;
-    entries_.pop_back();
-  }
-}
-
-std::size_t TableCache::bytes() const {
-  absl::MutexLock lock(&mutex_);
-  return bytes_;
+  entries_.remove_if([&](const Entry& entry) { return entry.source == source; });
+  entries_.push_front({source, std::move(table)});
 }
 
 }  // namespace edcert::validation_report::columnar

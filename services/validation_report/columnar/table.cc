@@ -179,7 +179,9 @@ void ColumnBuilder::Grow() {
 }
 
 std::size_t ColumnBuilder::bytes() const {
-  return values_.capacity() * sizeof(int64_t) + slots_.capacity() * sizeof(uint32_t) +
+  // Rows that are not NULL get their place in `nulls` at the end.
+  const std::size_t nulls = any_null_ && column_.type != Type::kText ? values_.size() : 0;
+  return values_.capacity() * sizeof(int64_t) + slots_.capacity() * sizeof(uint32_t) + nulls +
          column_.bytes();
 }
 
@@ -187,6 +189,7 @@ Column ColumnBuilder::Finish() && {
   if (column_.type == Type::kText) {
     std::replace(values_.begin(), values_.end(), int64_t{-1}, int64_t{column_.words.size()});
   } else if (any_null_) {
+    column_.nulls.reserve(values_.size());
     column_.nulls.resize(values_.size());
   }
   column_.values = Numbers(values_);
