@@ -1,6 +1,5 @@
 #include "common/render/escape.h"
 
-#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <iterator>
@@ -175,15 +174,6 @@ void AppendJsonString(std::string_view value, std::string& out) {
     value.remove_prefix(point.length);
   }
   out.push_back('"');
-}
-
-bool IsSafeLink(std::string_view value) {
-  constexpr std::string_view kScheme = "https://";
-  if (!value.starts_with(kScheme) || value.size() == kScheme.size()) return false;
-  constexpr std::string_view kForbidden = "\"'`<>\\^{|}";
-  return std::all_of(value.begin(), value.end(), [&](char c) {
-    return c > ' ' && c < 0x7F && kForbidden.find(c) == std::string_view::npos;
-  });
 }
 
 void AppendCsvCell(std::string_view value, std::string& out) {

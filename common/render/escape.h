@@ -24,10 +24,6 @@ void AppendVisibleText(std::string_view value, size_t max_units, std::string& ou
 // shows what it holds wherever it is pasted; a parser gives the value back.
 void AppendJsonString(std::string_view value, std::string& out);
 
-// Whether the value may stand in an href: an https address without spaces, quotes, control or
-// non-ASCII characters.
-bool IsSafeLink(std::string_view value);
-
 // One CSV cell after RFC 4180, every byte kept.
 void AppendCsvCell(std::string_view value, std::string& out);
 

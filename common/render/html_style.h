@@ -7,7 +7,7 @@
 namespace edcert::render {
 
 inline constexpr std::string_view kStyleHash =
-    "sha256-K3XTRpXscf/XiZ31QEGsy7pAbpm7YsNYkmunpS2J73g=";
+    "sha256-ciY3cvBFLKik+GoY7ZsAYtz7ULlIYxBWUo76Mt5VwXk=";
 
 inline constexpr std::string_view kStyle = R"css(
 :root{color-scheme:light dark;
@@ -144,7 +144,7 @@ details.rule>summary:focus-visible{outline-offset:-3px}
 .fv div{max-width:100%}
 .fv dt{display:inline;color:var(--soft);font-size:.85rem}
 .fv dd{display:inline;padding:.05rem .35rem;background:var(--faint);border:1px solid var(--line);border-radius:.25rem;
-overflow-wrap:anywhere;white-space:pre-wrap;box-decoration-break:clone;-webkit-box-decoration-break:clone;
+overflow-wrap:anywhere;white-space:break-spaces;box-decoration-break:clone;-webkit-box-decoration-break:clone;
 font-variant-numeric:tabular-nums}
 .fv .none{border-style:dashed;color:var(--soft)}
 .new{display:inline-block;margin-left:.4rem;padding:0 .4rem;border-radius:.25rem;background:var(--mark);color:var(--ink);

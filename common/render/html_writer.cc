@@ -266,7 +266,12 @@ void HtmlWriter::VerdictPanel() {
 void HtmlWriter::SeverityCards() {
   page_.append(
       "<section id=\"summary\" aria-labelledby=\"summary-title\">\n"
-      "<h2 id=\"summary-title\">Summary by severity</h2>\n<ul class=\"cards\">\n");
+      "<h2 id=\"summary-title\">Summary by severity</h2>\n");
+  if (const auto& previous = header().previous) {
+    Print(page_, "<p class=\"note\">Compared with the last run, {}.</p>\n",
+          Text{PreviousWords(*previous, header())});
+  }
+  page_.append("<ul class=\"cards\">\n");
   const SeverityTotals totals = TotalsOf(header());
   for (const Severity severity : kSeverities) {
     const SeverityTotal& total = totals[Index(severity)];
@@ -285,9 +290,8 @@ void HtmlWriter::SeverityCards() {
       Print(page_, ", {}", Plural{*records, "record", "records"});
     }
     page_.append("</p>\n");
-    if (total.new_findings && total.findings > 0) {
-      Print(page_, "<p class=\"what\">{} new since the last run</p>\n",
-            Number{*total.new_findings});
+    if (const std::string changes = ChangesInWords(total); !changes.empty()) {
+      Print(page_, "<p class=\"what\">{} since the last run</p>\n", Text{changes});
     }
     if (total.rules_errored > 0) {
       Print(page_, "<p class=\"what\"><strong>{} could not be run</strong></p>\n",
@@ -437,7 +441,7 @@ void HtmlWriter::RuleTable() {
       "class=\"wide\">Rule</th>"
       "<th scope=\"col\">Severity</th><th scope=\"col\" class=\"n\">Records tested</th>"
       "<th scope=\"col\" class=\"n\">Findings</th><th scope=\"col\" class=\"n\">Share</th>"
-      "<th scope=\"col\" class=\"n\">New&nbsp;since last&nbsp;run</th></tr></thead>\n");
+      "<th scope=\"col\" class=\"n\">Since last run</th></tr></thead>\n");
   const auto group = [&](auto first, auto last, std::string_view title) {
     if (first == last) return;
     Print(page_, "<tbody>\n<tr><th scope=\"rowgroup\" colspan=\"7\">{} ({})</th></tr>\n",
@@ -474,11 +478,8 @@ void HtmlWriter::RuleRow(const RuleResult& rule, size_t index) {
         Number{rule.tested}, Number{rule.findings},
         Markup{rule.truncated ? "<span class=\"sub\">not all listed</span>" : ""},
         Text{Share(rule.findings, rule.tested)});
-  if (rule.new_findings) {
-    Print(page_, "<td class=\"n\">{}</td></tr>\n", Number{*rule.new_findings});
-  } else {
-    page_.append("<td class=\"n\">–</td></tr>\n");
-  }
+  const std::string changes = ChangesInWords(rule, "<br>");  // Figures and words of ours.
+  Print(page_, "<td class=\"n\">{}</td></tr>\n", Markup{changes.empty() ? "–" : changes});
 }
 
 void HtmlWriter::WaiverTable() {
@@ -491,17 +492,20 @@ void HtmlWriter::WaiverTable() {
   page_.append(
       "</p>\n<div class=\"scroll panel\" role=\"region\" tabindex=\"0\" "
       "aria-labelledby=\"waived-caption\"><table class=\"grid\">"
-      "<caption id=\"waived-caption\">Waivers in force, with findings of this report.</caption>\n"
+      "<caption id=\"waived-caption\">Waivers in force, and how many of the listed findings each "
+      "is about.</caption>\n"
       "<thead><tr><th scope=\"col\">Rule</th><th scope=\"col\" class=\"n\">Findings</th>"
       "<th scope=\"col\">Until</th><th scope=\"col\">Reason</th><th scope=\"col\">By</th></tr>"
       "</thead>\n<tbody>\n");
   for (const Waiver& waiver : header().waivers) {
     Print(page_,
           "<tr><th scope=\"row\"><span class=\"code\">{}</span></th><td class=\"n\">{}</td>"
-          "<td>{}</td><td>{}</td>"
-          "<td>{}</td></tr>\n",
-          Text{waiver.rule_code}, Number{waiver.findings}, Text{waiver.until}, Text{waiver.reason},
-          Text{waiver.people});
+          "<td>{}</td><td>{}",
+          Text{waiver.rule_code}, Number{waiver.findings}, Text{waiver.until}, Text{waiver.reason});
+    if (waiver.findings == 0) {
+      Print(page_, " <span class=\"sub\">{}</span>", Text{kMatchesNothing});
+    }
+    Print(page_, "</td><td>{}</td></tr>\n", Text{waiver.people});
   }
   page_.append("</tbody></table></div>\n</section>\n");
 }
@@ -601,19 +605,19 @@ void HtmlWriter::BeginRule(const RuleResult& rule, size_t index) {
 
 void HtmlWriter::WriteFinding(const Finding& finding, const RuleResult& /*rule*/) {
   ++listed_;
-  page_.append("<tr><th scope=\"row\">");
-  if (IsSafeLink(finding.link)) {
-    Print(page_, "<a class=\"key1\" href=\"{}\" rel=\"noopener noreferrer\"><bdi>{}</bdi></a>",
-          Attribute{finding.link}, Text{finding.record_key});
-  } else {
-    Print(page_, "<bdi class=\"key1\">{}</bdi>", Text{finding.record_key});
+  Print(page_, "<tr><th scope=\"row\"><bdi class=\"key1\">{}</bdi>", Text{finding.record_key});
+  if (finding.change == Change::kNew || finding.change == Change::kRegressed) {
+    Print(page_, "<span class=\"new\">{}</span>", Text{ChangeWord(finding.change)});
   }
-  if (finding.is_new) page_.append("<span class=\"new\">New</span>");
   Print(page_,
         "<span class=\"sub\">{}</span></th><td><span class=\"sev k-{}\">{}</span></td>"
-        "<td>{} <span class=\"sub\">{}</span></td><td class=\"msg\">{}</td><td>",
+        "<td>{} <span class=\"sub\">{}</span></td><td class=\"msg\">{}",
         Text{finding.dataset}, Key(finding.severity), Text{SeverityWords(finding.severity)},
         Text{finding.school_name}, Text{finding.school_id}, Text{finding.message});
+  if (!finding.waived_until.empty()) {
+    Print(page_, " <span class=\"sub\">waived until {}</span>", Text{finding.waived_until});
+  }
+  page_.append("</td><td>");
   if (!finding.fields.empty()) {
     page_.append("<dl class=\"fv\">");
     for (const Field& field : finding.fields) {

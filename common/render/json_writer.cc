@@ -11,7 +11,7 @@ namespace edcert::render {
 namespace {
 
 // Goes up when a member changes its meaning or goes away; not when one is added.
-constexpr std::string_view kSchema = "edcert.report/1";
+constexpr std::string_view kSchema = "edcert.report/2";
 
 // Writes the members of one object on one line.
 class Object {
@@ -50,6 +50,10 @@ class Object {
   std::string& out_;
   bool first_ = true;
 };
+
+std::string Moment(absl::Time time) {
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time, absl::UTCTimeZone());
+}
 
 void AppendFields(const std::vector<Field>& fields, std::string& out) {
   Object object(out);
@@ -111,9 +115,11 @@ void JsonWriter::Facts() {
   fmt::format_to(std::back_inserter(text_), "\"rule_group_version\": {},\n",
                  header().rule_group_version);
   line("requested_by", header().requested_by);
-  line("generated_at",
-       absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", header().generated_at, absl::UTCTimeZone()));
+  line("generated_at", Moment(header().generated_at));
   line("time_zone", header().time_zone_text);
+  const auto& previous = header().previous;
+  line("previous_report", previous ? previous->report : "");
+  line("previous_ended_at", previous ? Moment(previous->ended_at) : "");
   line("verdict", VerdictCode(VerdictOf(TotalsOf(header()))));
   line("verdict_text", WordsOf(header()).sentence);
 }
@@ -140,6 +146,9 @@ void JsonWriter::Severities() {
         .Number("rules_errored", totals[index].rules_errored)
         .Number("findings", totals[index].findings)
         .Number("records", header().records[index])
+        .Number("new_findings", totals[index].new_findings)
+        .Number("regressed_findings", totals[index].regressed_findings)
+        .Number("fixed_findings", totals[index].fixed_findings)
         .Close();
   });
 }
@@ -148,6 +157,7 @@ void JsonWriter::Rules() {
   List("rules", header().rules, [&](const RuleResult& rule) {
     Object(text_)
         .Text("code", rule.code)
+        .Text("dataset", rule.dataset)
         .Text("title", rule.title)
         .Text("meaning", rule.meaning)
         .Text("severity", SeverityCode(rule.severity))
@@ -158,6 +168,8 @@ void JsonWriter::Rules() {
         .Flag("truncated", rule.truncated)
         .Number("waived", rule.waived)
         .Number("new_findings", rule.new_findings)
+        .Number("regressed_findings", rule.regressed_findings)
+        .Number("fixed_findings", rule.fixed_findings)
         .Text("suggested_fix", rule.suggested_fix)
         .Text("error", rule.error_reason)
         .Close();
@@ -204,10 +216,9 @@ void JsonWriter::Causes() {
 
 void JsonWriter::BeginRule(const RuleResult& /*rule*/, size_t /*index*/) {}
 
-void JsonWriter::WriteFinding(const Finding& finding, const RuleResult& rule) {
+void JsonWriter::WriteFinding(const Finding& finding, const RuleResult& /*rule*/) {
   text_.append(listed_ == 0 ? "\n" : ",\n");
   ++listed_;
-  const std::string_view is_new = finding.is_new ? "true" : "false";
   Object object(text_);
   object.Text("rule", finding.rule_code)
       .Text("severity", SeverityCode(finding.severity))
@@ -216,8 +227,8 @@ void JsonWriter::WriteFinding(const Finding& finding, const RuleResult& rule) {
       .Text("school", finding.school_id)
       .Text("school_display_name", finding.school_name)
       .Text("message", finding.message)
-      .Literal("new", rule.new_findings.has_value() ? is_new : "null")
-      .Text("link", IsSafeLink(finding.link) ? finding.link : "")
+      .Text("change", ChangeCode(finding.change))
+      .Text("waived_until", finding.waived_until)
       .Name("fields");
   AppendFields(finding.fields, text_);
   object.Close();

@@ -246,9 +246,16 @@ void PdfPages::VerdictPanel() {
 }
 
 void PdfPages::SeverityCards() {
-  Heading("Summary by severity", 90);
   constexpr double kGap = 9;
-  constexpr double kHeight = 92;
+  constexpr double kHeight = 112;
+  Heading("Summary by severity", kHeight + 16);
+  if (header_.previous) {
+    Paragraph(
+        {fmt::format("Compared with the last run, {}.", PreviousWords(*header_.previous, header_)),
+         kSoft},
+        8.5);
+    y_ += 6;
+  }
   const double width = (kWidth - 3 * kGap) / 4;
   const SeverityTotals totals = TotalsOf(header_);
   double x = kLeft;
@@ -274,15 +281,18 @@ void PdfPages::SeverityCards() {
             : fmt::format("{} in {} of {}", total.findings == 1 ? "finding" : "findings",
                           Grouped(total.rules_failed),
                           Counted(total.rules_tested, "rule", "rules"));
-    if (total.new_findings && total.findings > 0) {
-      where += fmt::format(", {} new", Grouped(*total.new_findings));
+    if (const auto& records = header_.records.at(static_cast<size_t>(severity)); records && !zero) {
+      where += fmt::format(", {}", Counted(*records, "record", "records"));
     }
     if (total.rules_errored > 0) {
       where += fmt::format("; {} not run", Grouped(total.rules_errored));
     }
-    y +=
-        canvas_.Text({where, zero ? kSoft : kInk}, {.size = 7.5, .max_lines = 2}, x + 9, y, inner) +
-        3;
+    y += canvas_.Text({where, zero ? kSoft : kInk}, {.size = 7.5, .max_lines = 3}, x + 9, y, inner);
+    if (const std::string changes = ChangesInWords(total); !changes.empty()) {
+      y += canvas_.Text({changes, zero ? kSoft : kInk}, {.size = 7.5, .max_lines = 2}, x + 9, y,
+                        inner);
+    }
+    y += 3;
     canvas_.Text({WhatToDo(severity), kSoft}, {.size = 7, .max_lines = 3}, x + 9, y, inner);
     x += width + kGap;
   }
@@ -436,17 +446,16 @@ void PdfPages::DataTable() {
 
 void PdfPages::RuleTable() {
   static constexpr std::array<Column, 7> kColumns = {{{"Result", 52},
-                                                      {"Rule", 174},
+                                                      {"Rule", 146},
                                                       {"Severity", 90},
                                                       {"Records tested", 54, Align::kRight},
                                                       {"Findings", 48, Align::kRight},
                                                       {"Share", 62, Align::kRight},
-                                                      {"New", 40, Align::kRight}}};
+                                                      {"Since last run", 68, Align::kRight}}};
   Heading("Rules", 80);
   if (header_.rules.empty()) return Paragraph({"No rules were tested.", kSoft}, 9);
-  Paragraph({fmt::format("{}, version {}. What blocks comes first.{}", header_.rule_group_title,
-                         Grouped(header_.rule_group_version),
-                         KnowsNew(header_) ? " New: since the last run." : ""),
+  Paragraph({fmt::format("{}, version {}. What blocks comes first.", header_.rule_group_title,
+                         Grouped(header_.rule_group_version)),
              kSoft},
             8.5);
   y_ += 6;
@@ -459,7 +468,8 @@ void PdfPages::RuleTable() {
     const RuleResult& rule = *each;
     const bool unknown = rule.outcome == Outcome::kError && rule.findings == 0;
     const TextStyle left = {.size = 8, .max_lines = 6};
-    const TextStyle right = {.size = 8, .max_lines = 2, .align = Align::kRight};
+    const TextStyle right = {.size = 8, .max_lines = 4, .align = Align::kRight};
+    const std::string changes = ChangesInWords(rule, "\n");
     const auto figure = [&](const std::string& text) {
       return Cell{{unknown ? "–" : text, kInk}, right};
     };
@@ -471,7 +481,7 @@ void PdfPages::RuleTable() {
          figure(Grouped(rule.tested)),
          unknown ? Cell{{"unknown", kInk}, right} : figure(Grouped(rule.findings)),
          figure(Share(rule.findings, rule.tested)),
-         figure(rule.new_findings ? Grouped(*rule.new_findings) : "–")}};
+         figure(changes.empty() ? "–" : changes)}};
     TableRow(row);
   }
 }
@@ -490,7 +500,9 @@ void PdfPages::WaiverTable() {
         {{{waiver.rule_code, kInk, true}, left},
          {{Grouped(waiver.findings), kInk}, {.size = 8, .max_lines = 1, .align = Align::kRight}},
          {{waiver.until, kInk}, left},
-         {{waiver.reason, kInk}, {.size = 8, .max_lines = kMaxCellLines, .sentence = true}},
+         {RichText(waiver.reason, kInk)
+              .Add(waiver.findings == 0 ? fmt::format(" ({})", kMatchesNothing) : "", kSoft),
+          {.size = 8, .max_lines = kMaxCellLines, .sentence = true}},
          {{waiver.people, kInk}, left}}};
     TableRow(row);
   }
@@ -565,10 +577,16 @@ void PdfPages::AddFinding(const Finding& finding, const RuleResult& /*rule*/) {
   std::array<Cell, 4> row;
   for (Cell& cell : row) cell.style = style;
   row[0].text.Add(finding.record_key, kInk, true);
-  if (finding.is_new) row[0].text.Add("  NEW", ShadesOf(Severity::kInfo).ink, true);
+  if (finding.change == Change::kNew || finding.change == Change::kRegressed) {
+    row[0].text.Add(finding.change == Change::kNew ? "  NEW" : "  CAME BACK",
+                    ShadesOf(Severity::kInfo).ink, true);
+  }
   row[0].text.Add("\n" + finding.dataset, kSoft);
   row[1].text.Add(SchoolLabel(finding.school_id, finding.school_name), kInk);
   row[2].text.Add(finding.message, kInk);
+  if (!finding.waived_until.empty()) {
+    row[2].text.Add(fmt::format("\nwaived until {}", finding.waived_until), kSoft);
+  }
   row[2].style.sentence = true;
   for (const Field& field : finding.fields) {
     if (!row[3].text.empty()) row[3].text.Add("\n", kSoft);

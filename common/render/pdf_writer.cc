@@ -22,11 +22,12 @@ void AppendText(std::string_view text, std::string& bytes) {
 
 void Encode(const Finding& finding, std::string& bytes) {
   bytes.clear();
-  for (const std::string* const text : {&finding.dataset, &finding.record_key, &finding.school_id,
-                                        &finding.school_name, &finding.message}) {
+  for (const std::string* const text :
+       {&finding.dataset, &finding.record_key, &finding.school_id, &finding.school_name,
+        &finding.message, &finding.waived_until}) {
     AppendText(*text, bytes);
   }
-  AppendLength(finding.is_new ? 1 : 0, bytes);
+  AppendLength(static_cast<size_t>(finding.change), bytes);
   AppendLength(finding.fields.size(), bytes);
   for (const Field& field : finding.fields) {
     AppendText(field.name, bytes);
@@ -62,7 +63,8 @@ void Decode(std::string_view bytes, Finding& finding) {
   finding.school_id = decoder.Text();
   finding.school_name = decoder.Text();
   finding.message = decoder.Text();
-  finding.is_new = decoder.Length() != 0;
+  finding.waived_until = decoder.Text();
+  finding.change = static_cast<Change>(decoder.Length());
   finding.fields.resize(decoder.Length());
   for (Field& field : finding.fields) {
     field.name = decoder.Text();

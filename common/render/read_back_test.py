@@ -30,7 +30,8 @@ FORMULA = "=+-@|%\t\r\n"
 SAMPLE = ""
 SHEET = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 COLUMNS = ["rule_code", "severity", "dataset", "school_id", "record_key", "message", "fields",
-           "suggested_fix"]
+           "suggested_fix", "change", "waived_until", "row", "findings", "school_name",
+           "data_version", "report", "previous_report"]
 
 
 def read_corpus():
@@ -96,7 +97,8 @@ class Csv(unittest.TestCase):
         rows = list(csv.reader(io.StringIO(data.decode("latin-1"), newline=""), strict=True))
         self.assertEqual(rows[0], COLUMNS)
         self.assertEqual({len(row) for row in rows}, {len(COLUMNS)})
-        self.assertEqual(len(rows) - 1, len(CORPUS_VALUES))
+        self.assertEqual([row[10] for row in rows[1:]],
+                         ["FINDING"] * len(CORPUS_VALUES) + ["NOT_RUN", "WAIVER"])
         return [[cell.encode("latin-1") for cell in row] for row in rows[1:]]
 
     def test_exact_cells_are_the_bytes(self):
@@ -105,13 +107,17 @@ class Csv(unittest.TestCase):
             self.assertEqual(row[1], b"FATAL", name)
             for cell in row[2:6]:
                 self.assertEqual(cell, value, name)
-            self.assertEqual(row[7], EVERYWHERE.encode(), name)
+            for column in (7, 14, 15):
+                self.assertEqual(row[column], EVERYWHERE.encode(), name)
+            self.assertEqual((row[8], row[11]), (b"NEW", b"1"), name)
+            self.assertEqual((row[9], row[12]), (value, value), name)
             escaped = re.sub(rb"([\\;])", rb"\\\1", value)
             in_name = re.sub(rb"([\\;=])", rb"\\\1", value)
             self.assertEqual(row[6], b"value=" + escaped + b"; name " + in_name + b"=x", name)
 
     def test_no_cell_for_people_is_a_formula(self):
-        for row, (name, value) in zip(self.read("csv"), CORPUS_VALUES.items()):
+        names = [*CORPUS_VALUES.items(), ("not run", EVERYWHERE.encode()), ("waiver", b"")]
+        for row, (name, value) in zip(self.read("csv"), names, strict=True):
             for cell in row:
                 # Also for a program that was told another delimiter.
                 for part in re.split(rb"[;\t\r\n]", cell):
@@ -130,7 +136,7 @@ class Json(unittest.TestCase):
     def test_values_come_back(self):
         data = hostile("json")
         report = json.loads(data.decode("utf-8"))
-        self.assertEqual(report["schema"], "edcert.report/1")
+        self.assertEqual(report["schema"], "edcert.report/2")
         self.assertEqual(report["organization_display_name"], EVERYWHERE)
         self.assertEqual(report["verdict"], "BLOCKED")
         self.assertEqual(report["rules"][1]["error"], EVERYWHERE)
@@ -138,13 +144,13 @@ class Json(unittest.TestCase):
         self.assertEqual(report["findings_listed"], len(CORPUS_VALUES))
         for finding, (name, value) in zip(report["findings"], CORPUS_VALUES.items()):
             text = decoded(value)
-            for member in ("dataset", "record_key", "school", "school_display_name", "message"):
+            for member in ("dataset", "record_key", "school", "school_display_name", "message",
+                           "waived_until"):
                 self.assertEqual(one_mark(finding[member]), text, name)
             self.assertEqual({one_mark(key): one_mark(value) for key, value
                               in finding["fields"].items()},
                              {"value": text, "name " + text: "x"}, name)
-            self.assertEqual(finding["link"], "", name)
-            self.assertIs(finding["new"], True)
+            self.assertEqual(finding["change"], "NEW", name)
 
     def test_the_file_shows_what_it_holds(self):
         text = hostile("json").decode("utf-8")
@@ -234,12 +240,11 @@ class Xlsx(unittest.TestCase):
         self.assertEqual(len(rows) - 1, len(CORPUS_VALUES))
         for row, (name, value) in zip(rows[1:], CORPUS_VALUES.items()):
             shown = visible(value)
-            for column in "CDEFG":
+            for column in "CDEFGK":
                 self.assertEqual(one_mark(row.get(column, "")), shown, name)
             self.assertEqual(one_mark(row["H"]), f"value = {shown}\nname {shown} = x", name)
             self.assertEqual(row["A"], "R-" + EVERYWHERE)
             self.assertEqual(row["I"], "New")
-            self.assertNotIn("K", row)
 
     def test_counts_are_numbers(self):
         rules = self.rows(self.book, 2)

@@ -79,16 +79,20 @@ Sample Hostile(const std::string& path, const std::string& everywhere) {
     *text = everywhere;
   }
   header.data_versions = {{everywhere, everywhere, 1, 1000}};
+  header.previous = {everywhere, header.generated_at};
   header.schools = {{everywhere, everywhere, {1, 2, 3, 4}}};
   const auto count = static_cast<int64_t>(values.size());
   RuleResult rule = Rule("R-" + everywhere, Severity::kFatal, count, count);
   rule.title = rule.meaning = rule.suggested_fix = everywhere;
-  rule.new_findings = 1;
+  rule.dataset = everywhere;
+  rule.new_findings = count;
   RuleResult broken = Rule("E-" + everywhere, Severity::kWarning, 0, 0);
+  broken.dataset = everywhere;
   broken.outcome = Outcome::kError;
   broken.error_reason = everywhere;
   header.rules = {rule, broken};
-  header.waivers = {{everywhere, 1, everywhere, everywhere, everywhere}};
+  header.waivers = {{everywhere, 1, everywhere, everywhere, everywhere},
+                    {everywhere, 0, everywhere, everywhere, everywhere}};
   header.causes = {{everywhere, 1, everywhere, everywhere, everywhere, everywhere}};
   sample.add = [values, code = rule.code](ReportWriter& writer) {
     absl::Status status = absl::OkStatus();
@@ -97,15 +101,22 @@ Sample Hostile(const std::string& path, const std::string& everywhere) {
       finding.rule_code = code;
       finding.severity = Severity::kFatal;
       finding.dataset = finding.record_key = finding.school_id = finding.school_name = value;
-      finding.message = value;
+      finding.message = finding.waived_until = value;
       finding.fields = {{"value", value}, {"name " + value, "x"}};
-      finding.link = value;
-      finding.is_new = true;
+      finding.change = Change::kNew;
       if (status.ok()) status = writer.Add(finding);
     }
     return status;
   };
   return sample;
+}
+
+// The first findings of a rule are new, the next came back.
+Change ChangeOf(const RuleResult& rule, int64_t i) {
+  if (!rule.new_findings) return Change::kUnknown;
+  if (i < *rule.new_findings) return Change::kNew;
+  return i < *rule.new_findings + rule.regressed_findings.value_or(0) ? Change::kRegressed
+                                                                      : Change::kOpen;
 }
 
 // A report of a district as they are, with this many findings.
@@ -165,7 +176,9 @@ Sample District(int64_t findings) {
     rule.meaning = kind.meaning;
     rule.suggested_fix = kind.fix;
     rule.tested = std::max<int64_t>(124'030, count);
-    rule.new_findings = count / 3;
+    rule.new_findings = count / 3 - count / 12;
+    rule.regressed_findings = count / 12;
+    rule.fixed_findings = count / 2;
     header.rules.push_back(rule);
   }
   RuleResult broken = Rule("ATT-110", Severity::kWarning, 0, 0);
@@ -181,10 +194,17 @@ Sample District(int64_t findings) {
   }
   header.rules[3].findings += 4711;
   header.rules[3].truncated = true;
+  header.rules[3].new_findings.reset();
+  header.rules[3].regressed_findings.reset();
+  header.rules[3].fixed_findings.reset();
+  header.previous = {"reports/0199f2c4-5a00-7000-8000-000000000000",
+                     header.generated_at - absl::Hours(7 * 24)};
   if (findings > 0) {
     header.rules[1].waived = 1;
     header.waivers = {{header.rules[1].code, 1, "2026-06-30",
                        "The student changed schools during the flood; both schools confirmed it.",
+                       "users/ava, users/ben"},
+                      {"ENR-101", 0, "2026-06-30", "The state has no code yet for this program.",
                        "users/ava, users/ben"}};
     header.causes = {{header.rules[1].code,
                       header.rules[1].stored,
@@ -196,6 +216,12 @@ Sample District(int64_t findings) {
                       "no matching record in datasets/organization: school_id = 255901077",
                       "The school opened in August; its record comes with the next sync.",
                       "users/maria", "2025-10-19"}};
+  }
+  for (const Severity severity : {Severity::kFatal, Severity::kSpecialWarning, Severity::kInfo}) {
+    int64_t& records = header.records[static_cast<size_t>(severity)].emplace(0);
+    for (const RuleResult& rule : header.rules) {
+      if (rule.severity == severity) records += rule.findings - rule.waived;
+    }
   }
   SortRules(header.rules);
   for (size_t i = 0; i < kSchools.size(); ++i) {
@@ -225,8 +251,8 @@ Sample District(int64_t findings) {
                           {"exit_date", number % 3 == 0 ? "" : "2025-10-03"},
                           {"student_uid", fmt::format("S{:07}", 200'000 + number)},
                           {"grade_level", "09"}};
-        finding.is_new = number % 3 == 0;
-        finding.link = fmt::format("https://sis.example.org/students/{}", 200'000 + number);
+        finding.change = ChangeOf(rule, i);
+        finding.waived_until = i < rule.waived ? header.waivers.front().until : "";
         if (absl::Status status = writer.Add(finding); !status.ok()) return status;
       }
     }

@@ -12,6 +12,10 @@ int Rank(const RuleResult& rule) {
   return rule.outcome == Outcome::kError ? 1 : 2;
 }
 
+void AddKnown(const std::optional<int64_t>& count, std::optional<int64_t>& total) {
+  if (count) total = total.value_or(0) + *count;
+}
+
 }  // namespace
 
 std::string_view SeverityCode(Severity severity) {
@@ -44,6 +48,20 @@ std::string_view OutcomeCode(Outcome outcome) {
   return "";
 }
 
+std::string_view ChangeCode(Change change) {
+  switch (change) {
+    case Change::kUnknown:
+      break;
+    case Change::kNew:
+      return "NEW";
+    case Change::kRegressed:
+      return "REGRESSED";
+    case Change::kOpen:
+      return "OPEN";
+  }
+  return "";
+}
+
 std::string_view VerdictCode(Verdict verdict) {
   switch (verdict) {
     case Verdict::kNothingTested:
@@ -66,7 +84,9 @@ SeverityTotals TotalsOf(const ReportHeader& header) {
     SeverityTotal& total = totals[static_cast<size_t>(rule.severity)];
     total.rules_tested += 1;
     total.findings += rule.findings - rule.waived;
-    if (rule.new_findings) total.new_findings = total.new_findings.value_or(0) + *rule.new_findings;
+    AddKnown(rule.new_findings, total.new_findings);
+    AddKnown(rule.regressed_findings, total.regressed_findings);
+    AddKnown(rule.fixed_findings, total.fixed_findings);
     const bool all_waived = rule.waived > 0 && rule.waived == rule.findings;
     if (Rank(rule) == 0 && !all_waived) total.rules_failed += 1;
     if (rule.outcome == Outcome::kError) total.rules_errored += 1;

@@ -24,6 +24,14 @@ enum class Outcome {
   kError,  // The rule could not run. It never counts as passed; for a FATAL rule it blocks.
 };
 
+// What became of a finding since the run that this one was compared with.
+enum class Change {
+  kUnknown,    // There was none, or nobody can tell: a list was cut.
+  kNew,        // No earlier run found it.
+  kRegressed,  // It was fixed, and is back.
+  kOpen,       // The run before found it too.
+};
+
 // What was read: one dataset at one version.
 struct DataVersion {
   std::string dataset;
@@ -35,6 +43,7 @@ struct DataVersion {
 
 struct RuleResult {
   std::string code;
+  std::string dataset;  // Whose records it judges.
   std::string title;
   std::string meaning;  // In plain language.
   Severity severity = Severity::kWarning;
@@ -45,8 +54,11 @@ struct RuleResult {
   bool truncated = false;  // stored < findings.
   int64_t waived = 0;      // Of the findings: the state waived them, so they do not block.
   std::string suggested_fix;
-  std::string error_reason;             // Only for kError; holds no data.
-  std::optional<int64_t> new_findings;  // Against the previous run, when there is one.
+  std::string error_reason;  // Only for kError; holds no data.
+  // Against the previous run, when there is one and it can be told.
+  std::optional<int64_t> new_findings;
+  std::optional<int64_t> regressed_findings;
+  std::optional<int64_t> fixed_findings;  // None of `findings`: they are gone.
 };
 
 // Findings of one school, by severity.
@@ -59,7 +71,7 @@ struct SchoolCount {
 // The state's word that FATAL findings do not block.
 struct Waiver {
   std::string rule_code;
-  int64_t findings = 0;  // Of this report.
+  int64_t findings = 0;  // Listed in this report; 0 when it matches none of them.
   std::string until;     // Last day, in words.
   std::string reason;
   std::string people;  // Who gave it.
@@ -75,6 +87,12 @@ struct Cause {
   std::string explained_on;  // In words.
 };
 
+// The run that this one was compared with.
+struct PreviousRun {
+  std::string report;  // Resource name.
+  absl::Time ended_at;
+};
+
 struct ReportHeader {
   std::string report;  // Resource name.
   std::string organization_display_name;
@@ -86,16 +104,18 @@ struct ReportHeader {
   absl::Time generated_at;
   absl::TimeZone time_zone;    // How `generated_at` is shown; UTC unless set.
   std::string time_zone_text;  // Printed after it: "America/Chicago".
+  std::optional<PreviousRun> previous;
   std::vector<DataVersion> data_versions;
   std::string rule_group;  // Resource name.
   std::string rule_group_title;
   int64_t rule_group_version = 0;
   std::vector<RuleResult> rules;  // Findings are added in this order; see `SortRules`.
   std::vector<SchoolCount> schools;
-  std::vector<Waiver> waivers;  // In force, with findings of this report.
+  std::vector<Waiver> waivers;  // All that are in force, with findings of this report or not.
   std::vector<Cause> causes;    // In the order of `rules`, the largest of each first; not all.
-  // Distinct records with at least one finding, by severity, when the caller knows it: a record
-  // that fails two rules is one record and two findings.
+  // Distinct records, or groups that a rule judges as one, with at least one finding that is not
+  // waived, by severity, when the caller knows it: a record that fails two rules is one record and
+  // two findings.
   std::array<std::optional<int64_t>, kSeverities.size()> records = {};
   std::string language = "en";  // BCP 47.
 };
@@ -114,8 +134,9 @@ struct Finding {
   std::string school_name;
   std::string message;
   std::vector<Field> fields;
-  std::string link;     // Optional: https address of the record in the source system.
-  bool is_new = false;  // Not in the previous run.
+  Change change = Change::kUnknown;
+  std::string
+      waived_until;  // Last day, in words, of the waiver because of which it does not block.
 };
 
 // What is waived does not count.
@@ -124,7 +145,10 @@ struct SeverityTotal {
   int64_t rules_failed = 0;  // With findings.
   int64_t rules_errored = 0;
   int64_t findings = 0;
-  std::optional<int64_t> new_findings;  // When a rule of this severity knows.
+  // Each when a rule of this severity knows.
+  std::optional<int64_t> new_findings;
+  std::optional<int64_t> regressed_findings;
+  std::optional<int64_t> fixed_findings;
 };
 using SeverityTotals = std::array<SeverityTotal, kSeverities.size()>;
 
@@ -143,6 +167,8 @@ std::string_view SeverityCode(Severity severity);
 std::string_view SeverityWords(Severity severity);
 // "PASS", "FAIL", "ERROR".
 std::string_view OutcomeCode(Outcome outcome);
+// "NEW", "REGRESSED", "OPEN"; empty when it is not known.
+std::string_view ChangeCode(Change change);
 
 SeverityTotals TotalsOf(const ReportHeader& header);
 Verdict VerdictOf(const SeverityTotals& totals);

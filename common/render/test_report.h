@@ -33,6 +33,7 @@ class StringSink final : public Sink {
 inline RuleResult Rule(std::string code, Severity severity, int64_t findings, int64_t stored) {
   RuleResult rule;
   rule.code = std::move(code);
+  rule.dataset = "enrollment";
   rule.title = "Title of " + rule.code;
   rule.meaning = "What " + rule.code + " means.";
   rule.severity = severity;
@@ -56,7 +57,7 @@ inline ReportHeader EmptyReport() {
   header.generated_at = absl::FromUnixSeconds(1'760'978'105);
   header.time_zone = absl::UTCTimeZone();
   header.time_zone_text = "UTC";
-  header.data_versions = {{"Enrollment", "District copy", 41, 1240}};
+  header.data_versions = {{"enrollment", "District copy", 41, 1240}};
   header.rule_group = "ruleGroups/fall-checks";
   header.rule_group_title = "Fall checks";
   header.rule_group_version = 3;
@@ -73,16 +74,19 @@ inline ReportHeader SmallReport() {
   ReportHeader header = EmptyReport();
   RuleResult overlap = Rule("ENR-014", Severity::kFatal, 2, 2);
   overlap.suggested_fix = "End one of the two enrollments.";
-  overlap.new_findings = 1;
+  overlap.new_findings = 0;
+  overlap.regressed_findings = 1;
+  overlap.fixed_findings = 3;
   RuleResult broken = Rule("ATT-110", Severity::kFatal, 0, 0);
   broken.outcome = Outcome::kError;
   broken.error_reason = "time limit exceeded";
   RuleResult cut = Rule("ENR-040", Severity::kWarning, 15873, 1);
-  cut.new_findings = 0;
   header.rules = {overlap, broken, cut, Rule("ENR-001", Severity::kFatal, 0, 0)};
   header.schools = {{"1001", "Lincoln High", {2, 0, 15000, 0}},
                     {"1008", "Pine Ridge Elementary", {0, 0, 873, 0}}};
   header.records[0] = 2;
+  header.previous = {"reports/0199f2c4-5a00-7000-8000-000000000000",
+                     absl::FromUnixSeconds(1'760'360'705)};
   return header;
 }
 
@@ -96,15 +100,14 @@ inline std::vector<Finding> SmallFindings() {
   first.school_name = "Lincoln High";
   first.message = "Also enrolled at Pine Ridge Elementary.";
   first.fields = {{"entry_date", "2025-08-18"}, {"exit_date", ""}, {"service_type", " P"}};
-  first.link = "https://sis.example.org/students/204417?tab=enrollment&year=2026";
-  first.is_new = true;
+  first.change = Change::kRegressed;
   Finding second = first;
   second.record_key = "S204999/1001/2025-08-18";
-  second.link.clear();
-  second.is_new = false;
+  second.change = Change::kOpen;
   Finding third = second;
   third.rule_code = "ENR-040";
   third.severity = Severity::kWarning;
+  third.change = Change::kUnknown;
   third.message = "Born 2001-01-01, grade 09.";
   return {first, second, third};
 }

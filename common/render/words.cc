@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <numeric>
+#include <optional>
 
 #include "absl/time/civil_time.h"
 #include "fmt/format.h"
@@ -13,6 +15,19 @@ namespace {
 constexpr std::string_view kRunAgain =
     "A rule that could not run never counts as passed. Run the validation again; if it happens "
     "again, contact your state education agency.";
+
+std::string Changes(std::optional<int64_t> added, std::optional<int64_t> regressed,
+                    std::optional<int64_t> fixed, std::string_view between) {
+  std::string words;
+  const auto add = [&](int64_t count, std::string_view what) {
+    fmt::format_to(std::back_inserter(words), "{}{} {}", words.empty() ? "" : between,
+                   Grouped(count), what);
+  };
+  if (added) add(*added, "new");
+  if (regressed.value_or(0) > 0) add(*regressed, "came back");
+  if (fixed.value_or(0) > 0) add(*fixed, "fixed");
+  return words;
+}
 
 std::string Rules(int64_t count) { return Counted(count, "rule", "rules"); }
 
@@ -185,8 +200,7 @@ std::string NotRunWords(const RuleResult& rule) {
 std::string CutWords(const RuleResult& rule) {
   return fmt::format(
       "This rule has exactly {}; only {} of them {} kept and listed here. Correct these and run "
-      "the "
-      "validation again to see the rest.",
+      "the validation again to see the rest.",
       Counted(rule.findings, "finding", "findings"), Grouped(rule.stored),
       rule.stored == 1 ? "is" : "are");
 }
@@ -195,9 +209,33 @@ std::string SaidBy(const Cause& cause) {
   return fmt::format("{}, {}", cause.author, cause.explained_on);
 }
 
-bool KnowsNew(const ReportHeader& header) {
-  return std::any_of(header.rules.begin(), header.rules.end(),
-                     [](const RuleResult& rule) { return rule.new_findings.has_value(); });
+int64_t NotListed(const RuleResult& rule) { return rule.findings - rule.stored; }
+
+std::string_view ChangeWord(Change change) {
+  switch (change) {
+    case Change::kUnknown:
+      break;
+    case Change::kNew:
+      return "New";
+    case Change::kRegressed:
+      return "Came back";
+    case Change::kOpen:
+      return "Open";
+  }
+  return "";
+}
+
+std::string ChangesInWords(const RuleResult& rule, std::string_view between) {
+  return Changes(rule.new_findings, rule.regressed_findings, rule.fixed_findings, between);
+}
+
+std::string ChangesInWords(const SeverityTotal& total) {
+  return Changes(total.new_findings, total.regressed_findings, total.fixed_findings, ", ");
+}
+
+std::string PreviousWords(const PreviousRun& previous, const ReportHeader& header) {
+  return fmt::format("{}, which ended on {} {}", previous.report,
+                     LongTime(previous.ended_at, header.time_zone), header.time_zone_text);
 }
 
 }  // namespace edcert::render

@@ -45,7 +45,10 @@ VerdictWords WordsOf(const ReportHeader& header);
 std::string NotRunWords(const RuleResult& rule);
 // What waivers are, above a list of them.
 inline constexpr std::string_view kWaivedWords =
-    "The state has said that these FATAL findings do not block. They are not counted above.";
+    "Waivers in force: the state has said that these FATAL findings do not block. They are not "
+    "counted above.";
+// Beside a waiver that has none.
+inline constexpr std::string_view kMatchesNothing = "matches no finding that is listed now";
 // What causes are, above a list of them.
 inline constexpr std::string_view kCausesWords =
     "Findings that have so much in common probably have one cause: look at them together. Beside "
@@ -54,8 +57,17 @@ inline constexpr std::string_view kCausesWords =
 std::string SaidBy(const Cause& cause);
 // That not all findings are listed, for a rule whose list is cut.
 std::string CutWords(const RuleResult& rule);
+// How many more findings a rule has than are listed.
+int64_t NotListed(const RuleResult& rule);
 
-// Whether there was a run before, so that the rules know what is new.
-bool KnowsNew(const ReportHeader& header);
+// "New", "Came back", "Open"; empty when it is not known.
+std::string_view ChangeWord(Change change);
+// "12 new, 3 came back, 40 fixed"; only what is known, nothing of what came back or was fixed when
+// that is none, and empty when nothing is known.
+std::string ChangesInWords(const RuleResult& rule, std::string_view between = ", ");
+std::string ChangesInWords(const SeverityTotal& total);
+// The run that this one was compared with: "reports/1, which ended on October 13, 2025, 4:35 p.m.
+// America/Chicago".
+std::string PreviousWords(const PreviousRun& previous, const ReportHeader& header);
 
 }  // namespace edcert::render

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "common/render/escape.h"
 #include "common/render/words.h"
@@ -39,13 +40,15 @@ constexpr Column kRuleColumns[] = {{"Result", 10},
                                    {"Listed", 12},
                                    {"Share of records", 12},
                                    {"New since last run", 12},
+                                   {"Came back", 12},
+                                   {"Fixed since last run", 12},
                                    {"What it means", 60},
                                    {"How to fix it", 50},
                                    {"Why it could not be run", 40}};
 constexpr Column kFindingColumns[] = {{"Rule", 14},          {"Severity", 18},    {"Dataset", 22},
                                       {"School", 14},        {"School name", 28}, {"Record", 34},
-                                      {"What is wrong", 60}, {"Values", 44},      {"New", 8},
-                                      {"How to fix it", 50}, {"Link", 40}};
+                                      {"What is wrong", 60}, {"Values", 44},      {"Change", 12},
+                                      {"How to fix it", 50}, {"Waived until", 14}};
 
 // A reader of the format takes _xHHHH_ for one character, so what looks like that is written as the
 // escape of an underscore and the rest.
@@ -186,7 +189,7 @@ void XlsxWriter::SummarySheet() {
   lxw_worksheet* const sheet = AddSheet("Summary");
   worksheet_gridlines(sheet, LXW_HIDE_ALL_GRIDLINES);
   worksheet_set_column(sheet, 0, 0, 26, nullptr);
-  worksheet_set_column(sheet, 1, 5, 18, nullptr);
+  worksheet_set_column(sheet, 1, 8, 18, nullptr);
   const Styles& style = *styles_;
   const VerdictWords words = WordsOf(header());
   uint32_t row = 0;
@@ -210,6 +213,9 @@ void XlsxWriter::SummarySheet() {
                                 header().time_zone_text));
   fact("Requested by", header().requested_by);
   fact("Report", header().report);
+  if (const auto& previous = header().previous) {
+    fact("Compared with", PreviousWords(*previous, header()));
+  }
   ++row;
 
   const auto head = [&](std::initializer_list<std::string_view> titles, uint16_t first_number) {
@@ -221,7 +227,9 @@ void XlsxWriter::SummarySheet() {
     ++row;
   };
   Text(sheet, row++, 0, "Summary by severity", style.heading);
-  head({"Severity", "Findings", "Rules failed", "Rules not run", "Rules tested", "Records"}, 1);
+  head({"Severity", "Findings", "Rules failed", "Rules not run", "Rules tested", "Records",
+        "New since last run", "Came back", "Fixed since last run"},
+       1);
   const SeverityTotals totals = TotalsOf(header());
   for (const Severity severity : kSeverities) {
     const auto index = static_cast<size_t>(severity);
@@ -232,8 +240,12 @@ void XlsxWriter::SummarySheet() {
          {total.findings, total.rules_failed, total.rules_errored, total.rules_tested}) {
       worksheet_write_number(sheet, row, column++, static_cast<double>(count), style.number);
     }
-    if (const auto& records = header().records.at(index)) {
-      worksheet_write_number(sheet, row, column, static_cast<double>(*records), style.number);
+    for (const std::optional<int64_t>& count : {header().records.at(index), total.new_findings,
+                                                total.regressed_findings, total.fixed_findings}) {
+      if (count) {
+        worksheet_write_number(sheet, row, column, static_cast<double>(*count), style.number);
+      }
+      ++column;
     }
     ++row;
   }
@@ -256,6 +268,7 @@ void XlsxWriter::SummarySheet() {
       worksheet_write_number(sheet, row, 1, static_cast<double>(waiver.findings), style.number);
       Text(sheet, row, 2, waiver.until, style.text);
       Text(sheet, row, 3, waiver.people, style.text);
+      if (waiver.findings == 0) Text(sheet, row, 4, kMatchesNothing, style.text);
       Text(sheet, row++, 5, waiver.reason, style.text);
     }
     ++row;
@@ -301,7 +314,7 @@ void XlsxWriter::RuleSheet() {
   for (const Column& column : kRuleColumns) {
     worksheet_set_column(sheet, columns, columns, column.width, nullptr);
     Text(sheet, 0, columns, column.title,
-         columns >= 4 && columns <= 8 ? style.head_number : style.head);
+         columns >= 4 && columns <= 10 ? style.head_number : style.head);
     ++columns;
   }
   uint32_t row = 1;
@@ -326,10 +339,12 @@ void XlsxWriter::RuleSheet() {
             style.share);
       }
       if (rule.new_findings) number(8, *rule.new_findings);
+      if (rule.regressed_findings) number(9, *rule.regressed_findings);
+      if (rule.fixed_findings) number(10, *rule.fixed_findings);
     }
-    Text(sheet, row, 9, rule.meaning, style.wrapped);
-    Text(sheet, row, 10, rule.suggested_fix, style.wrapped);
-    Text(sheet, row, 11, rule.error_reason, style.wrapped);
+    Text(sheet, row, 11, rule.meaning, style.wrapped);
+    Text(sheet, row, 12, rule.suggested_fix, style.wrapped);
+    Text(sheet, row, 13, rule.error_reason, style.wrapped);
     ++row;
   }
   worksheet_freeze_panes(sheet, 1, 2);
@@ -416,9 +431,9 @@ void XlsxWriter::WriteFinding(const Finding& finding, const RuleResult& rule) {
   Text(findings_, row_, 5, finding.record_key, style.text);
   Text(findings_, row_, 6, finding.message, style.wrapped);
   Text(findings_, row_, 7, values_, style.wrapped);
-  Text(findings_, row_, 8, finding.is_new ? "New" : "", style.text);
+  Text(findings_, row_, 8, ChangeWord(finding.change), style.text);
   Text(findings_, row_, 9, rule.suggested_fix, style.wrapped);
-  Text(findings_, row_, 10, IsSafeLink(finding.link) ? finding.link : "", style.text);
+  Text(findings_, row_, 10, finding.waived_until, style.text);
   ++row_;
 }
 

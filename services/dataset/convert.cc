@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "common/ids/ids.h"
 #include "common/names/names.h"
@@ -23,6 +24,9 @@ constexpr std::size_t kMaxDescription = 4000;
 constexpr std::size_t kMaxColumnText = 1000;
 constexpr std::size_t kMaxUnit = 40;
 constexpr int kMaxNewColumns = 300;
+constexpr int kMaxCodes = 1000;
+constexpr std::size_t kMaxCode = 60;
+constexpr std::size_t kMaxLabel = 200;
 constexpr char kFailed[] = "SYNC_FAILED";
 
 static_assert(static_cast<int>(ColumnType::kString) == v1::Column::TYPE_STRING);
@@ -99,16 +103,6 @@ absl::Status CheckWords(const std::string& text, const std::string& field, std::
   std::size_t characters = 0;
   return IsText(text, characters) ? absl::OkStatus()
                                   : status::FieldInvalid(field, "must be UTF-8 without NUL");
-}
-
-absl::Status CheckNewId(const std::string& id) {
-  const bool fits = IsOfState(id) && id.size() > kStatePrefix.size() && id.size() <= kMaxNewId &&
-                    !id.ends_with("_history") && names::IsId(id) &&
-                    id.find('-') == std::string::npos;
-  if (fits) return absl::OkStatus();
-  return status::FieldInvalid("dataset_id",
-                              "must be state_ and then lower-case letters, digits and underscores, "
-                              "at most 40 in all, and not end with _history");
 }
 
 absl::StatusOr<Column> ParseColumn(const v1::Column& message, const std::string& field) {
@@ -273,8 +267,18 @@ absl::StatusOr<std::string> ParseResyncState(int state, std::string_view field) 
   return v1::Resync::State_Name(static_cast<v1::Resync::State>(state));
 }
 
+absl::Status CheckNewId(const std::string& id, std::string_view field) {
+  const bool fits = IsOfState(id) && id.size() > kStatePrefix.size() && id.size() <= kMaxNewId &&
+                    !id.ends_with("_history") && names::IsId(id) &&
+                    id.find('-') == std::string::npos;
+  if (fits) return absl::OkStatus();
+  return status::FieldInvalid(field,
+                              "must be state_ and then lower-case letters, digits and underscores, "
+                              "at most 40 in all, and not end with _history");
+}
+
 absl::StatusOr<Dataset> ParseNewDataset(const v1::CreateDatasetRequest& request) {
-  RETURN_IF_ERROR(CheckNewId(request.dataset_id()));
+  RETURN_IF_ERROR(CheckNewId(request.dataset_id(), "dataset_id"));
   const v1::Dataset& message = request.dataset();
   RETURN_IF_ERROR(CheckWords(message.title(), "dataset.title", 1, kMaxTitle));
   RETURN_IF_ERROR(CheckWords(message.description(), "dataset.description", 0, kMaxDescription));
@@ -299,6 +303,44 @@ absl::StatusOr<std::vector<Column>> ParseNewColumns(const v1::AddColumnsRequest&
   ASSIGN_OR_RETURN(std::vector<Column> columns, ParseColumns(request.columns(), ""));
   RETURN_IF_ERROR(CheckColumns(columns, ""));
   return columns;
+}
+
+absl::StatusOr<std::vector<Code>> ParseCodes(const v1::PutCodesRequest& request) {
+  RETURN_IF_ERROR(CheckWords(request.code_list(), "code_list", 1, names::kMaxIdLength));
+  if (request.codes().empty() || request.codes_size() > kMaxCodes) {
+    return status::FieldInvalid("codes", "must be 1 to 1000");
+  }
+  std::vector<Code> codes;
+  std::set<std::string_view> seen;
+  for (const v1::Code& message : request.codes()) {
+    const std::string field = fmt::format("codes[{}]", codes.size());
+    RETURN_IF_ERROR(CheckWords(message.code(), field + ".code", 1, kMaxCode));
+    RETURN_IF_ERROR(CheckWords(message.label(), field + ".label", 1, kMaxLabel));
+    // A semicolon is what joins several codes of one record.
+    const auto no_code = [](char c) { return c == ';' || (c >= 0 && c < ' '); };
+    if (std::any_of(message.code().begin(), message.code().end(), no_code)) {
+      return status::FieldInvalid(field + ".code",
+                                  "must not have a semicolon or a control character");
+    }
+    if (!seen.insert(message.code()).second) {
+      return status::FieldInvalid(field + ".code", "stands twice");
+    }
+    Code& code = codes.emplace_back(
+        Code{.list = request.code_list(), .code = message.code(), .label = message.label()});
+    absl::CivilDay from = absl::CivilDay::min();
+    if (message.has_effective_from()) {
+      ASSIGN_OR_RETURN(from, rpc::ParseDate(message.effective_from(), field + ".effective_from"));
+      code.valid_from = absl::FormatCivilTime(from);
+    }
+    if (message.has_effective_to()) {
+      ASSIGN_OR_RETURN(const absl::CivilDay to,
+                       rpc::ParseDate(message.effective_to(), field + ".effective_to"));
+      if (to < from)
+        return status::FieldInvalid(field + ".effective_to", "is before the first day");
+      code.valid_to = absl::FormatCivilTime(to);
+    }
+  }
+  return codes;
 }
 
 absl::StatusOr<const Dataset*> FindDataset(const std::string& name, std::string_view field,

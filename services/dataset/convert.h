@@ -28,10 +28,15 @@ v1::RecordDifference ToProto(const Difference& difference);
 absl::StatusOr<Copy> ParseCopy(int copy, std::string_view field);
 absl::StatusOr<std::string> ParseResyncState(int state, std::string_view field);
 
+// FIELD_INVALID unless it is an id that a state may give to something new.
+absl::Status CheckNewId(const std::string& id, std::string_view field);
 // The dataset of a request to create one. FIELD_INVALID.
 absl::StatusOr<Dataset> ParseNewDataset(const v1::CreateDatasetRequest& request);
 // The columns of a request to add some, checked by themselves. FIELD_INVALID.
 absl::StatusOr<std::vector<Column>> ParseNewColumns(const v1::AddColumnsRequest& request);
+
+// The codes of a request to put some, checked by themselves. FIELD_INVALID.
+absl::StatusOr<std::vector<Code>> ParseCodes(const v1::PutCodesRequest& request);
 
 // The header of a push. NOT_FOUND for a dataset that the catalogue does not have.
 absl::StatusOr<BatchHeader> ParseHeader(const v1::PushRecordsRequest::Header& header,

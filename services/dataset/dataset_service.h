@@ -38,6 +38,9 @@ class DatasetService final : public v1::Datasets::CallbackService {
   grpc::ServerUnaryReactor* AddColumns(grpc::CallbackServerContext* context,
                                        const v1::AddColumnsRequest* request,
                                        v1::Dataset* response) override;
+  grpc::ServerUnaryReactor* PutCodes(grpc::CallbackServerContext* context,
+                                     const v1::PutCodesRequest* request,
+                                     v1::PutCodesResponse* response) override;
   grpc::ServerReadReactor<v1::PushRecordsRequest>* PushRecords(
       grpc::CallbackServerContext* context, v1::PushRecordsResponse* response) override;
   grpc::ServerUnaryReactor* ListSyncIssues(grpc::CallbackServerContext* context,
@@ -89,6 +92,10 @@ class DatasetService final : public v1::Datasets::CallbackService {
                                         const v1::ListResyncsRequest& request);
   // The definitions at this moment; they live as long as the answer is held.
   absl::StatusOr<std::shared_ptr<const Definitions>> DefinitionsOf(const rpc::Call& call);
+  // Stores codes of a list, and what rules see of them.
+  absl::StatusOr<v1::PutCodesResponse> PutCodesIn(pg::Transaction& tx, const rpc::Call& call,
+                                                  const std::string& list,
+                                                  const std::vector<Code>& codes);
   // Stores what `grow` makes of the definitions, with its tables; the dataset as it is then.
   absl::StatusOr<v1::Dataset> ChangeDefinition(
       pg::Transaction& tx, const rpc::Call& call, std::string_view change,

@@ -13,6 +13,7 @@
 #include "services/dataset/dataset_service.h"
 #include "services/dataset/errors.h"
 #include "services/dataset/growth.h"
+#include "services/dataset/kept_records.h"
 #include "services/dataset/scope.h"
 
 namespace edcert::dataset {
@@ -158,6 +159,44 @@ grpc::ServerUnaryReactor* DatasetService::AddColumns(grpc::CallbackServerContext
               };
               ASSIGN_OR_RETURN(*response, ChangeDefinition(tx, call, "columns_added", grow));
               return response->name();
+            });
+      });
+}
+
+absl::StatusOr<v1::PutCodesResponse> DatasetService::PutCodesIn(pg::Transaction& tx,
+                                                                const rpc::Call& call,
+                                                                const std::string& list,
+                                                                const std::vector<Code>& codes) {
+  // One at a time: what rules see is made of all codes.
+  RETURN_IF_ERROR(LockDefinitions(tx).status());
+  ASSIGN_OR_RETURN(const std::vector<std::string> unknown, UnknownLists(tx, {list}));
+  if (!unknown.empty()) RETURN_IF_ERROR(CheckNewId(list, "code_list"));
+  ASSIGN_OR_RETURN(const PutCodesResult put, dataset::PutCodes(tx, list, codes));
+  ASSIGN_OR_RETURN(const Definitions definitions, ReadDefinitions(tx));
+  ASSIGN_OR_RETURN(const int64_t version, KeepCodes(tx, definitions.catalogue));
+  if (put.added + put.changed > 0) {
+    feed::Append(tx, runtime_.ids().NewId(), call.principal().name(),
+                 {.subject = "codeLists/" + list, .type = "codes_put"});
+  }
+  v1::PutCodesResponse response;
+  response.set_added(static_cast<int32_t>(put.added));
+  response.set_changed(static_cast<int32_t>(put.changed));
+  response.set_version(version);
+  return response;
+}
+
+grpc::ServerUnaryReactor* DatasetService::PutCodes(grpc::CallbackServerContext* context,
+                                                   const v1::PutCodesRequest* request,
+                                                   v1::PutCodesResponse* response) {
+  return rpc::Handle(
+      runtime_, context, request, response, [=, this](rpc::Call& call) -> absl::Status {
+        ASSIGN_OR_RETURN(const access::Access access, access_.Resolve(call, {}));
+        RETURN_IF_ERROR(RequireState(access));
+        ASSIGN_OR_RETURN(const std::vector<Code> codes, ParseCodes(*request));
+        return rpc::Command(
+            call, *request, response, [&](pg::Transaction& tx) -> absl::StatusOr<std::string> {
+              ASSIGN_OR_RETURN(*response, PutCodesIn(tx, call, request->code_list(), codes));
+              return "codeLists/" + request->code_list();
             });
       });
 }

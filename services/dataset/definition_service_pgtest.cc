@@ -1,6 +1,7 @@
 // Datasets and columns that the state adds while the service runs.
 #include <thread>
 
+#include "common/rpc/standard.h"
 #include "common/status/details.h"
 #include "services/dataset/definition_store.h"
 #include "services/dataset/service_fixture_test.h"
@@ -52,6 +53,13 @@ v1::CreateDatasetRequest Rides() {
   return request;
 }
 
+v1::Code CodeOf(const std::string& code) {
+  v1::Code out;
+  out.set_code(code);
+  out.set_label("The " + code);
+  return out;
+}
+
 class DefinitionTest : public DatasetServiceTest {
  protected:
   absl::StatusOr<v1::Dataset> Create(v1::CreateDatasetRequest request = Rides(),
@@ -78,6 +86,24 @@ class DefinitionTest : public DatasetServiceTest {
     request.set_district(kDistrict);
     request.set_copy(copy);
     return Unary(&v1::Datasets::Stub::ListRecords, request);
+  }
+  absl::StatusOr<v1::PutCodesResponse> Put(const std::string& list,
+                                           const std::vector<v1::Code>& codes,
+                                           const std::string& user = "users/ada") {
+    v1::PutCodesRequest request;
+    request.set_request_id(ids::IdSource::Real().NewId());
+    request.set_code_list(list);
+    for (const v1::Code& code : codes) *request.add_codes() = code;
+    return Unary(&v1::Datasets::Stub::PutCodes, request, user);
+  }
+  // The riders that the state took.
+  std::vector<std::string> Taken() {
+    std::vector<std::string> riders;
+    const auto records = ListRides(type::COPY_STATE);
+    EXPECT_THAT(records, IsOk());
+    if (!records.ok()) return riders;
+    for (const v1::Record& record : records->records()) riders.push_back(record.values(0));
+    return riders;
   }
   // What a query answers to a role, or that it may not ask.
   absl::Status Ask(const std::string& role, const std::string& sql) {
@@ -277,6 +303,115 @@ TEST_F(DefinitionTest, WaitsForReadersOnlyShortly) {
               ::testing::AnyOf(HasReason("CONFLICT"), HasReason("DEADLINE_EXCEEDED")));
   ASSERT_THAT((*reader)->RunScript("SELECT rider FROM rule_read.state_rides; COMMIT"), IsOk());
   EXPECT_THAT(Add(kRides, {ColumnOf("driver", v1::Column::TYPE_STRING, 40)}), IsOk());
+}
+
+TEST_F(DefinitionTest, TheStateKeepsCodesOfItsOwn) {
+  v1::Code van = CodeOf("VAN");
+  *van.mutable_effective_to() = rpc::ToProto(absl::CivilDay(2025, 9, 30));
+  const auto made = Put("state_vehicle", {CodeOf("BUS"), van});
+  ASSERT_THAT(made, IsOk());
+  EXPECT_EQ(made->added(), 2);
+  v1::CreateDatasetRequest request = Rides();
+  request.mutable_dataset()->mutable_columns(7)->set_code_list("state_vehicle");
+  request.mutable_dataset()->mutable_columns(7)->set_date_column("day");
+  ASSERT_THAT(Create(request), IsOk());
+  ASSERT_THAT(PushRides("rider,day,kind\n1,2025-10-01,BUS\n2,2025-10-01,VAN\n3,2025-10-01,TRAM\n"
+                        "4,2025-09-30,VAN\n"),
+              IsOk());
+  RunJobs();
+  EXPECT_THAT(Taken(), ElementsAre("1", "4"));
+
+  // The van goes on, and there is a tram from that day on.
+  v1::Code tram = CodeOf("TRAM");
+  *tram.mutable_effective_from() = rpc::ToProto(absl::CivilDay(2025, 10, 1));
+  const auto more = Put("state_vehicle", {tram, CodeOf("BUS"), CodeOf("VAN")});
+  ASSERT_THAT(more, IsOk());
+  EXPECT_EQ(more->added(), 1);
+  EXPECT_EQ(more->changed(), 1);
+  EXPECT_EQ(more->version(), made->version() + 1);
+  const auto same = Put("state_vehicle", {tram});
+  EXPECT_EQ(same->added() + same->changed(), 0);
+  EXPECT_EQ(same->version(), more->version());
+  v1::ResyncRequest resync;
+  resync.set_request_id(ids::IdSource::Real().NewId());
+  resync.set_district(kDistrict);
+  resync.add_datasets(kRides);
+  ASSERT_THAT(Unary(&v1::Datasets::Stub::Resync, resync), IsOk());
+  RunJobs();
+  EXPECT_THAT(Taken(), ElementsAre("1", "2", "3", "4"));
+  // Rules look them up.
+  v1::ListRecordsRequest list;
+  list.set_dataset("datasets/code");
+  list.set_district(kDistrict);
+  list.set_copy(type::COPY_STATE);
+  list.set_page_size(1000);
+  const auto codes = Unary(&v1::Datasets::Stub::ListRecords, list);
+  ASSERT_THAT(codes, IsOk());
+  EXPECT_EQ(codes->version(), more->version());
+  const auto tram_record = std::find_if(
+      codes->records().begin(), codes->records().end(),
+      [](const v1::Record& record) { return record.record_key() == "state_vehicle|TRAM"; });
+  ASSERT_NE(tram_record, codes->records().end());
+  EXPECT_THAT(tram_record->values(),
+              ElementsAre("state_vehicle", "TRAM", "The TRAM", "2025-10-01", ""));
+}
+
+TEST_F(DefinitionTest, AnUpgradeLeavesWhatTheStateSaidOfACode) {
+  v1::Code senior = CodeOf("12");
+  *senior.mutable_effective_from() = rpc::ToProto(absl::CivilDay(2020, 1, 1));
+  const auto put = Put("grade_level", {senior, CodeOf("14")});
+  ASSERT_THAT(put, IsOk());
+  EXPECT_EQ(put->added(), 1);
+  EXPECT_EQ(put->changed(), 1);
+  std::vector<Code> newer = *BuiltinCodes();
+  for (Code& code : newer) code.label += " (new)";
+  newer.push_back({.list = "grade_level", .code = "14", .label = "Of the product"});
+  ASSERT_THAT(Install(server_.database().owner(), *BuiltinCatalogue(), newer), IsOk());
+  const auto label = [this](const std::string& code) {
+    pg::Database db = server_.database().db();
+    const auto rows = db.RunText(
+        "SELECT label FROM dataset.code WHERE code_list = 'grade_level' AND code = $1", code);
+    return rows.ok() ? (*rows)[0].Text("label") : rows.status().ToString();
+  };
+  EXPECT_EQ(label("12"), "The 12");
+  EXPECT_EQ(label("14"), "The 14");
+  EXPECT_EQ(label("11"), "Grade 11 (new)");
+}
+
+TEST_F(DefinitionTest, RefusesWhatIsNoCode) {
+  EXPECT_THAT(Put("state_x", {CodeOf("A")}, "users/dan"), HasReason("NOT_PERMITTED"));
+  EXPECT_THAT(Put("state_x", {CodeOf("A")}, "users/ron"), HasReason("NOT_PERMITTED"));
+  EXPECT_EQ(FieldOf(Put("new_list", {CodeOf("A")})), "code_list");
+  EXPECT_EQ(FieldOf(Put("", {CodeOf("A")})), "code_list");
+  EXPECT_EQ(FieldOf(Put("state_x", {})), "codes");
+  EXPECT_EQ(FieldOf(Put("state_x", std::vector<v1::Code>(1001, CodeOf("A")))), "codes");
+  for (const std::string code : {"", "A;B", "A\nB"}) {
+    EXPECT_EQ(FieldOf(Put("state_x", {CodeOf("A"), CodeOf(code)})), "codes[1].code") << code;
+  }
+  EXPECT_EQ(FieldOf(Put("state_x", {CodeOf("A"), CodeOf("A")})), "codes[1].code");
+  EXPECT_EQ(FieldOf(Put("state_x", {CodeOf(std::string(61, 'A'))})), "codes[0].code");
+  v1::Code bad = CodeOf("A");
+  bad.clear_label();
+  EXPECT_EQ(FieldOf(Put("state_x", {bad})), "codes[0].label");
+  bad = CodeOf("A");
+  *bad.mutable_effective_from() = rpc::ToProto(absl::CivilDay(2025, 9, 30));
+  *bad.mutable_effective_to() = rpc::ToProto(absl::CivilDay(2025, 9, 29));
+  EXPECT_EQ(FieldOf(Put("state_x", {bad})), "codes[0].effective_to");
+  bad.mutable_effective_to()->set_day(31);
+  EXPECT_EQ(FieldOf(Put("state_x", {bad})), "codes[0].effective_to");
+  EXPECT_EQ(server_.CountRows("code"), static_cast<int64_t>(BuiltinCodes()->size()));
+  // Many.
+  pg::Connection& owner = server_.database().owner();
+  ASSERT_THAT(owner.RunScript("INSERT INTO dataset.code (code_list, code, label)"
+                              " SELECT 'state_x', n, 'n' FROM generate_series(1, 9999) n"),
+              IsOk());
+  EXPECT_THAT(Put("state_x", {CodeOf("A")}), IsOk());
+  EXPECT_THAT(Put("state_x", {CodeOf("B")}), HasReason("QUOTA_EXCEEDED"));
+  EXPECT_THAT(Put("state_x", {CodeOf("A")}), IsOk());
+  ASSERT_THAT(owner.RunScript("INSERT INTO dataset.code (code_list, code, label)"
+                              " SELECT 'state_' || n, 'A', 'A' FROM generate_series(1, 999) n"),
+              IsOk());
+  EXPECT_THAT(Put("state_y", {CodeOf("A")}), HasReason("QUOTA_EXCEEDED"));
 }
 
 TEST_F(DefinitionTest, RefusesWhatIsNoDefinition) {

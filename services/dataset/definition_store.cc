@@ -5,10 +5,14 @@
 
 #include "common/status/errors.h"
 #include "common/status/macros.h"
+#include "services/dataset/errors.h"
 #include "services/dataset/sql/definition.sql.h"
 
 namespace edcert::dataset {
 namespace {
+
+constexpr int64_t kMostCodes = 10'000;  // of a list
+constexpr int64_t kMostLists = 1000;
 
 absl::StatusOr<Column> ColumnOf(const pg::Row& row) {
   const auto type = ColumnTypeFromString(row.View("type"));
@@ -125,6 +129,26 @@ absl::Status MakeRecords(pg::Transaction& tx, const std::string& dataset) {
 }
 
 void WaitShortly(pg::Transaction& tx) { tx.Defer(sql::kWaitShortly); }
+
+absl::StatusOr<PutCodesResult> PutCodes(pg::Transaction& tx, const std::string& list,
+                                        const std::vector<Code>& codes) {
+  std::vector<std::string> names;
+  std::vector<std::string> labels;
+  std::vector<std::string> from;
+  std::vector<std::string> to;
+  for (const Code& code : codes) {
+    names.push_back(code.code);
+    labels.push_back(code.label);
+    from.push_back(code.valid_from);
+    to.push_back(code.valid_to);
+  }
+  ASSIGN_OR_RETURN(const pg::Result before, tx.Run(sql::kCountCodes, list, names));
+  const int64_t added = static_cast<int64_t>(codes.size()) - before[0].Int("known");
+  if (before[0].Int("of_list") + added > kMostCodes) return TooManyCodes();
+  if (before[0].Int("other_lists") >= kMostLists) return TooManyCodeLists();
+  ASSIGN_OR_RETURN(const pg::Result put, tx.Run(sql::kPutCodes, list, names, labels, from, to));
+  return PutCodesResult{.added = added, .changed = put.affected() - added};
+}
 
 absl::StatusOr<std::vector<std::string>> SqlWords(pg::Querier& db,
                                                   const std::vector<std::string>& names) {

@@ -17,6 +17,14 @@ absl::Status TooManyDatasets() {
   return status::QuotaExceeded("datasets of the state", absl::Hours(24));
 }
 
+absl::Status TooManyCodes() {
+  return status::QuotaExceeded("codes of a code list", absl::Hours(24));
+}
+
+absl::Status TooManyCodeLists() {
+  return status::QuotaExceeded("code lists of the state", absl::Hours(24));
+}
+
 absl::Status KeptByTheService(std::string_view field) {
   return status::FieldInvalid(field, "is read-only: the state keeps its records");
 }

@@ -15,6 +15,12 @@ absl::Status TooManyPushes();
 // RESOURCE_EXHAUSTED QUOTA_EXCEEDED: the state has as many datasets of its own as it may have.
 absl::Status TooManyDatasets();
 
+// RESOURCE_EXHAUSTED QUOTA_EXCEEDED: a code list has as many codes as it may have.
+absl::Status TooManyCodes();
+
+// RESOURCE_EXHAUSTED QUOTA_EXCEEDED: the state has as many code lists as it may have.
+absl::Status TooManyCodeLists();
+
 // INVALID_ARGUMENT FIELD_INVALID for a field that names a dataset which the service keeps itself.
 absl::Status KeptByTheService(std::string_view field);
 

@@ -56,16 +56,18 @@ absl::StatusOr<Changes> KeepRecords(pg::Transaction& tx, const Dataset& dataset,
   return changes;
 }
 
-absl::Status KeepCodes(pg::Transaction& tx, const Catalogue& catalogue) {
+absl::StatusOr<int64_t> KeepCodes(pg::Transaction& tx, const Catalogue& catalogue) {
   const Dataset* dataset = catalogue.Find("code");
-  if (dataset == nullptr) return absl::OkStatus();
+  if (dataset == nullptr) return 0;
   ASSIGN_OR_RETURN(const pg::Result codes, tx.Run(sql::kKnownCodes));
   std::vector<std::vector<std::string>> rows;
   for (const pg::Row code : codes) {
     rows.push_back({code.Text("code_list"), code.Text("code"), code.Text("label"),
                     code.Text("valid_from"), code.Text("valid_to")});
   }
-  return KeepRecords(tx, *dataset, /*district=*/"", Mode::kReplaceAll, rows).status();
+  ASSIGN_OR_RETURN(const Changes changes,
+                   KeepRecords(tx, *dataset, /*district=*/"", Mode::kReplaceAll, rows));
+  return changes.version;
 }
 
 }  // namespace edcert::dataset

@@ -22,7 +22,7 @@ absl::StatusOr<Changes> KeepRecords(pg::Transaction& tx, const Dataset& dataset,
                                     const std::string& district, Mode mode,
                                     const std::vector<std::vector<std::string>>& rows);
 
-// Makes the code lists records of the dataset `code`, as far as the catalogue has it.
-absl::Status KeepCodes(pg::Transaction& tx, const Catalogue& catalogue);
+// Makes the code lists records of the dataset `code`, as far as the catalogue has it; its version.
+absl::StatusOr<int64_t> KeepCodes(pg::Transaction& tx, const Catalogue& catalogue);
 
 }  // namespace edcert::dataset

@@ -50,7 +50,7 @@ absl::Status InstallAll(pg::Transaction& tx, const Catalogue& catalogue,
   for (const Code& code : codes) {
     tx.Defer(sql::kPutCode, code.list, code.code, code.label, code.valid_from, code.valid_to);
   }
-  RETURN_IF_ERROR(KeepCodes(tx, catalogue));
+  RETURN_IF_ERROR(KeepCodes(tx, catalogue).status());
   for (const pg::Statement& statement :
        {sql::kViewDataVersion, sql::kViewDatasetDefinition, sql::kViewColumnDefinition}) {
     RETURN_IF_ERROR(tx.Run(statement).status());

@@ -73,7 +73,8 @@ absl::StatusOr<RuleKind> KindOf(const v1::Rule& rule) {
     }
     case v1::Rule::kOverlap:
       return OverlapRule{Texts(rule.overlap().partition_columns()), rule.overlap().from_column(),
-                         rule.overlap().to_column(), rule.overlap().tolerance_days()};
+                         rule.overlap().to_column(), rule.overlap().tolerance_days(),
+                         rule.overlap().condition()};
     case v1::Rule::kAggregate: {
       AggregateRule aggregate{
           Texts(rule.aggregate().group_columns()), {}, rule.aggregate().expression()};
@@ -115,6 +116,7 @@ struct KindWriter {
     out->set_from_column(overlap.from_column);
     out->set_to_column(overlap.to_column);
     out->set_tolerance_days(overlap.tolerance_days);
+    out->set_condition(overlap.condition);
   }
   void operator()(const AggregateRule& aggregate) const {
     v1::AggregateRule* out = rule.mutable_aggregate();

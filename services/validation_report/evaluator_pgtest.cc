@@ -8,7 +8,9 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <sstream>
 
+#include "absl/time/civil_time.h"
 #include "common/clock/clock.h"
 #include "common/jobs/jobs.h"
 #include "common/status/errors.h"
@@ -235,6 +237,17 @@ TEST_F(EvaluatorTest, Overlap) {
               Bad(oracle))
         << tolerance;
   }
+  // Rows that take no part are neither found nor the reason why another is.
+  const auto first = [](const Spell& s) { return s.school == "school-1"; };
+  EXPECT_EQ(Found(R"("overlap": {"partition_columns": ["student_uid"], "from_column": "entry_date",
+                     "to_column": "exit_date", "condition": "school_id = 'school-1'"})"),
+            Bad([&](const Spell& s) {
+              return first(s) && std::any_of(spells_.begin(), spells_.end(), [&](const Spell& o) {
+                       return first(o) && o.key != s.key && o.student == s.student &&
+                              std::min(s.exit.value_or(kOpen), o.exit.value_or(kOpen)) >=
+                                  std::max(s.entry, o.entry);
+                     });
+            }));
 }
 
 TEST_F(EvaluatorTest, Aggregate) {
@@ -445,6 +458,62 @@ TEST_F(EvaluatorTest, FixturesOfAllProductRulesPass) {
           << ::testing::PrintToString(result.unexpected);
     }
   }
+}
+
+// The same day of the next month, or its last; anything but a day as it is.
+std::string MonthLater(const std::string& text) {
+  absl::CivilDay day;
+  if (!absl::ParseCivilTime(text, &day)) return text;
+  const absl::CivilMonth next = absl::CivilMonth(day) + 1;
+  return absl::FormatCivilTime(
+      std::min(absl::CivilDay(next) + (day.day() - 1), absl::CivilDay(next + 1) - 1));
+}
+
+TEST_F(EvaluatorTest, CountDateOfProductRulesIsWhatIsSet) {
+  // A month later all is as it was when every day lies a month later.
+  int moved = 0;
+  for (v1::Rule rule : ProductRules()) {
+    if (std::none_of(rule.parameters().begin(), rule.parameters().end(),
+                     [](const auto& each) { return each.name() == "count_month"; })) {
+      continue;
+    }
+    for (v1::Fixture& fixture : *rule.mutable_fixtures()) {
+      if (!fixture.parameter_values().contains("count_month")) {
+        (*fixture.mutable_parameter_values())["count_month"] = "11";
+        ++moved;
+        for (v1::Fixture::Row& row : *fixture.mutable_rows()) {
+          for (auto& [column, value] : *row.mutable_values()) value = MonthLater(value);
+        }
+      }
+    }
+    const auto results = Evaluator(pool_).RunFixtures(*Compile(rule), definitions_, Deadline());
+    ASSERT_THAT(results, IsOk()) << rule.code();
+    for (std::size_t i = 0; i < results->size(); ++i) {
+      EXPECT_TRUE((*results)[i].passed())
+          << rule.code() << ", " << rule.fixtures(static_cast<int>(i)).title() << ": "
+          << (*results)[i].error;
+    }
+  }
+  EXPECT_GT(moved, 21);
+}
+
+TEST_F(EvaluatorTest, TagsOfProductRulesAreThoseOfTheReadme) {
+  std::set<std::string> said;
+  std::istringstream lines(ReadTestFile("rules/README.md"));
+  for (std::string line; std::getline(lines, line);) {
+    const std::size_t end = line.find("` |");
+    if (line.starts_with("| `") && end != std::string::npos) said.insert(line.substr(3, end - 3));
+  }
+  std::set<std::string> used;
+  for (const v1::Rule& rule : ProductRules()) {
+    EXPECT_GT(rule.tags_size(), 0) << rule.code();
+    for (const std::string& tag : rule.tags()) {
+      EXPECT_TRUE(said.contains(tag)) << rule.code() << ": " << tag;
+      used.insert(tag);
+    }
+  }
+  std::erase_if(said, [](const std::string& name) { return name.ends_with(".json"); });
+  EXPECT_EQ(said, used);
 }
 
 }  // namespace

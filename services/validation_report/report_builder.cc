@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <memory>
 #include <set>
+#include <string_view>
 
+#include "absl/container/flat_hash_set.h"
 #include "common/names/names.h"
 #include "common/render/report.h"
 #include "common/render/writer.h"
@@ -102,13 +104,24 @@ void AddLastYear(const Report& report, const Definitions& definitions, RowSource
   }
 }
 
-std::vector<render::SchoolCount> SchoolsOf(const std::vector<RanRule>& rules) {
+// What organisations are called, by id.
+using OrganizationNames = std::map<std::string, std::string>;
+
+// Empty for one that the district does not have: then its id is all there is to say.
+std::string NameOf(const OrganizationNames& names, const std::string& organization) {
+  const auto it = names.find(organization);
+  return it == names.end() ? "" : it->second;
+}
+
+std::vector<render::SchoolCount> SchoolsOf(const std::vector<RanRule>& rules,
+                                           const OrganizationNames& names) {
   std::map<std::string, render::SchoolCount> schools;
   for (const RanRule& rule : rules) {
     for (const auto& [school, findings] : rule.result.schools) {
       if (school.empty()) continue;
       render::SchoolCount& count = schools[school];
       count.school_id = school;
+      count.school_name = NameOf(names, school);
       count.findings.at(static_cast<std::size_t>(ToRender(rule.severity))) += findings;
     }
   }
@@ -117,13 +130,30 @@ std::vector<render::SchoolCount> SchoolsOf(const std::vector<RanRule>& rules) {
   return counts;
 }
 
-// New ones against the run before; nothing when there is none, or a part was cut off.
-std::optional<int64_t> NewFindingsOf(const Report& report, const RuleResult& result) {
-  if (report.previous_report.empty() || result.outcome == Outcome::kError ||
-      result.changes[FindingChange::kUnknown] > 0) {
-    return std::nullopt;
+// Counts what became of findings since the run before; what a list that was cut may hide, nobody
+// can tell.
+void AddChanges(const RuleResult& result, render::RuleResult& rule) {
+  if (result.outcome == Outcome::kError || result.truncated()) return;
+  rule.regressed_findings = result.changes[FindingChange::kRegressed];
+  rule.fixed_findings = result.changes[FindingChange::kFixed];
+  // Of what that run cut off, some may have been there.
+  if (result.changes[FindingChange::kUnknown] > 0) return;
+  rule.new_findings = result.changes[FindingChange::kNew];
+}
+
+render::Change ToRender(FindingChange change) {
+  switch (change) {
+    case FindingChange::kNew:
+      return render::Change::kNew;
+    case FindingChange::kOpen:
+      return render::Change::kOpen;
+    case FindingChange::kRegressed:
+      return render::Change::kRegressed;
+    case FindingChange::kFixed:
+    case FindingChange::kUnknown:
+      break;
   }
-  return result.changes[FindingChange::kNew];
+  return render::Change::kUnknown;
 }
 
 // Says what was compared with, also that there was nothing.
@@ -150,7 +180,8 @@ struct Page {
 
 Page PageOf(const Report& report, const std::vector<RanRule>& rules,
             const std::map<std::string, const RuleContent*>& contents,
-            const Definitions& definitions, absl::Time now, absl::TimeZone zone) {
+            const Definitions& definitions, const OrganizationNames& names, absl::Time now,
+            absl::TimeZone zone) {
   Page page;
   render::ReportHeader& header = page.header;
   header.report = report.name();
@@ -178,6 +209,7 @@ Page PageOf(const Report& report, const std::vector<RanRule>& rules,
     page.by_code[rule.code] = &rule;
     const RuleResult& result = rule.result;
     header.rules.push_back({.code = rule.code,
+                            .dataset = rule.dataset,
                             .title = content.title,
                             .meaning = content.meaning,
                             .severity = ToRender(rule.severity),
@@ -187,43 +219,70 @@ Page PageOf(const Report& report, const std::vector<RanRule>& rules,
                             .stored = static_cast<int64_t>(result.stored.size()),
                             .truncated = result.truncated(),
                             .suggested_fix = content.suggested_fix,
-                            .error_reason = result.error,
-                            .new_findings = NewFindingsOf(report, result)});
+                            .error_reason = result.error});
+    if (!report.previous_report.empty()) AddChanges(result, header.rules.back());
   }
   render::SortRules(header.rules);
-  header.schools = SchoolsOf(rules);
+  header.schools = SchoolsOf(rules, names);
   return page;
 }
 
-// The waiver in force of a finding; nullptr when it blocks, or would not anyway.
-const Waiver* WaiverOf(const WaiverStore::InForce& waived, Severity severity,
-                       const Finding& finding) {
-  if (severity != Severity::kFatal || waived.findings.empty()) return nullptr;
+// The waivers in force of a finding, by their places; none when it blocks, or would not anyway.
+const std::vector<std::size_t>& WaiversOf(const WaiverStore::InForce& waived, Severity severity,
+                                          const Finding& finding) {
+  static const std::vector<std::size_t> kNone;
+  if (severity != Severity::kFatal || waived.findings.empty()) return kNone;
   const auto it = waived.findings.find(finding.fingerprint);
-  return it == waived.findings.end() ? nullptr : &waived.waivers.at(it->second);
+  return it == waived.findings.end() ? kNone : it->second;
 }
 
-// Lists what is waived, and takes it from what is counted.
+// The day on which the last of these waivers ends; empty when there is none.
+std::string EndOf(const WaiverStore::InForce& waived, const std::vector<std::size_t>& places) {
+  if (places.empty()) return "";
+  absl::CivilDay until = waived.waivers.at(places.front()).until;
+  for (const std::size_t place : places) until = std::max(until, waived.waivers.at(place).until);
+  return absl::FormatCivilTime(until);
+}
+
+// Lists all waivers in force, and takes what they are about from what is counted.
 void AddWaivers(const WaiverStore::InForce& waived, const std::vector<RanRule>& rules, Page& page) {
-  std::map<std::string, int64_t> by_waiver;
+  std::vector<int64_t> by_waiver(waived.waivers.size());
   std::map<std::string, int64_t> by_rule;
   for (const RanRule& rule : rules) {
     for (const Finding& finding : rule.result.stored) {
-      const Waiver* waiver = WaiverOf(waived, rule.severity, finding);
-      if (waiver == nullptr) continue;
-      ++by_waiver[waiver->id];
-      ++by_rule[rule.code];
+      const std::vector<std::size_t>& places = WaiversOf(waived, rule.severity, finding);
+      for (const std::size_t place : places) ++by_waiver.at(place);
+      if (!places.empty()) ++by_rule[rule.code];
     }
   }
   for (render::RuleResult& rule : page.header.rules) rule.waived = by_rule[rule.code];
-  for (const Waiver& waiver : waived.waivers) {
-    if (by_waiver[waiver.id] == 0) continue;
+  for (std::size_t i = 0; i < waived.waivers.size(); ++i) {
+    const Waiver& waiver = waived.waivers[i];
     page.header.waivers.push_back(
         {.rule_code = waiver.rule_code,
-         .findings = by_waiver[waiver.id],
+         .findings = by_waiver[i],
          .until = absl::FormatCivilTime(waiver.until),
          .reason = waiver.reason,
          .people = fmt::format("{}, {}", waiver.asked_by, waiver.confirmed_by)});
+  }
+}
+
+// Counts the records that have findings, of each severity whose rules list them all.
+void AddRecords(const WaiverStore::InForce& waived, const std::vector<RanRule>& rules, Page& page) {
+  for (const render::Severity severity : render::kSeverities) {
+    absl::flat_hash_set<std::pair<std::string_view, std::string_view>> records;
+    bool all = true;
+    for (const RanRule& rule : rules) {
+      if (ToRender(rule.severity) != severity) continue;
+      all = all && !rule.result.truncated();
+      for (const Finding& finding : rule.result.stored) {
+        if (!WaiversOf(waived, rule.severity, finding).empty()) continue;
+        records.emplace(rule.dataset, finding.record_key);
+      }
+    }
+    if (!all) continue;
+    page.header.records.at(static_cast<std::size_t>(severity)) =
+        static_cast<int64_t>(records.size());
   }
 }
 
@@ -270,8 +329,7 @@ void AddCauses(const GivenExplanations& given, absl::TimeZone zone, Page& page) 
   }
 }
 
-// `compared`: whether there was a run to compare with.
-absl::Status Render(render::ReportWriter& writer, const Page& page, bool compared,
+absl::Status Render(render::ReportWriter& writer, const Page& page, const OrganizationNames& names,
                     const WaiverStore::InForce& waived) {
   RETURN_IF_ERROR(writer.Begin(page.header));
   for (const render::RuleResult& each : page.header.rules) {
@@ -283,11 +341,10 @@ absl::Status Render(render::ReportWriter& writer, const Page& page, bool compare
       finding.dataset = rule.dataset;
       finding.record_key = found.record_key;
       finding.school_id = found.school;
+      finding.school_name = NameOf(names, found.school);
       finding.message = found.message;
-      if (const Waiver* waiver = WaiverOf(waived, rule.severity, found); waiver != nullptr) {
-        finding.message += fmt::format(" (waived until {})", absl::FormatCivilTime(waiver->until));
-      }
-      finding.is_new = compared && found.change == FindingChange::kNew;
+      finding.waived_until = EndOf(waived, WaiversOf(waived, rule.severity, found));
+      if (page.header.previous) finding.change = ToRender(found.change);
       for (const auto& [name, value] : found.fields) finding.fields.push_back({name, value});
       RETURN_IF_ERROR(writer.Add(finding));
     }
@@ -422,8 +479,15 @@ absl::StatusOr<BuiltReport> ReportBuilder::Build(
 
   ASSIGN_OR_RETURN(const WaiverStore::InForce waived,
                    waivers_.ReadInForce(db, report.event, report.organization));
-  Page page = PageOf(built.report, built.rules, contents, group->definitions, now, time_zone_);
+  ASSIGN_OR_RETURN(const OrganizationNames names, reports_.ReadNames(db, built.report));
+  Page page =
+      PageOf(built.report, built.rules, contents, group->definitions, names, now, time_zone_);
+  if (const std::string& previous = built.report.previous_report; !previous.empty()) {
+    ASSIGN_OR_RETURN(const absl::Time ended_at, reports_.ReadEnd(db, previous));
+    page.header.previous = {"reports/" + previous, ended_at};
+  }
   AddWaivers(waived, built.rules, page);
+  AddRecords(waived, built.rules, page);
   ASSIGN_OR_RETURN(const GivenExplanations given,
                    explanations_.ReadGiven(db, report.event, report.organization));
   AddCauses(given, time_zone_, page);
@@ -434,8 +498,7 @@ absl::StatusOr<BuiltReport> ReportBuilder::Build(
     return file.Write(chunk);
   });
   const render::Format format = FormatOf(report.format);
-  RETURN_IF_ERROR(Render(*render::MakeWriter(format, sink), page,
-                         !built.report.previous_report.empty(), waived));
+  RETURN_IF_ERROR(Render(*render::MakeWriter(format, sink), page, names, waived));
   built.result.sha256 = digest.Hex();
   built.result.media_type = render::MediaType(format);
   built.result.file_name = render::FileName(

@@ -16,6 +16,7 @@
 #include "services/validation_report/explanation_store.h"
 #include "services/validation_report/finding_store.h"
 #include "services/validation_report/report.h"
+#include "services/validation_report/report_store.h"
 #include "services/validation_report/rule_group_store.h"
 #include "services/validation_report/waiver_store.h"
 
@@ -65,6 +66,7 @@ class ReportBuilder {
   Evaluator evaluator_;
   const absl::TimeZone time_zone_;
   RuleGroupStore groups_;
+  ReportStore reports_;
   FindingStore findings_;
   WaiverStore waivers_;
   ExplanationStore explanations_;

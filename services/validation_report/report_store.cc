@@ -16,6 +16,8 @@ namespace {
 
 constexpr int kChunksPerRead = 8;
 constexpr int kMaxPositions = 20;
+// The dataset that knows what organisations are called.
+constexpr std::string_view kOrganizations = "organization";
 
 std::optional<ReportResult> ResultOf(const pg::Row& row) {
   if (!row.Has("result_attempt")) return std::nullopt;
@@ -131,6 +133,28 @@ absl::Status ReportStore::CheckKept(pg::Querier& db, const Report& report) const
              report.district.substr(report.district.find('/') + 1), read.datasets, read.versions));
   if (purged.empty()) return absl::OkStatus();
   return VersionPurged("datasets/" + purged[0].Text("dataset"), purged[0].Int("version"));
+}
+
+absl::StatusOr<std::map<std::string, std::string>> ReportStore::ReadNames(
+    pg::Querier& db, const Report& report) const {
+  std::optional<int64_t> at;
+  for (const ReportDataVersion& version : report.data_versions) {
+    if (version.dataset == kOrganizations) at = version.version;
+  }
+  ASSIGN_OR_RETURN(const pg::Result rows,
+                   db.Run(sql::kListNames, CopyOf(report.kind),
+                          report.district.substr(report.district.find('/') + 1), at));
+  std::map<std::string, std::string> names;
+  for (const pg::Row row : rows) {
+    names[row.Text("organization_id")] = row.Text("display_name");
+  }
+  return names;
+}
+
+absl::StatusOr<absl::Time> ReportStore::ReadEnd(pg::Querier& db, const std::string& id) const {
+  ASSIGN_OR_RETURN(const pg::Result rows, db.Run(sql::kGetEnd, id));
+  if (rows.empty() || !rows[0].Has("finished_at")) return status::Internal("end of a report");
+  return rows[0].Time("finished_at");
 }
 
 absl::StatusOr<int64_t> ReportStore::CountWaiting(pg::Querier& db,

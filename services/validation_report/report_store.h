@@ -1,6 +1,7 @@
 // Stores reports: what was asked, the file, and who viewed it.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -43,6 +44,12 @@ class ReportStore {
   // VERSION_PURGED when records of a version that the report reads may be missing. To be asked
   // after they were read, in a statement of its own: what passes was read as a whole.
   absl::Status CheckKept(pg::Querier& db, const Report& report) const;
+  // What the organisations of the report's district are called, by id: in its version of them when
+  // it reads them, else now.
+  absl::StatusOr<std::map<std::string, std::string>> ReadNames(pg::Querier& db,
+                                                               const Report& report) const;
+  // When a report ended that did.
+  absl::StatusOr<absl::Time> ReadEnd(pg::Querier& db, const std::string& id) const;
   absl::StatusOr<int64_t> CountWaiting(pg::Querier& db, const std::string& organization) const;
 
   // Stores what was asked; the job with this id was accepted in the same transaction.

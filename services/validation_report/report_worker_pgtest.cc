@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <thread>
 
 #include "common/clock/clock.h"
@@ -28,6 +29,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
+using ::testing::Pair;
 using ::testing::SizeIs;
 
 absl::Time Now() { return clock::Clock::Real().Now(); }
@@ -175,6 +177,10 @@ class ReportWorkerTest : public ::testing::Test {
     return file;
   }
 
+  nlohmann::json JsonOf(const std::string& id) {
+    return nlohmann::json::parse(FileOf(id), nullptr, false);
+  }
+
   // The file is what the report says of it.
   void ExpectWholeFile(const std::string& id) {
     const std::string file = FileOf(id);
@@ -312,6 +318,157 @@ TEST_F(ReportWorkerTest, CsvHasOneLineAFinding) {
   EXPECT_THAT(Read(id).result->media_type, HasSubstr("text/csv"));
 }
 
+TEST_F(ReportWorkerTest, SchoolsHaveTheNamesOfTheTestedData) {
+  AddEnrollments(500);
+  // The records have school-0 alone: its name changed with version 3 of the register.
+  Sql("INSERT INTO dataset_read.organization"
+      " (copy, district_id, record_key, organization_id, kind, display_name, valid_from, valid_to)"
+      " VALUES"
+      " ('DISTRICT', 'north', 'school-0', 'school-0', 'SCHOOL', 'Old Oak', 1, 3),"
+      " ('DISTRICT', 'north', 'school-0', 'school-0', 'SCHOOL', 'New Oak', 3, 9223372036854775807),"
+      " ('STATE', 'north', 'school-0', 'school-0', 'SCHOOL', 'Of the state', 1,"
+      "  9223372036854775807),"
+      " ('DISTRICT', 'south', 'school-0', 'school-0', 'SCHOOL', 'Of another', 1,"
+      "  9223372036854775807)");
+  MakeGroup("g", {BadExit()});
+  const nlohmann::json now = JsonOf(RunSame("g", ReportFormat::kJson));
+  ASSERT_EQ(now["schools"].size(), 1U);
+  EXPECT_EQ(now["schools"][0]["id"], "school-0");
+  EXPECT_EQ(now["schools"][0]["display_name"], "New Oak");
+  EXPECT_EQ(now["findings"][0]["school"], "school-0");
+  EXPECT_EQ(now["findings"][0]["school_display_name"], "New Oak");
+
+  // One that reads the register at version 2 calls it as that version does.
+  MakeGroup("h", {BadExit("F-2"), EnrollmentRule("F-3", R"("reference": {
+      "dataset": "datasets/organization", "columns": ["school_id"],
+      "other_columns": ["organization_id"], "mode": "MUST_EXIST"})")});
+  Sql("INSERT INTO dataset_read.data_version VALUES"
+      " ('DISTRICT', 'organization', 'north', 2, now(), 1)");
+  const nlohmann::json then = JsonOf(RunSame("h", ReportFormat::kJson));
+  std::map<std::string, std::string> names;
+  for (const nlohmann::json& school : then["schools"]) {
+    names[school["id"]] = school["display_name"];
+  }
+  EXPECT_EQ(names["school-0"], "Old Oak");
+  EXPECT_EQ(names.at("school-1"), "") << "nobody knows it";
+}
+
+TEST_F(ReportWorkerTest, TheFileSaysWhatBecameOfFindings) {
+  AddEnrollments(10);
+  MakeGroup("g", {BadExit()});
+  MakeBad("'k000001', 'k000002'");
+  const nlohmann::json first = JsonOf(RunAgain("g", ReportFormat::kJson));
+  EXPECT_EQ(first["previous_report"], "");
+  EXPECT_EQ(first["findings"][0]["change"], "") << "there was nothing to compare with";
+  EXPECT_TRUE(first["rules"][0]["new_findings"].is_null());
+  EXPECT_TRUE(first["rules"][0]["fixed_findings"].is_null());
+  MakeBad("'k000002'");
+  const std::string second = RunAgain();
+  MakeBad("'k000001', 'k000003', 'k000004'");
+  const std::string json = RunAgain("g", ReportFormat::kJson);
+  const nlohmann::json third = JsonOf(json);
+  EXPECT_EQ(third["previous_report"], "reports/" + second);
+  EXPECT_EQ(third["previous_ended_at"],
+            absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", *Read(second).end_time, absl::UTCTimeZone()));
+  std::map<std::string, std::string> changes;
+  for (const nlohmann::json& finding : third["findings"]) {
+    changes[finding["record_key"]] = finding["change"];
+  }
+  EXPECT_THAT(changes, ElementsAre(Pair("k000001", "REGRESSED"), Pair("k000003", "NEW"),
+                                   Pair("k000004", "NEW")));
+  for (const nlohmann::json& each : {third["rules"][0], third["severities"][0]}) {
+    EXPECT_EQ(each["new_findings"], 2);
+    EXPECT_EQ(each["regressed_findings"], 1);
+    EXPECT_EQ(each["fixed_findings"], 1);
+  }
+  EXPECT_EQ(third["severities"][0]["records"], 3);
+  EXPECT_EQ(third["severities"][2]["records"], 0);
+  // In a page and in CSV too.
+  EXPECT_THAT(
+      FileOf(RunSame()),
+      ::testing::AllOf(HasSubstr("2 new, 1 came back, 1 fixed"), HasSubstr(">Came back</span>"),
+                       HasSubstr("reports/" + second + ", which ended")));
+  EXPECT_THAT(FileOf(RunSame("g", ReportFormat::kCsv)),
+              ::testing::AllOf(HasSubstr(",REGRESSED,,FINDING,1,"),
+                               HasSubstr(",reports/" + second + "\r\n")));
+}
+
+TEST_F(ReportWorkerTest, RecordsAreCountedOnceAndOnlyWhenAllAreListed) {
+  AddEnrollments(12'000);
+  v1::Rule warning = EnrollmentRule("W-1", R"("row": {"expression": "fte > 0"})");
+  warning.set_severity(type::SEVERITY_WARNING);
+  MakeGroup("g",
+            {BadExit(), EnrollmentRule("F-2", R"("row": {"expression": "exit_date IS NOT NULL"})"),
+             warning});
+  MakeBad("'k000001', 'k000002'");
+  const std::string id = RunAgain("g", ReportFormat::kJson);
+  const nlohmann::json report = JsonOf(id);
+  EXPECT_EQ(report["severities"][0]["findings"], 4);
+  EXPECT_EQ(report["severities"][0]["records"], 2);
+  EXPECT_EQ(report["severities"][2]["findings"], 12'000);
+  EXPECT_TRUE(report["severities"][2]["records"].is_null());
+  // In CSV, what is not listed leaves a row.
+  EXPECT_THAT(FileOf(RunSame("g", ReportFormat::kCsv)), HasSubstr(",NOT_LISTED,2000,"));
+}
+
+TEST_F(ReportWorkerTest, ARuleThatCouldNotRunLeavesARowInCsv) {
+  AddEnrollments(10);
+  MakeGroup(
+      "g", {EnrollmentRule("F-1", R"json("row": {"expression": "1/(school_year-2026) > 0"})json")});
+  for (const ReportFormat format : {ReportFormat::kCsv, ReportFormat::kCsvExact}) {
+    const std::string file = FileOf(RunSame("g", format));
+    EXPECT_EQ(std::count(file.begin(), file.end(), '\n'), 2);
+    EXPECT_THAT(file, ::testing::AllOf(HasSubstr("\r\nF-1,FATAL,enrollment,,,"),
+                                       HasSubstr("because it is FATAL it stops you"),
+                                       HasSubstr(",NOT_RUN,,,3,reports/")));
+  }
+}
+
+TEST_F(ReportWorkerTest, EveryWaiverInForceIsListed) {
+  AddEnrollments(10);
+  MakeGroup("g", {BadExit()});
+  MakeBad("'k000001', 'k000002'");
+  const std::string first = RunAgain();
+  // Of the first two findings, of the second alone, longer, and of one that is gone by then.
+  const auto waive = [&](const std::string& days, const std::string& reason,
+                         const std::string& keys) {
+    Sql(fmt::format(
+        "WITH w AS (INSERT INTO validation.waiver SELECT gen_random_uuid(), r.event, "
+        "'categories/c',"
+        " r.organization, r.report_id, 'f-1', 'F-1', sha256('{1}'), 1, '{1}',"
+        " current_date + {0}, now() + {0} * interval '1 day', 'users/ava', now(), 'users/ben', "
+        "now()"
+        " FROM validation.report r WHERE r.report_id = '{2}' RETURNING waiver_id)"
+        " INSERT INTO validation.waived_finding SELECT r.organization, r.event, f.fingerprint,"
+        " w.waiver_id FROM w, validation.report r JOIN validation.finding f USING (report_id)"
+        " WHERE r.report_id = '{2}' AND f.record_key IN ({3})",
+        days, reason, first, keys));
+  };
+  waive("7", "both", "'k000001', 'k000002'");
+  waive("9", "longer", "'k000002'");
+  waive("5", "gone", "'k000001'");
+  MakeBad("'k000002', 'k000003'");
+  const nlohmann::json report = JsonOf(RunAgain("g", ReportFormat::kJson));
+  std::map<std::string, int> waivers;
+  std::map<std::string, std::string> until;
+  for (const nlohmann::json& waiver : report["waivers"]) {
+    waivers[waiver["reason"]] = waiver["findings"];
+    until[waiver["reason"]] = waiver["until"];
+  }
+  EXPECT_THAT(waivers, ElementsAre(Pair("both", 1), Pair("gone", 0), Pair("longer", 1)));
+  EXPECT_EQ(report["rules"][0]["waived"], 1) << "two waivers of a finding";
+  EXPECT_EQ(report["severities"][0]["findings"], 1);
+  EXPECT_EQ(report["severities"][0]["records"], 1);
+  EXPECT_EQ(report["findings"][0]["record_key"], "k000002");
+  EXPECT_EQ(report["findings"][0]["waived_until"], until["longer"]);
+  EXPECT_EQ(report["findings"][1]["waived_until"], "");
+  EXPECT_THAT(FileOf(RunSame()), HasSubstr("gone <span class=\"sub\">matches no finding"));
+  EXPECT_THAT(FileOf(RunSame("g", ReportFormat::kCsv)),
+              ::testing::AllOf(HasSubstr("," + until["longer"] + ",FINDING,1,"),
+                               HasSubstr("Its reason: gone\",,,," + until["gone"] + ",WAIVER,0,"),
+                               Not(HasSubstr("Its reason: both"))));
+}
+
 TEST_F(ReportWorkerTest, EveryFormatIsMade) {
   AddEnrollments(500);
   MakeGroup("g", {EnrollmentRule("F-1", R"("row": {"expression": "exit_date < entry_date"})")});
@@ -321,7 +478,7 @@ TEST_F(ReportWorkerTest, EveryFormatIsMade) {
       {ReportFormat::kCsv, {"rule_code,", ".csv"}},
       {ReportFormat::kPdf, {"%PDF-", ".pdf"}},
       {ReportFormat::kXlsx, {"PK", ".xlsx"}},
-      {ReportFormat::kJson, {"{\n\"schema\": \"edcert.report/1\"", ".json"}},
+      {ReportFormat::kJson, {"{\n\"schema\": \"edcert.report/2\"", ".json"}},
       {ReportFormat::kCsvExact, {"rule_code,", ".csv"}}};
   for (const auto& [format, look] : expected) {
     const std::string id = Ask("g", format);

@@ -113,7 +113,7 @@ struct KindChecker {
     if (overlap.tolerance_days < 0 || overlap.tolerance_days > 366) {
       return status::FieldInvalid("rule.overlap.tolerance_days", "0 to 366");
     }
-    return absl::OkStatus();
+    return CheckLength(overlap.condition, "rule.overlap.condition", 0, kMaxExpression);
   }
   absl::Status operator()(const AggregateRule& aggregate) const {
     RETURN_IF_ERROR(

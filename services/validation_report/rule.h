@@ -44,6 +44,7 @@ struct OverlapRule {
   std::string from_column;
   std::string to_column;
   int tolerance_days = 0;
+  std::string condition = {};
 };
 struct AggregateRule {
   struct Aggregate {

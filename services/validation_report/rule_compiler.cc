@@ -61,6 +61,13 @@ struct Compiler {
 
   const Definition& primary() const { return definitions.at(rule.dataset()); }
 
+  // Which rows of the primary dataset take part; all when it is empty.
+  absl::Status CheckCondition(std::string_view field, std::string_view condition) {
+    if (condition.empty()) return absl::OkStatus();
+    ASSIGN_OR_RETURN(rule.expression, Check(field, condition, primary().ColumnNames()));
+    return absl::OkStatus();
+  }
+
   absl::Status operator()(const std::monostate&) {
     return status::FieldInvalid("rule.kind", "required");
   }
@@ -73,10 +80,7 @@ struct Compiler {
 
   absl::Status operator()(const UniqueRule& unique) {
     RETURN_IF_ERROR(NeedColumns(primary(), unique.columns, "rule.unique.columns"));
-    if (unique.condition.empty()) return absl::OkStatus();
-    ASSIGN_OR_RETURN(rule.expression,
-                     Check("rule.unique.condition", unique.condition, primary().ColumnNames()));
-    return absl::OkStatus();
+    return CheckCondition("rule.unique.condition", unique.condition);
   }
 
   absl::Status operator()(const ReferenceRule& reference) {
@@ -102,7 +106,7 @@ struct Compiler {
         return status::FieldInvalid(field, "must be a date column");
       }
     }
-    return absl::OkStatus();
+    return CheckCondition("rule.overlap.condition", overlap.condition);
   }
 
   absl::Status operator()(const AggregateRule& aggregate) {

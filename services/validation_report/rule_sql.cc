@@ -82,6 +82,11 @@ struct Writer {
                        Outputs(rule.outputs, from));
   }
 
+  // That a row takes part, as a further condition.
+  std::string AndCondition() const {
+    return rule.expression.empty() ? "" : fmt::format(" AND ({})", rule.expression);
+  }
+
   // Whether the columns have values that more than one row has: a hash of the few, where a sort of
   // all rows would be the price of a window.
   std::string Repeated(const std::vector<std::string>& columns, std::string_view where) const {
@@ -93,9 +98,7 @@ struct Writer {
   std::string operator()(const RowRule&) const { return ""; }  // RowScan writes these
 
   std::string operator()(const UniqueRule& unique) const {
-    const std::string condition =
-        rule.expression.empty() ? "" : fmt::format(" AND ({})", rule.expression);
-    const std::string where = NotNull(unique.columns) + condition;
+    const std::string where = NotNull(unique.columns) + AndCondition();
     return fmt::format("{}\n  FROM {}\n WHERE {}\n   AND {}\n ORDER BY \"K\"", Head(), table(),
                        where, Repeated(unique.columns, where));
   }
@@ -125,8 +128,8 @@ struct Writer {
         fmt::format("coalesce({}, 'infinity'::date)", QuoteName(overlap.to_column));
     const std::string partition = Columns(overlap.partition_columns);
     const int days = overlap.tolerance_days;
-    const std::string not_null =
-        NotNull(overlap.partition_columns) + " AND " + from + " IS NOT NULL";
+    const std::string where =
+        NotNull(overlap.partition_columns) + " AND " + from + " IS NOT NULL" + AndCondition();
     return fmt::format(
         "{head}\n"
         "  FROM (SELECT *, {to} AS \"E\",\n"
@@ -135,15 +138,14 @@ struct Writer {
         "               min({from}) FILTER (WHERE {to} >= {from} + {days}) OVER (\n"
         "                 PARTITION BY {partition} ORDER BY {from} DESC, record_key DESC\n"
         "                 ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS \"A\"\n"
-        "          FROM {table} WHERE {not_null}\n"
+        "          FROM {table} WHERE {where}\n"
         "           AND {repeated}) AS \"T\"\n"
         " WHERE (\"E\" >= {from} + {days} AND \"B\" >= {from} + {days})\n"
         "    OR \"A\" + {days} <= \"E\"\n"
         " ORDER BY \"K\"",
         fmt::arg("head", Head()), fmt::arg("to", to), fmt::arg("partition", partition),
         fmt::arg("from", from), fmt::arg("days", days), fmt::arg("table", table()),
-        fmt::arg("not_null", not_null),
-        fmt::arg("repeated", Repeated(overlap.partition_columns, not_null)));
+        fmt::arg("where", where), fmt::arg("repeated", Repeated(overlap.partition_columns, where)));
   }
 
   std::string operator()(const AggregateRule& aggregate) const {

@@ -89,6 +89,8 @@ std::string AllStatements() {
   add("reference, must not exist", StatementOf(reference));
   add("overlap",
       StatementOf(ContentOf(OverlapRule{{"student_uid"}, "entry_date", "exit_date", 5})));
+  add("overlap, of some rows", StatementOf(ContentOf(OverlapRule{
+                                   {"student_uid"}, "entry_date", "exit_date", 0, "fte > 0"})));
   RuleContent aggregate = ContentOf(AggregateRule{
       {"school_id", "entry_date"}, {{"heads", "count(*)"}, {"time", "sum(fte)"}}, "heads > time"});
   aggregate.fields = {"heads", "time"};
@@ -202,6 +204,8 @@ TEST(RuleTest, ContentIsChecked) {
   EXPECT_TRUE(CheckContent(bad).ok());
   bad = good;
   bad.kind = OverlapRule{{"a"}, "b", "c", 367};
+  EXPECT_FALSE(CheckContent(bad).ok());
+  bad.kind = OverlapRule{{"a"}, "b", "c", 366, std::string(4001, 'x')};
   EXPECT_FALSE(CheckContent(bad).ok());
   bad = good;
   bad.fixtures = {{"", {{"other", {{"a", "1"}}, false}}}};

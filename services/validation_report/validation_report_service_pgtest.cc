@@ -1086,11 +1086,19 @@ TEST_F(ServiceTest, ReportIsMadeDownloadedAndViewed) {
   v1::Report seen;
   ASSERT_TRUE(reader->Read(&seen));
   EXPECT_EQ(seen.state(), v1::Report::QUEUED);
+  // When it will start, each call tells alike.
+  for (const v1::Report& waits : {*queued, *GetReport(queued->name(), "users/ada"), seen}) {
+    EXPECT_EQ(waits.queue_position(), 1);
+    EXPECT_GT(waits.expected_start().seconds(), waits.create_time().seconds());
+    EXPECT_EQ(waits.expected_start().seconds() % 10, 0);
+  }
   Work(queued->name());
   while (reader->Read(&seen)) {
   }
   EXPECT_TRUE(reader->Finish().ok());
   EXPECT_EQ(seen.state(), v1::Report::COMPLETED);
+  EXPECT_FALSE(seen.has_expected_start());
+  EXPECT_FALSE(GetReport(queued->name(), "users/ada")->has_expected_start());
   EXPECT_EQ(seen.counts(3).severity(), type::SEVERITY_FATAL);
   EXPECT_EQ(seen.counts(3).records(), 100);
   EXPECT_FALSE(seen.has_viewed_by_caller_at());
@@ -1345,7 +1353,7 @@ TEST_F(ServiceTest, TwoApproversWaiveFatalFindings) {
   EXPECT_NE(file.find("1 FATAL finding must be corrected"), std::string::npos);
   EXPECT_NE(file.find("<h2 id=\"waived-title\">Waived</h2>"), std::string::npos);
   EXPECT_NE(file.find("The rule does not know the new calendar."), std::string::npos);
-  EXPECT_NE(file.find("(waived until "), std::string::npos);
+  EXPECT_NE(file.find(">waived until "), std::string::npos);
 
   v1::ListWaiversRequest waivers;
   waivers.set_event("events/fall");

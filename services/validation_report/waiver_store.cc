@@ -109,7 +109,7 @@ absl::StatusOr<WaiverStore::InForce> WaiverStore::ReadInForce(
   ASSIGN_OR_RETURN(const pg::Result waived, db.Run(sql::kListWaived, organization, event));
   for (const pg::Row row : waived) {
     const auto place = places.find(row.Text("waiver_id"));
-    if (place != places.end()) in_force.findings[row.Text("fingerprint")] = place->second;
+    if (place != places.end()) in_force.findings[row.Text("fingerprint")].push_back(place->second);
   }
   return in_force;
 }

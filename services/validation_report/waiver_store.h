@@ -26,10 +26,11 @@ class WaiverStore {
                                            const std::string& organization,
                                            const std::string& after, int limit) const;
 
-  // What is in force for an event and organisation: waivers, and by fingerprint (hex) their places.
+  // What is in force for an event and organisation: waivers, and by fingerprint (hex) the places of
+  // those that are about it.
   struct InForce {
     std::vector<Waiver> waivers = {};
-    std::map<std::string, std::size_t> findings = {};
+    std::map<std::string, std::vector<std::size_t>> findings = {};
   };
   absl::StatusOr<InForce> ReadInForce(pg::Querier& db, const std::string& event,
                                       const std::string& organization) const;

@@ -31,7 +31,7 @@ const FORMATS = {
   HTML: [/^text\/html; charset=utf-8$/, /\.html$/, '<!DOCTYPE html>'],
   CSV: [/^text\/csv; charset=utf-8; header=present$/, /\.csv$/, 'rule_code,'],
   XLSX: [/^application\/vnd\.openxmlformats-officedocument\.spreadsheetml\.sheet$/, /\.xlsx$/, 'PK'],
-  JSON: [/^application\/json$/, /\.json$/, '{\n"schema": "edcert.report/1"'],
+  JSON: [/^application\/json$/, /\.json$/, '{\n"schema": "edcert.report/2"'],
   CSV_EXACT: [/^text\/csv; charset=utf-8; header=present$/, /\.csv$/, 'rule_code,'],
 };
 
@@ -96,7 +96,8 @@ test('the formats tell the same findings', async () => {
   assert.deepEqual(keys(json.findings.map((each) => [each.rule, each.record_key, each.message])),
       keys(stored.map((each) => [each.rule_code, each.record_key, each.message])));
   const lines = w.files.CSV_EXACT.content.toString().split('\r\n');
-  assert.equal(lines.length - 2, json.findings.length);
+  const notes = json.rules.filter((rule) => rule.truncated || rule.outcome === 'ERROR').length;
+  assert.equal(lines.length - 2, json.findings.length + notes);
   assert.equal(w.files.CSV.content.toString().split('\r\n').length, lines.length);
   const html = w.files.HTML.content.toString();
   for (const {record_key: key} of json.findings) assert.ok(html.includes(key), key);
@@ -121,6 +122,29 @@ test('a report of a group alone is made in each format, and edcertctl writes it 
     assert.equal(digest, report.sha256);
     assert.equal(JSON.parse(stdout).sha256, digest);
   }
+});
+
+test('edcertctl tells at a terminal how far an upload is, and elsewhere prints the answer alone',
+    async () => {
+  const edcertctl = path.join(process.env.EDCERT_BUILD ?? path.join(root, 'build/dev'),
+      'bin/edcertctl');
+  const file = path.join(folder, 'terminal.csv');
+  fs.writeFileSync(file, csvOf(district.rows.enrollment));
+  const words = [edcertctl, '--cluster', process.env.EDCERT_CLUSTER, '--as', 'ann', 'dataset',
+    'push-records', '--dataset', 'datasets/enrollment', '--district', district.organization,
+    '--mode', 'MODE_UPSERT', '--csv', file];
+  const upload = () => [...words, '--batch-id', crypto.randomUUID()];
+  const run = promisify(execFile);
+  const quiet = await run(upload()[0], upload().slice(1));
+  assert.equal(quiet.stderr, '');
+  const rows = district.rows.enrollment.length;
+  assert.equal(Number(JSON.parse(quiet.stdout).received), rows);
+  // `script` gives a program a terminal.
+  const {stdout} = await run('script', ['-qec', upload().map((word) => `'${word}'`).join(' '),
+    '/dev/null']);
+  const [told, ...answer] = stdout.split('\n');
+  assert.match(told, new RegExp(`sent 100 % of ${fs.statSync(file).size} bytes; the server applies`));
+  assert.equal(Number(JSON.parse(answer.join('\n')).received), rows);
 });
 
 test('nothing of a file is left but that of the attempt that made it', async () => {

@@ -254,6 +254,14 @@ const TABLE = {
         'INVALID_ARGUMENT', 'FIELD_INVALID'],
       ['of the product', state, {name: 'datasets/enrollment', columns: [column('dessert')]},
         'INVALID_ARGUMENT', 'FIELD_INVALID']]},
+  'dataset.PutCodes': {
+    user: state,
+    request: () => ({code_list: 'state_refusal', codes: [{code: 'A', label: 'A'}]}),
+    refused: [local, outside,
+      ['not of the state', state, {code_list: 'refusal'}, 'INVALID_ARGUMENT', 'FIELD_INVALID'],
+      ['twice', state, {codes: [{code: 'A', label: 'A'}, {code: 'A', label: 'B'}]},
+        'INVALID_ARGUMENT', 'FIELD_INVALID'],
+      ['two codes', state, {codes: [{code: 'A;B', label: 'A'}]}, 'INVALID_ARGUMENT', 'FIELD_INVALID']]},
   'dataset.PushRecords': {
     user: ann,
     request: () => ({header: {dataset: 'datasets/enrollment', batch_id: newId(),

@@ -446,12 +446,13 @@ class Bench:
 
     def comparison(self):
         """In a database of its own, without an RPC."""
-        figures = self.json_of("dataset_compare_benchmark", self.sizes.compare_rows)
-        ours = figures["counts_s"] + figures["page_s"]
-        self.result(f"comparison of copies with {figures['rows']} rows, {figures['differing']} of"
-                    " them different: counts by school and the first page", "FULL JOIN in psql",
-                    f"{ours:.2f} s", f"{figures['join_s']:.2f} s",
-                    f"{ours / figures['join_s']:.2f}", "at most 1.0")
+        few, everything = self.json_of("dataset_compare_benchmark", self.sizes.compare_rows)
+        for figures, aim in ((few, "at most 1.0"), (everything, "-")):
+            ours = figures["counts_s"] + figures["page_s"]
+            self.result(f"comparison of copies with {figures['rows']} rows, {figures['differing']} of"
+                        " them different: counts by school and the first page", "FULL JOIN in psql",
+                        f"{ours:.2f} s; a page near the end {figures['later_page_s'] * 1000:.0f} ms",
+                        f"{figures['join_s']:.2f} s", f"{ours / figures['join_s']:.2f}", aim)
 
     def reports(self):
         self.push("report", "enrollment", self.work / "report" / "enrollment.csv")

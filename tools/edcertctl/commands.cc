@@ -2,13 +2,17 @@
 
 #include <fmt/format.h>
 #include <google/protobuf/util/json_util.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <system_error>
 #include <vector>
 
 #include "common/auth/auth.h"
@@ -209,6 +213,36 @@ absl::StatusOr<std::string> TokenOf(const Global& global) {
   return SignFor(global, global.user);
 }
 
+// Tells a person at a terminal how far an upload is: what is sent has arrived, but for what is on
+// its way.
+class UploadProgress {
+ public:
+  explicit UploadProgress(int64_t bytes) : bytes_(bytes), shown_(isatty(STDERR_FILENO) == 1) {}
+  ~UploadProgress() {
+    if (shown_ && percent_ >= 0) std::fprintf(stderr, "\n");
+  }
+  UploadProgress(const UploadProgress&) = delete;
+  UploadProgress& operator=(const UploadProgress&) = delete;
+
+  void Sent(std::size_t bytes) {
+    sent_ += static_cast<int64_t>(bytes);
+    const int64_t percent = bytes_ == 0 ? 100 : sent_ * 100 / bytes_;
+    if (!shown_ || percent == percent_) return;
+    percent_ = percent;
+    std::fprintf(stderr, "\rsent %3lld %% of %lld bytes", static_cast<long long>(percent_),
+                 static_cast<long long>(bytes_));
+  }
+  void AllSent() const {
+    if (shown_) std::fprintf(stderr, "; the server applies them ...");
+  }
+
+ private:
+  const int64_t bytes_;
+  const bool shown_;
+  int64_t sent_ = 0;
+  int64_t percent_ = -1;
+};
+
 absl::Status RunMethod(const Global& global, const std::string& service,
                        const MethodDescriptor& method, const Given& given) {
   ASSIGN_OR_RETURN(const std::string address, AddressOf(global, service));
@@ -222,10 +256,14 @@ absl::Status RunMethod(const Global& global, const std::string& service,
                        : *request->GetReflection()->MutableMessage(request.get(), upload.header);
   RETURN_IF_ERROR(FillRequest(given, first));
   std::ifstream csv;
+  std::optional<UploadProgress> progress;  // of a file; a pipe does not say how long it is
   if (upload.bytes != nullptr) {
     if (given.csv.empty()) return status::FieldInvalid("--csv", "required");
     csv.open(given.csv, std::ios::binary);
     if (!csv) return status::FieldInvalid("--csv", "cannot be read");
+    std::error_code unknown;
+    const std::uintmax_t size = std::filesystem::file_size(given.csv, unknown);
+    if (!unknown) progress.emplace(static_cast<int64_t>(size));
   }
   bool sent_first = false;
   std::string chunk;
@@ -238,7 +276,11 @@ absl::Status RunMethod(const Global& global, const std::string& service,
     chunk.resize(kChunkBytes);
     csv.read(chunk.data(), static_cast<std::streamsize>(chunk.size()));
     chunk.resize(static_cast<std::size_t>(csv.gcount()));
-    if (chunk.empty()) return nullptr;
+    if (chunk.empty()) {
+      if (progress.has_value()) progress->AllSent();
+      return nullptr;
+    }
+    if (progress.has_value()) progress->Sent(chunk.size());
     request->GetReflection()->SetString(request.get(), upload.bytes, chunk);
     return request.get();
   };
@@ -251,6 +293,7 @@ absl::Status RunMethod(const Global& global, const std::string& service,
     if (!out) return status::FieldInvalid("--out", "cannot be written");
   }
   const auto each = [&](const Message& response) -> absl::Status {
+    progress.reset();
     const auto* reflection = response.GetReflection();
     if (download.bytes == nullptr) {
       std::printf("%s\n", ToJson(response).c_str());
@@ -268,7 +311,9 @@ absl::Status RunMethod(const Global& global, const std::string& service,
     }
     return absl::OkStatus();
   };
-  RETURN_IF_ERROR(caller.Call(method, next_request, each));
+  const absl::Status called = caller.Call(method, next_request, each);
+  progress.reset();
+  RETURN_IF_ERROR(called);
   if (out.is_open() && !out.flush()) return status::FieldInvalid("--out", "cannot be written");
   return absl::OkStatus();
 }

@@ -177,6 +177,7 @@ class LastYear:
         self.plant_membership(small, large, members)
         self.plant_grades(rest, students(main, "school_id", "grade_level"))
         self.plant_ethnicities(free, rest)
+        self.plant_not_back()
 
     def plant_membership(self, small, large, members):
         """There were fewer at small schools, where the number decides, and more at large ones, where
@@ -292,6 +293,20 @@ class LastYear:
                 row = self.rng.choice(then[school,])
                 row.update(exit_type="DROPOUT", exit_date=f"{self.year - 1}-05-02")
                 (self.planted if count >= 100 else self.inside).append(("ENR-025", school))
+
+    def plant_not_back(self):
+        """A student of a grade from which all go on has gone, and one of a school without these grades."""
+        at = grouped(self.tables["enrollment"], "school_id")
+        twice = repeated(self.tables["enrollment"])
+        for planted, going_on in ((self.planted, True), (self.inside, False)):
+            for school in self.schools(at):
+                judged = [r for r in at[school,] if r["grade_level"] in ("07", "08", "09", "10", "11")]
+                who = [r for r in (judged if going_on else at[school,])
+                       if r["student_uid"] not in twice and not r["exit_type"]]
+                if bool(judged) == going_on and who:
+                    who[0]["student_uid"] = self.stranger()
+                    planted.append(("ENR-018B", school))
+                    break
 
     def row(self, dataset):
         return dict.fromkeys(COLUMNS[dataset], "") | {"school_year": str(self.year - 1)}

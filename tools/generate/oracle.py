@@ -62,6 +62,9 @@ def _zero(text):
     return Decimal(text) if text else Decimal(0)
 
 
+AGES = {"KG": (4, 7), **{f"{grade:02}": (grade + 3, grade + 9) for grade in range(1, 13)}}
+
+
 def _age(on, born):
     return on.year - born.year - ((on.month, on.day) < (born.month, born.day))
 
@@ -81,7 +84,8 @@ def _enrollment_row(row):
         yield "ENR-006"
     if born:
         age = _age(datetime.date(year - 1, 10, 1), born)
-        if (grade == "KG" and not 4 <= age <= 7) or (grade == "12" and not 15 <= age <= 21):
+        youngest, oldest = AGES.get(grade, (age, age))
+        if not youngest <= age <= oldest:
             yield "ENR-008"
     if not row["hispanic_latino"] or not row["race"]:
         yield "ENR-009"
@@ -108,8 +112,9 @@ def _shared(rows, key, takes_part):
     return [row for group in groups.values() if len(group) > 1 for row in group]
 
 
-def _overlapping(rows, partition, tolerance):
-    """Every row that shares more than `tolerance` days with another row of its partition."""
+def _overlapping(rows, partition, tolerance, between=lambda row, other: True):
+    """Every row that shares more than `tolerance` days with another row of its partition, of those
+    between which that is a mistake."""
     groups = defaultdict(list)
     for row in rows:
         groups[tuple(row[column] for column in partition)].append(row)
@@ -120,9 +125,9 @@ def _overlapping(rows, partition, tolerance):
         spans = [(_date(r["entry_date"]), _date(r["exit_date"]) or datetime.date.max, r)
                  for r in group]
         for i, (start, end, row) in enumerate(spans):
-            for j, (other_start, other_end, _) in enumerate(spans):
+            for j, (other_start, other_end, other) in enumerate(spans):
                 days = (min(end, other_end) - max(start, other_start)).days + 1
-                if i != j and days > tolerance:
+                if i != j and days > tolerance and between(row, other):
                     bad.append(row)
                     break
     return bad
@@ -139,7 +144,7 @@ def _summary_row(row):
         yield "ATT-002"
     needed = [bool(row[c]) for c in ("days_expected", "days_present", "days_absent_excused",
                                      "days_absent_unexcused")]
-    if (any(needed) if exempt else not all(needed)):
+    if any(row[c] for c in ("days_expected",) + PARTS) if exempt else not all(needed):
         yield "ATT-004"
     attended = sum(_zero(row[c]) for c in
                    ("days_present", "days_present_iss", "days_independent_study"))
@@ -162,10 +167,12 @@ def _enrollment_rules(rows, found):
     def open_primary(row):
         return not row["exit_date"] and row["enrollment_status"] == "PRIMARY"
 
+    primary = [row for row in rows if row["enrollment_status"] == "PRIMARY"]
     for code, bad in (
             ("ENR-011", _shared(rows, ("student_uid", "school_year"), open_primary)),
-            ("ENR-012", _overlapping(rows, ("student_uid", "school_id", "enrollment_status"), 0)),
-            ("ENR-013", _overlapping(rows, ("student_uid", "enrollment_status"), 5)),
+            ("ENR-012", _overlapping(primary, ("student_uid", "school_id"), 0)),
+            ("ENR-013", _overlapping(primary, ("student_uid",), 5,
+                                     lambda row, other: row["school_id"] != other["school_id"])),
             ("ENR-016", _shared(rows, ("first_name", "last_name", "birth_date"), open_primary)),
     ):
         found[code].update(record_key("enrollment", row) for row in bad)

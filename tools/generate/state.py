@@ -567,11 +567,17 @@ class StateDistrict(generate.District):
             row.update(days_eligible_present=f"{sum(known):.1f}" if known else "",
                        days_ineligible_present="0.0" if known else "")
         places = [r for r in summary if r["days_eligible_present"]]
-        for row in self.mistakes.sample(places, min(1 + len(self.schools) // 4, len(places))):
-            if not self.clean:
-                row["days_ineligible_present"] = "2.0"
-                self.planted.append(("ATT-020", "|".join(
-                    row[c] for c in ("school_id", "school_year", "reporting_period"))))
+        few = 1 + len(self.schools) // 4
+        chosen = self.mistakes.sample(places, min(2 * few, len(places)))
+        for row in chosen[:few] if not self.clean else ():
+            row["days_ineligible_present"] = "2.0"
+            self.planted.append(("ATT-020", "|".join(
+                row[c] for c in ("school_id", "school_year", "reporting_period"))))
+        for row in chosen[few:]:
+            # What is too little here is too much there, so that the sum holds.
+            days = self.mistakes.choice([1, 0.3])
+            self.wrong("ATT-001B", "attendance_summary", row, days_ineligible_present=f"{-days:.1f}",
+                       days_eligible_present=f"{float(row['days_eligible_present']) + days:.1f}")
 
     def plant_numbers(self):
         """Numbers with two digits exchanged, in every record of the student."""
@@ -768,7 +774,10 @@ class StateDistrict(generate.District):
                 ("DIS-017", "ISS", dict(idea_removal_type="REMHO", idea_interim_reason="D")),
                 ("DIS-018", "INTERIM_PLACEMENT", dict(
                     idea_removal_type="REMDW", idea_interim_reason="W", official_length="50.0",
-                    actual_length="50.0", length_difference_reason="NO_DIFFERENCE"))):
+                    actual_length="50.0", length_difference_reason="NO_DIFFERENCE")),
+                ("DIS-018", "INTERIM_PLACEMENT", dict(
+                    idea_removal_type="REMDW", idea_interim_reason="W", official_length="45.0",
+                    day=self.texts[30], action_end=self.texts[75]))):
             for program in self.take_programs("IDEA_B"):
                 _, _, row = self.add_case(program["student_uid"], program["school_id"], action,
                                           **changes)

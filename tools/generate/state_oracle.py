@@ -19,9 +19,11 @@ import oracle
 from oracle import record_key
 
 CODES = (
-    "ENR-001", "ENR-003", "ENR-007", "ENR-010B", "ENR-015", "ENR-016B", "ENR-018", "ENR-019B",
-    "ENR-020B", "ENR-021B", "ENR-022", "ENR-022B", "ENR-023", "ENR-024", "ENR-025", "ENR-026",
-    "ATT-003", "ATT-006B", "ATT-007", "ATT-009B", "ATT-012", "ATT-013", "ATT-014", "ATT-016", "ATT-018",
+    "ENR-001", "ENR-003", "ENR-007", "ENR-010B", "ENR-015", "ENR-016B", "ENR-018", "ENR-018B",
+    "ENR-019B", "ENR-020B", "ENR-021B", "ENR-022", "ENR-022B", "ENR-023", "ENR-024", "ENR-025",
+    "ENR-026",
+    "ATT-001B", "ATT-003", "ATT-004B", "ATT-006B", "ATT-007", "ATT-009B", "ATT-012", "ATT-013",
+    "ATT-014", "ATT-016", "ATT-018",
     "ATT-019", "ATT-020", "ATT-021", "ATT-023",
     "DIS-001", "DIS-002", "DIS-003", "DIS-004", "DIS-004B", "DIS-005", "DIS-006", "DIS-006B",
     "DIS-006C", "DIS-007", "DIS-008", "DIS-009", "DIS-010", "DIS-011", "DIS-012", "DIS-013",
@@ -45,6 +47,11 @@ EXITS = {
     "IDEA_C": "PART_B_ELIGIBLE PART_B_NOT_ELIGIBLE PLAN_COMPLETED D MKC PARENT_WITHDREW".split(),
     "S504": "GHS GRADALTDPL RC RMA D MKC DROPOUT PARENT_WITHDREW PLAN_ENDED".split(),
 }
+
+
+# Days that are counted again by something else; not every file has all of them.
+SPLITS = ("days_independent_study_not_earning", "days_eligible_present", "days_ineligible_present",
+          "days_remote_sync", "days_remote_async")
 
 
 def count_date(row):
@@ -258,6 +265,11 @@ class Oracle:
                 self.mark("ATT-019", "organization", [school])
 
     def summary_row(self, row):
+        splits = [row[c] for c in SPLITS if row.get(c)]
+        if any(Decimal(days) < 0 or Decimal(days) * 2 % 1 != 0 for days in splits):
+            yield "ATT-001B"
+        if row["exemption_reason"] and splits:
+            yield "ATT-004B"
         days = self.calendars.get((row["school_id"], row["calendar_track"], row["school_year"],
                                    row["reporting_period"]))
         if not days:
@@ -434,7 +446,8 @@ class Oracle:
             yield "DIS-015"
         if (removal == "REMDW" and not reason) or (removal == "REMHO" and reason):
             yield "DIS-017"
-        if removal == "REMDW" and max(number(official), number(actual)) > 45:
+        during = sum(first <= day <= last for day in taught) if first and last else 0
+        if removal == "REMDW" and max(number(official), number(actual), during) > 45:
             yield "DIS-018"
 
     def overlapping(self, suspensions):
@@ -648,6 +661,7 @@ class Oracle:
                 place[0] for place, count in were.items()
                 if place[0] in judged and place[-1] and off(are[place], count, 20, 25))
         self.ethnicities(now, then)
+        self.not_back()
         now, then = (newest(rows) for rows in self.years_of("enrollment"))
         ended = {r["school_id"] for r in now
                  if r["exit_type"] in ("COMPLETED", "END_OF_SCHOOL_YEAR", "GRADUATED")}
@@ -662,6 +676,23 @@ class Oracle:
         self.mark_places("ENR-025", "SCHOOL", {
             school for (school,), count in students(high, "school_id").items()
             if count >= 100 and school in (ended & lost_then) - lost})
+
+    def not_back(self):
+        """The schools of those whose last spell of last year, in grades 7 to 11, says of no other school
+        where they went, and who have no spell of this year."""
+        now, then = self.years_of("enrollment")
+        last = {}
+        for row in then:
+            last[row["student_uid"]] = max(last.get(row["student_uid"], ""), row["entry_date"])
+        back, at = {row["student_uid"] for row in newest(now)}, defaultdict(set)
+        for row in newest(then):
+            if row["grade_level"] in ("07", "08", "09", "10", "11") and row["exit_type"] in (
+                    "", "END_OF_SCHOOL_YEAR", "WITHDRAWN", "NO_SHOW", "INVOLUNTARILY_REMOVED",
+                    "EXPELLED", "OTHER") and row["entry_date"] == last[row["student_uid"]]:
+                at[row["student_uid"]].add(row["school_id"])
+        if now:
+            self.mark_places("ENR-018B", "SCHOOL", {
+                min(schools) for student, schools in at.items() if student not in back})
 
     def ethnicities(self, now, then):
         shares = []

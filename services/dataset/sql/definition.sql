@@ -46,6 +46,23 @@ SELECT set_config('lock_timeout', '1s', true);
 SELECT word AS name FROM pg_get_keywords() WHERE word = ANY ($1::text[]) AND catcode <> 'U'
  ORDER BY word;
 
+-- name: count_codes
+-- How many codes the list $1 has, how many of $2 are among them, and how many other lists there are.
+SELECT count(*) FILTER (WHERE code_list = $1) AS of_list,
+       count(*) FILTER (WHERE code_list = $1 AND code = ANY ($2::text[])) AS known,
+       count(DISTINCT code_list) FILTER (WHERE code_list <> $1) AS other_lists
+  FROM dataset.code;
+
+-- name: put_codes
+INSERT INTO dataset.code AS c (code_list, code, label, valid_from, valid_to, by_state)
+SELECT $1, code, label, nullif(valid_from, '')::date, nullif(valid_to, '')::date, true
+  FROM unnest($2::text[], $3::text[], $4::text[], $5::text[]) put (code, label, valid_from, valid_to)
+ON CONFLICT (code_list, code) DO UPDATE
+   SET label = excluded.label, valid_from = excluded.valid_from, valid_to = excluded.valid_to,
+       by_state = true
+ WHERE (c.label, c.valid_from, c.valid_to)
+       IS DISTINCT FROM (excluded.label, excluded.valid_from, excluded.valid_to);
+
 -- name: unknown_lists
 SELECT asked.list AS name FROM unnest($1::text[]) asked (list)
  WHERE NOT EXISTS (SELECT FROM dataset.code c WHERE c.code_list = asked.list) ORDER BY asked.list;

@@ -59,4 +59,5 @@ ALTER DEFAULT PRIVILEGES IN SCHEMA ${from} GRANT SELECT ON TABLES TO ${role};
 INSERT INTO dataset.code (code_list, code, label, valid_from, valid_to)
 VALUES ($1, $2, $3, nullif($4, '')::date, nullif($5, '')::date)
 ON CONFLICT (code_list, code) DO UPDATE
-   SET label = excluded.label, valid_from = excluded.valid_from, valid_to = excluded.valid_to;
+   SET label = excluded.label, valid_from = excluded.valid_from, valid_to = excluded.valid_to
+ WHERE NOT code.by_state;

@@ -480,7 +480,9 @@ TEST_F(ColumnarTest, Overlap) {
        EnrollmentRule("T-2", R"("overlap": {"partition_columns": ["student_uid", "school_id"])" +
                                  columns + R"(, "tolerance_days": 30})"),
        EnrollmentRule("T-3", R"("overlap": {"partition_columns": ["enrollment_status"])" + columns +
-                                 R"(, "tolerance_days": 1})")});
+                                 R"(, "tolerance_days": 1})"),
+       EnrollmentRule("T-4", R"("overlap": {"partition_columns": ["student_uid"])" + columns +
+                                 R"(, "condition": "enrollment_status = 'PRIMARY'"})")});
 }
 
 TEST_F(ColumnarTest, Aggregate) {

@@ -254,7 +254,7 @@ class Judgement {
   }
 
   // See the SQL of this kind in rule_sql.cc: the same order, the same running bounds.
-  bool Judge(const CompiledRule&, const OverlapRule& overlap, const Table& table,
+  bool Judge(const CompiledRule& rule, const OverlapRule& overlap, const Table& table,
              Verdict& verdict) {
     constexpr int64_t kOpen = std::numeric_limits<int64_t>::max() / 2;
     constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
@@ -263,6 +263,7 @@ class Judgement {
     const Column* to = table.Find(overlap.to_column);
     if (!columns.has_value() || from == nullptr || to == nullptr) return false;
     if (!KeySpace::Of(*columns, table.rows, false, keys_).has_value()) return false;
+    if (!Restrict(rule.expression, table, keys_)) return false;
     std::vector<uint64_t>& keys = keys_;
     for (std::size_t i = 0; i < table.rows; ++i) {
       if (from->IsNull(i)) keys[i] = kNoKey;

@@ -15,6 +15,17 @@ SELECT asked.dataset, asked.version
  WHERE NOT dataset_read.version_is_kept($1, asked.dataset, $2, asked.version)
  LIMIT 1;
 
+-- name: list_names
+-- What the organisations of a district are called at a version of them; NULL: now.
+SELECT o.organization_id, o.display_name
+  FROM dataset_read.organization o
+ WHERE o.copy = $1 AND o.district_id = $2 AND o.display_name <> ''
+   AND CASE WHEN $3::bigint IS NULL THEN o.valid_to = 9223372036854775807
+            ELSE o.valid_from <= $3 AND $3 < o.valid_to END;
+
+-- name: get_end
+SELECT j.finished_at FROM validation.job j WHERE j.id = $1;
+
 -- name: count_waiting
 SELECT count(*) AS waiting
   FROM validation.report r JOIN validation.job j ON j.id = r.report_id

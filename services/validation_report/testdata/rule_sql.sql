@@ -47,6 +47,21 @@ SELECT record_key COLLATE "C" AS "K", "S", "student_uid"::text AS "student_uid",
     OR "A" + 5 <= "E"
  ORDER BY "K";
 
+-- overlap, of some rows
+WITH "enrollment" AS NOT MATERIALIZED (SELECT record_key, school_id AS "S", "student_uid", "school_id", "entry_date", "exit_date", "fte" FROM rule_read."enrollment" WHERE copy = 'STATE' AND district_id = E'o''hara\\north' AND valid_from <= 41 AND valid_to > 41)
+SELECT record_key COLLATE "C" AS "K", "S", "student_uid"::text AS "student_uid", "entry_date"::text AS "entry_date"
+  FROM (SELECT *, coalesce("exit_date", 'infinity'::date) AS "E",
+               max(coalesce("exit_date", 'infinity'::date)) OVER (PARTITION BY "student_uid" ORDER BY "entry_date", record_key
+                 ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS "B",
+               min("entry_date") FILTER (WHERE coalesce("exit_date", 'infinity'::date) >= "entry_date" + 0) OVER (
+                 PARTITION BY "student_uid" ORDER BY "entry_date" DESC, record_key DESC
+                 ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS "A"
+          FROM "enrollment" WHERE "student_uid" IS NOT NULL AND "entry_date" IS NOT NULL AND (fte > 0)
+           AND ("student_uid") IN (SELECT "student_uid" FROM "enrollment" WHERE "student_uid" IS NOT NULL AND "entry_date" IS NOT NULL AND (fte > 0) GROUP BY "student_uid" HAVING count(*) > 1)) AS "T"
+ WHERE ("E" >= "entry_date" + 0 AND "B" >= "entry_date" + 0)
+    OR "A" + 0 <= "E"
+ ORDER BY "K";
+
 -- aggregate
 WITH "enrollment" AS NOT MATERIALIZED (SELECT record_key, school_id AS "S", "student_uid", "school_id", "entry_date", "exit_date", "fte" FROM rule_read."enrollment" WHERE copy = 'STATE' AND district_id = E'o''hara\\north' AND valid_from <= 41 AND valid_to > 41)
 SELECT concat_ws('|', replace(replace(coalesce("school_id"::text, ''), '\', '\\'), '|', '\|'), replace(replace(coalesce("entry_date"::text, ''), '\', '\\'), '|', '\|')) COLLATE "C" AS "K", "S" AS "S", "heads"::text AS "heads", "time"::text AS "time", "school_id"::text AS "school_id"
