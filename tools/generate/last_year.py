@@ -26,8 +26,6 @@ COLUMNS = dict(
     special_education="""student_uid program program_start school_year school_id
         program_exit""".split(),
 )
-
-
 DAYS = ("days_expected", "days_present", "days_present_iss", "days_independent_study")
 
 
@@ -132,6 +130,12 @@ class LastYear:
         self.rng.shuffle(schools)
         return schools
 
+    def ends_first(self, counts, sizes):
+        """The schools of these counts, the largest and the smallest before the others. At the one a
+        share decides how much is tolerated, at the other a number."""
+        schools = sorted(self.schools(counts), key=lambda school: -sizes[school])
+        return schools[:1] + schools[:0:-1]
+
     def at_two(self, code, schools, finds, change):
         """Changes a school by as many as the rule finds, another by one less; how many that is."""
         added = 0
@@ -168,28 +172,29 @@ class LastYear:
         twice = repeated(self.tables["enrollment"])
         self.at = {school: [r for r in at[school,] if r["student_uid"] not in twice]
                    for school in free}
-        self.plant_membership(free[:2], members)
-        self.plant_grades(free[2:], students(main, "school_id", "grade_level"))
-        self.plant_ethnicities(free[2:])
+        free.sort(key=lambda school: members[school,])
+        small, large, rest = free[:2], free[2:][-2:], free[2:-2]
+        self.plant_membership(small, large, members)
+        self.plant_grades(rest, students(main, "school_id", "grade_level"))
+        self.plant_ethnicities(free, rest)
         self.plant_not_back()
 
-    def plant_membership(self, schools, members):
-        """There were more, or fewer, by place of the district."""
+    def plant_membership(self, small, large, members):
+        """There were fewer at small schools, where the number decides, and more at large ones, where
+        the share does."""
         def add(school, number):
             rows = self.at[school]
             self.tables["enrollment"] += [dict(rows[n % len(rows)], student_uid=self.stranger())
                                           for n in range(number)]
 
-        def drop(school, number):
+        def remove(school, number):
             self.drop(school, {r["student_uid"] for r in evenly(self.at[school], number)})
 
-        if self.even:
-            self.at_two("ENR-022", schools, lambda school, n: off(
-                members[school,], members[school,] + n, 20, 25), add)
-        else:
-            large = [s for s in schools if len(self.at[s]) > 60]
-            self.at_two("ENR-022", large, lambda school, n: off(
-                members[school,], members[school,] - n, 20, 25), drop)
+        def finds(sign):
+            return lambda school, n: off(members[school,], members[school,] + sign * n, 20, 25)
+
+        self.at_two("ENR-022", [s for s in small if len(self.at[s]) > 60], finds(-1), remove)
+        self.at_two("ENR-022", large, finds(1), add)
 
     def drop(self, school, gone):
         self.tables["enrollment"] = [r for r in self.tables["enrollment"] if
@@ -221,9 +226,10 @@ class LastYear:
 
         self.at_two("ENR-022B", list(filter(suits, schools)), finds, change)
 
-    def plant_ethnicities(self, schools):
-        """Some who are white were somebody else; at small schools all were."""
-        heads = students(on_count_date(self.now["enrollment"]), "school_id")
+    def plant_ethnicities(self, schools, rest):
+        """Some who are white were somebody else; where few students were, all."""
+        heads, heads_then = (students(on_count_date(rows), "school_id") for rows in (
+            self.now["enrollment"], self.tables["enrollment"]))
 
         def white(school):
             return [r for r in self.at[school] if r["race"] == "WHITE"
@@ -236,11 +242,12 @@ class LastYear:
             for row in evenly(white(school), number):
                 row["race"] = "NATIVE_HAWAIIAN_OR_PACIFIC_ISLANDER"
 
-        self.at_two("ENR-023", [
-            s for s in schools if heads[s,] >= 100 and len(white(s)) * 10 > heads[s,]],
-            finds, change)
+        # From where one more than a twentieth is hardly more, to where a twentieth is just that.
+        large = sorted((s for s in rest if heads[s,] >= 100 and len(white(s)) * 10 > heads[s,]),
+                       key=lambda s: -(heads[s,] % 20))
+        self.at_two("ENR-023", large[:1] + large[1:][-1:], finds, change)
         for school in schools:
-            if heads[school,] < 100:
+            if min(heads[school,], heads_then[school,]) < 100:
                 change(school, heads[school,])
                 self.inside.append(("ENR-023", school))
 
@@ -339,9 +346,9 @@ class LastYear:
         """There were more suspensions, and in some districts some were expelled."""
         now = self.now["behavior_action"]
         at = grouped(now, "school_id")
-        schools = self.schools(at)
         counts = Counter(a["school_id"] for a in now
                          if state_oracle.measure(a) == "SUSPENSIONS")
+        schools = self.ends_first(at, counts)
 
         def more(action):
             def change(school, number):
@@ -384,27 +391,28 @@ class LastYear:
         def finds(school, number):
             return off(served[school], served[school] + number, 15, 10)
 
-        schools = self.schools(heads)
+        schools = self.ends_first(heads, served)
         added = self.at_two("SPE-021", schools, finds, more("IDEA_B"))
         total = sum(served.values())
         self.in_district("SPE-021", schools[2:], finds, more("IDEA_B"), added,
                          lambda n: off(total, total + n, 15, 10), self.even)
-        schools = [s for s in self.schools(heads) if heads[s,] == heads_then[s,]]
+        both = heads.keys() & heads_then.keys()
+        schools = self.ends_first(both, planned)
 
         def finds_share(school, number):
             return share_off(planned[school], heads[school,], planned[school] + number,
-                             heads[school,])
+                             heads_then[school,])
 
-        both = heads.keys() & heads_then.keys()
         total, of, of_then = (sum(planned[school] for (school,) in both),
                               sum(heads[key] for key in both), sum(heads_then[key] for key in both))
-        added = self.at_two("S504-004", schools, finds_share, more("S504"))
-        self.in_district("S504-004", schools[2:], finds_share, more("S504"), added,
+        added = sum(self.at_two("S504-004", two, finds_share, more("S504"))
+                    for two in (schools[:2], schools[2:3] + schools[3:][-1:]))
+        self.in_district("S504-004", schools[3:-1], finds_share, more("S504"), added,
                          lambda n: share_off(total, of, total + n, of_then), not self.even)
 
     def plant_gone(self):
-        """Of some who were in special education nobody says how it went on; others began too late to
-        be counted."""
+        """Of some who were in special education nobody says how it went on; of others an exit is
+        known, or they began too late to be counted."""
         rows = self.tables["special_education"]
         twice, day = repeated(rows), f"{self.year - 2}-10-01"
         counted = [r for r in rows if r["program"] == "IDEA_B" and not r["program_exit"]
@@ -415,17 +423,19 @@ class LastYear:
                           if r["student_uid"] not in known | twice), "school_id")
         for rows in others.values():
             self.rng.shuffle(rows)
-        chosen = self.rng.sample(counted, min(len(counted), 2 * min(self.quota,
+        chosen = self.rng.sample(counted, min(len(counted), 3 * min(self.quota,
                                                                     1 + len(counted) // 20)))
-        gone, places = chosen[::2], set()
-        for row in gone:
-            if others[row["school_id"],]:
-                here = others[row["school_id"],].pop()
-                row["student_uid"] = here["student_uid"]
-                self.planted.append(("SPE-016", oracle.record_key("enrollment", here)))
-        for row in chosen[1::2]:
+        places = set()
+        for row in chosen[::3]:
             row["student_uid"] = self.stranger()
             places.add(row["school_id"])
+        for rows, planted, left in ((chosen[1::3], self.planted, ""),
+                                    (chosen[2::3], self.inside, f"{self.year - 1}-05-20")):
+            for row in rows:
+                if others[row["school_id"],]:
+                    here = others[row["school_id"],].pop()
+                    row.update(student_uid=here["student_uid"], program_exit=left)
+                    planted.append(("SPE-016", oracle.record_key("enrollment", here)))
         self.planted += [("SPE-016B", school) for school in sorted(places)]
         late = dict(self.row("special_education"), program="IDEA_B",
                     program_start=f"{self.year - 2}-10-02")
