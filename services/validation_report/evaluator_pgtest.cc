@@ -10,6 +10,7 @@
 #include <set>
 #include <sstream>
 
+#include "absl/strings/str_join.h"
 #include "absl/time/civil_time.h"
 #include "common/clock/clock.h"
 #include "common/jobs/jobs.h"
@@ -484,6 +485,39 @@ TEST_F(EvaluatorTest, FixturesTellWhatIsMissedAndWhatIsTooMuch) {
   EXPECT_TRUE((*results)[0].passed());
   EXPECT_THAT((*results)[1].missed, ::testing::ElementsAre(1));
   EXPECT_THAT((*results)[1].unexpected, ::testing::ElementsAre(0));
+}
+
+// A school among its peers: its share beside the mean of all others, in their standard deviations.
+// Squares are compared, because numbers here have no root.
+TEST_F(EvaluatorTest, PeerStatistics) {
+  const auto row = [](const char* school, bool homeless, bool far) {
+    return fmt::format(R"({{"values": {{"school_id": "{}", "homeless": "{}"}}, "must_fire": {}}})",
+                       school, homeless, far);
+  };
+  std::vector<std::string> rows;
+  for (const char* school : {"A", "B", "C", "D"}) {
+    rows.push_back(row(school, true, false));
+    rows.push_back(row(school, false, false));
+  }
+  rows.push_back(row("D", false, false));
+  rows.push_back(row("E", true, true));
+  v1::Rule rule = EnrollmentRule("T-1", fmt::format(R"("query": {{"sql": "
+      WITH there AS (
+        SELECT school_id, 100.0 * count(*) FILTER (WHERE homeless) / count(*) AS share
+          FROM enrollment GROUP BY school_id),
+      among AS (
+        SELECT s.school_id, s.share - avg(p.share) AS off,
+               avg(p.share * p.share) - avg(p.share) * avg(p.share) AS variance
+          FROM there s JOIN there p ON p.school_id <> s.school_id
+         GROUP BY s.school_id, s.share)
+      SELECT e.record_key FROM enrollment e JOIN among a ON a.school_id = e.school_id
+       WHERE a.off * a.off > 9 * a.variance"}},
+      "fixtures": [{{"rows": [{}]}}])",
+                                                    absl::StrJoin(rows, ", ")));
+  const auto results = Evaluator(pool_).RunFixtures(*Compile(rule), definitions_, Deadline());
+  ASSERT_THAT(results, IsOk());
+  EXPECT_THAT((*results)[0].missed, ::testing::IsEmpty());
+  EXPECT_THAT((*results)[0].unexpected, ::testing::IsEmpty());
 }
 
 // Rows that the rule must find, and rows of the same dataset that it must not.
