@@ -158,6 +158,7 @@ int Main(int64_t rows, int64_t rows_of_district) {
   const auto evaluate = [&](Evaluator& evaluator, const EvaluationRequest& what) {
     absl::StatusOr<Evaluation> evaluation =
         evaluator.Evaluate(what, clock::Clock::Real().Now() + absl::Minutes(30));
+    if (!evaluation.ok()) fmt::print(stderr, "{}\n", evaluation.status().ToString());
     CHECK(evaluation.ok());
     return *std::move(evaluation);
   };
@@ -190,7 +191,7 @@ int Main(int64_t rows, int64_t rows_of_district) {
   }
 
   // One query for each rule, by one who may read the rows as they are.
-  pg::Pool owner({.conninfo = database.owner_conninfo(), .size = 1});
+  pg::Pool owner({.conninfo = database.owner_conninfo(), .size = 2});
   Evaluator reference(owner);
   double queries = 0;
   for (std::size_t i = 0; i < request.rules.size(); ++i) {
