@@ -219,7 +219,7 @@ Compiler::Result Compiler::Visit(const tree::AConst& constant) {
       if (integer.has_value()) {
         // The least int4 is written as one too long and a sign.
         const bool least = *integer == std::numeric_limits<int32_t>::min();
-        node.type = least ? Type::kInt8 : Type::kInt8;
+        node.type = least ? Type::kInt4 : Type::kInt8;
         node.number = *integer;
         break;
       }
