@@ -55,12 +55,12 @@ absl::Status MakeRecords(pg::Transaction& tx, const std::string& dataset);
 // behind.
 void WaitShortly(pg::Transaction& tx);
 
-// Stores what the state says of codes of one list, which may be new. QUOTA_EXCEEDED when the list
-// or the number of lists would be too large.
 struct PutCodesResult {
   int64_t added = 0;
   int64_t changed = 0;
 };
+// Stores what the state says of codes of one list, which may be new. QUOTA_EXCEEDED when the list
+// or the number of lists would be too large.
 absl::StatusOr<PutCodesResult> PutCodes(pg::Transaction& tx, const std::string& list,
                                         const std::vector<Code>& codes);
 

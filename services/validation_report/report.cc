@@ -18,6 +18,8 @@ std::string_view WordsOf(ReportKind kind) {
   return "State snapshot";
 }
 
+std::string IdOf(const std::string& name) { return name.substr(name.find('/') + 1); }
+
 std::string_view CopyOf(ReportKind kind) {
   return kind == ReportKind::kDistrictData ? "DISTRICT" : "STATE";
 }

@@ -25,6 +25,8 @@ inline std::string_view ToString(ReportKind kind) { return kReportKindText.Of(ki
 std::string_view WordsOf(ReportKind kind);
 // DISTRICT or STATE: the copy that is read.
 std::string_view CopyOf(ReportKind kind);
+// The id in a resource name of ours.
+std::string IdOf(const std::string& name);
 
 enum class ReportFormat { kHtml = 1, kCsv, kPdf, kXlsx, kJson, kCsvExact };
 inline constexpr EnumText<ReportFormat, 6> kReportFormatText{

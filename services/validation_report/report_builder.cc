@@ -22,9 +22,6 @@ namespace {
 constexpr std::size_t kMaxCompiledGroups = 64;
 constexpr std::size_t kShownCausesPerRule = 10;
 
-// The id in a resource name of ours.
-std::string IdOf(const std::string& name) { return name.substr(name.find('/') + 1); }
-
 render::Severity ToRender(Severity severity) {
   return static_cast<render::Severity>(static_cast<int>(Severity::kFatal) -
                                        static_cast<int>(severity));

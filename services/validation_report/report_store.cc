@@ -127,10 +127,9 @@ absl::StatusOr<std::vector<ReportDataVersion>> ReportStore::ReadVersions(
 
 absl::Status ReportStore::CheckKept(pg::Querier& db, const Report& report) const {
   const VersionColumns read(report.data_versions);
-  ASSIGN_OR_RETURN(
-      const pg::Result purged,
-      db.Run(sql::kFindPurged, CopyOf(report.kind),
-             report.district.substr(report.district.find('/') + 1), read.datasets, read.versions));
+  ASSIGN_OR_RETURN(const pg::Result purged,
+                   db.Run(sql::kFindPurged, CopyOf(report.kind), IdOf(report.district),
+                          read.datasets, read.versions));
   if (purged.empty()) return absl::OkStatus();
   return VersionPurged("datasets/" + purged[0].Text("dataset"), purged[0].Int("version"));
 }
@@ -142,8 +141,7 @@ absl::StatusOr<std::map<std::string, std::string>> ReportStore::ReadNames(
     if (version.dataset == kOrganizations) at = version.version;
   }
   ASSIGN_OR_RETURN(const pg::Result rows,
-                   db.Run(sql::kListNames, CopyOf(report.kind),
-                          report.district.substr(report.district.find('/') + 1), at));
+                   db.Run(sql::kListNames, CopyOf(report.kind), IdOf(report.district), at));
   std::map<std::string, std::string> names;
   for (const pg::Row row : rows) {
     names[row.Text("organization_id")] = row.Text("display_name");
