@@ -31,15 +31,15 @@ struct Unit {
   RuleStatement statement;
 };
 
-// Whether an error is the fault of the statement, not of the server or the line. One that was
-// stopped from outside is, unless all was out of time.
+// Whether an error is the fault of the statement, not of the server, the line or one who held a lock
+// (class 40, 55P03). One that was stopped from outside is, unless all was out of time.
 bool IsStatementError(const absl::Status& status, absl::Time deadline) {
   if (status.code() == absl::StatusCode::kDeadlineExceeded) {
     return clock::Clock::Real().Now() < deadline;
   }
   const std::string sqlstate = pg::SqlStateOf(status);
-  return !sqlstate.empty() && !sqlstate.starts_with("08") && !sqlstate.starts_with("57P") &&
-         sqlstate != "53300";
+  return !sqlstate.empty() && !sqlstate.starts_with("08") && !sqlstate.starts_with("40") &&
+         sqlstate != "55P03" && !sqlstate.starts_with("57P") && sqlstate != "53300";
 }
 
 // Class and code of an error: PostgreSQL's own words may hold data.

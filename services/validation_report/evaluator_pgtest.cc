@@ -466,6 +466,21 @@ TEST_F(EvaluatorTest, DatasetThatIsNotThereIsAnError) {
   EXPECT_EQ(evaluation->results[1].outcome, Outcome::kError);
 }
 
+// The rule is in order, and who holds a table for long is not: a report is made again.
+TEST_F(EvaluatorTest, ALockIsNoErrorOfARule) {
+  Sql("BEGIN; LOCK TABLE dataset_read.enrollment");
+  const EvaluationRequest request{
+      .organization = "organizations/north",
+      .district = "north",
+      .rules = {{.rule = Compile(EnrollmentRule("T-1", R"("row": {"expression": "fte > 1"})"))}},
+      .definitions = definitions_,
+      .sources = Sources(),
+      .progress = nullptr};
+  EXPECT_THAT(Evaluator(pool_).Evaluate(request, Deadline()).status(), HasReason("CONFLICT"));
+  Sql("COMMIT");
+  EXPECT_THAT(Evaluator(pool_).Evaluate(request, Deadline()), IsOk());
+}
+
 TEST_F(EvaluatorTest, RoleOfRulesReadsTheViewsOnly) {
   pg::Database db(pool_, Deadline());
   EXPECT_THAT(db.RunText("SELECT count(*) FROM rule_read.enrollment"), IsOk());

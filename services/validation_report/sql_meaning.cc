@@ -74,9 +74,6 @@ class MeaningCheck {
     if (select.limit_option() != tree::SelectStmt::DEFAULT) return Refuse("LIMIT or OFFSET", 0);
     if (select.has_with_clause()) {
       for (const Node& cte : select.with_clause().ctes()) {
-        if (cte.common_table_expr().ctematerialized() != tree::CommonTableExpr::DEFAULT) {
-          return Refuse("MATERIALIZED", At(cte.common_table_expr().location()));
-        }
         RETURN_IF_ERROR(VisitQuery(cte.common_table_expr().ctequery()));
       }
     }
