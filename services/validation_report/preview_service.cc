@@ -20,7 +20,6 @@ namespace {
 using Message = v1::PreviewRuleResponse;
 
 constexpr absl::Duration kLongest = absl::Minutes(5);
-constexpr std::size_t kMaxParticipants = 2000;
 
 void Add(const Message::Organization& organization, Message::Summary& summary) {
   summary.set_organizations(summary.organizations() + 1);
@@ -74,9 +73,6 @@ ValidationReportService::PlacesOf(rpc::Call& call, const Preview& asked, const R
     RETURN_IF_ERROR(access_.Resolve(call, {.event = asked.event}).status());
     ASSIGN_OR_RETURN(const access::EventFacts event, parts_.find_event(asked.event));
     names = event.participants;
-    if (names.size() > kMaxParticipants) {
-      return status::FieldInvalid("event", "has more than 2000 participants");
-    }
   }
   ASSIGN_OR_RETURN(const auto last_years, LastYearsOf(call, asked, rule));
   // All before anything is told of one.

@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::size_t kMaxEtag = 64;
 constexpr std::size_t kMaxTag = 63;
-constexpr int kMaxPreviewed = 500;
+constexpr int kMaxPreviewed = 20'000;  // as many as an event may have
 constexpr std::size_t kMaxExplanation = 2000;
 constexpr std::size_t kMaxPrincipal = 256;
 constexpr std::size_t kFingerprintSize = 64;
@@ -221,7 +221,7 @@ absl::StatusOr<Preview> FromProto(const v1::PreviewRuleRequest& request) {
     return status::FieldInvalid("organizations", "these or `event`, not both");
   }
   if (request.organizations_size() > kMaxPreviewed) {
-    return status::FieldInvalid("organizations", "at most 500");
+    return status::FieldInvalid("organizations", "at most 20000");
   }
   for (const std::string& organization : request.organizations()) {
     ASSIGN_OR_RETURN(const auto name,

@@ -890,6 +890,10 @@ TEST_F(ServiceTest, PreviewCountsAndStoresNothing) {
   EXPECT_THAT(preview().first, HasReason("FIELD_INVALID"));  // twice
   request.clear_organizations();
   EXPECT_THAT(preview().first, HasReason("FIELD_INVALID"));  // none
+  for (int i = 0; i <= 20'000; ++i) request.add_organizations(fmt::format("organizations/o{}", i));
+  EXPECT_THAT(preview().first, HasReason("FIELD_INVALID"));  // too many
+  request.mutable_organizations()->DeleteSubrange(1000, 19'001);
+  EXPECT_EQ(preview().second.back().summary().organizations(), 1000);
 }
 
 TEST_F(ServiceTest, PreviewComparesWithLastYear) {
