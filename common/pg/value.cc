@@ -4,6 +4,7 @@
 
 #include <charconv>
 #include <cstdlib>
+#include <cstring>
 
 #include "common/status/macros.h"
 
@@ -46,7 +47,11 @@ Param::Param(const std::vector<int64_t>& numbers)
 
 int Row::Index(std::string_view column) const {
   for (int i = 0; i < PQnfields(result_); ++i) {
-    if (column == PQfname(result_, i)) return i;
+    // Without the length of each name on the way.
+    const char* name = PQfname(result_, i);
+    if (std::strncmp(name, column.data(), column.size()) == 0 && name[column.size()] == '\0') {
+      return i;
+    }
   }
   std::fprintf(stderr, "no column %.*s in the result\n", static_cast<int>(column.size()),
                column.data());

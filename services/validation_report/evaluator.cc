@@ -31,8 +31,8 @@ struct Unit {
   RuleStatement statement;
 };
 
-// Whether an error is the fault of the statement, not of the server, the line or one who held a lock
-// (class 40, 55P03). One that was stopped from outside is, unless all was out of time.
+// Whether an error is the fault of the statement, not of the server, the line or one who held a
+// lock (class 40, 55P03). One that was stopped from outside is, unless all was out of time.
 bool IsStatementError(const absl::Status& status, absl::Time deadline) {
   if (status.code() == absl::StatusCode::kDeadlineExceeded) {
     return clock::Clock::Real().Now() < deadline;
