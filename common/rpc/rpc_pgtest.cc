@@ -136,6 +136,9 @@ class RpcTest : public ::testing::Test {
     server_.Serve(service_, rpctest::Shapes::service_full_name());
     stub_ = rpctest::Shapes::NewStub(server_.channel());
   }
+  // A call that is still on its way must not find what a test has on its stack, nor the service,
+  // gone.
+  void TearDown() override { server_.Stop(); }
 
   using Headers = std::map<std::string, std::string>;
   Headers AsUser() const { return {{"authorization", server_.keys().UserToken("users/ann")}}; }
