@@ -136,8 +136,7 @@ class RpcTest : public ::testing::Test {
     server_.Serve(service_, rpctest::Shapes::service_full_name());
     stub_ = rpctest::Shapes::NewStub(server_.channel());
   }
-  // A call that is still on its way must not find what a test has on its stack, nor the service,
-  // gone.
+  // A call that is still on its way must find the service, and what a derived test has.
   void TearDown() override { server_.Stop(); }
 
   using Headers = std::map<std::string, std::string>;
